@@ -1,0 +1,23 @@
+//! The words the product speaks in. Everything stands on this crate and it stands on nothing of ours.
+//!
+//! | module | the word |
+//! |---|---|
+//! | [`name`] | names of zones, hosts, services: checked once, then trusted |
+//! | [`net`] | address family, protocol, port ranges and sets |
+//! | [`digest`] | SHA-256 digests and the generations of applied states |
+//! | [`origin`] | which line of the site file, catalogue entry or built-in rule a fact comes from |
+//! | [`diag`] | diagnostics: the user's input, cited with carets, with a way out |
+//!
+//! Pure: no clock, network, file system or process.
+
+pub mod diag;
+pub mod digest;
+pub mod name;
+pub mod net;
+pub mod origin;
+
+pub use diag::{Code, Diagnostic, Label, Severity, SourceFile, Span};
+pub use digest::{Digest, Generation};
+pub use name::{AccountName, EndpointName, GroupName, HostName, InstanceName, NameError, ServiceName, ZoneName};
+pub use net::{Family, PortParseError, PortRange, PortSet, Proto, ProtoPorts};
+pub use origin::Origin;
