@@ -1,0 +1,88 @@
+//! What the demo and the tests need from the distribution. In comes this machine, out come installed packages, or the one
+//! line that installs them and exit code 2. Never: changes the network, the firewall or an account.
+
+use crate::process::{self, Stop, is_root, which};
+use std::{path::Path, process::Command};
+
+/// A program we run, and the Debian or Ubuntu package that brings it.
+const NEEDED: [(&str, &str, &str); 7] = [
+    ("nft", "nftables", "loads and lists rulesets"),
+    ("iptables-save", "iptables", "reads what iptables, UFW and Docker hold"),
+    ("conntrack", "conntrack", "reads and seeds connection tracking"),
+    ("ip", "iproute2", "builds the namespaces' links and routes"),
+    ("sysctl", "procps", "reads kernel settings"),
+    ("unshare", "util-linux", "makes the namespaces"),
+    ("cc", "gcc", "links the binaries"),
+];
+
+/// Kernel switches that forbid unprivileged user namespaces, with the value that forbids.
+const NAMESPACE_SWITCHES: [(&str, &str, &str); 3] = [
+    ("/proc/sys/user/max_user_namespaces", "0", "user.max_user_namespaces=15000"),
+    ("/proc/sys/kernel/unprivileged_userns_clone", "0", "kernel.unprivileged_userns_clone=1"),
+    ("/proc/sys/kernel/apparmor_restrict_unprivileged_userns", "1", "kernel.apparmor_restrict_unprivileged_userns=0"),
+];
+
+/// Installs what is missing, then checks that namespaces can be made.
+fn install(needed: &[(&str, &str, &str)]) -> Result<(), Stop> {
+    let missing: Vec<_> = needed.iter().filter(|(program, ..)| which(program).is_none()).collect();
+    if missing.is_empty() {
+        return namespaces();
+    }
+    eprintln!("missing on this machine:");
+    for (program, package, why) in &missing {
+        eprintln!("  {program:<14} from package {package:<10} {why}");
+    }
+    let mut packages: Vec<&str> = missing.iter().map(|(_, package, _)| *package).collect();
+    packages.sort_unstable();
+    packages.dedup();
+    let packages = packages.join(" ");
+    if which("apt-get").is_none() {
+        return Err(Stop::usage(format!("this is no Debian or Ubuntu: install the equivalents of `{packages}` and run again")));
+    }
+    if !is_root() {
+        return Err(Stop::usage(format!(
+            "not root, so nothing was installed. Run this line, then the same command again:\n\n  sudo apt-get update && sudo apt-get install -y --no-install-recommends {packages}\n"
+        )));
+    }
+    eprintln!("installing: {packages}");
+    let apt = || {
+        let mut command = Command::new("apt-get");
+        command.env("DEBIAN_FRONTEND", "noninteractive");
+        command
+    };
+    process::run(apt().args(["update", "-q"]))?;
+    process::run(apt().args(["install", "-y", "-q", "--no-install-recommends"]).args(packages.split(' ')))?;
+    namespaces()
+}
+
+/// Set-up for the demo and the tests.
+pub fn run_setup() -> Result<(), Stop> {
+    install(&NEEDED)
+}
+
+/// `cargo xtask setup`.
+pub fn run() -> Result<(), Stop> {
+    run_setup()?;
+    eprintln!("set-up: nothing is missing");
+    Ok(())
+}
+
+fn namespaces() -> Result<(), Stop> {
+    let tried = Command::new("unshare").args(["-Urnm", "true"]).output().map_err(|e| Stop::usage(format!("cannot run unshare: {e}")))?;
+    if tried.status.success() {
+        return Ok(());
+    }
+    let mut message = format!(
+        "this machine does not let us make user, network and mount namespaces, and without them nothing can be tried safely:\n  {}",
+        String::from_utf8_lossy(&tried.stderr).trim()
+    );
+    for (path, forbids, line) in NAMESPACE_SWITCHES {
+        if std::fs::read_to_string(path).is_ok_and(|value| value.trim() == forbids) {
+            message += &format!("\n  {path} is {forbids}; this allows it until the next boot:  sudo sysctl -w {line}");
+        }
+    }
+    if Path::new("/.dockerenv").exists() {
+        message += "\n  this is a Docker container: start it with --security-opt seccomp=unconfined --cap-add SYS_ADMIN";
+    }
+    Err(Stop::usage(message))
+}
