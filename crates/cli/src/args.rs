@@ -1,0 +1,65 @@
+//! The arguments every verb shares, and the list of verbs. Help, completions and man pages all come from here.
+
+use crate::verb;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Defence in depth for Filecoin storage providers, from one file.
+#[derive(Debug, Parser)]
+#[command(
+    name = "ravelin",
+    version,
+    propagate_version = true,
+    after_help = "Exit codes: 0 done, 1 something found, 2 could not be done, 3 unproven, 4 taken back."
+)]
+pub struct Cli {
+    /// What every verb takes.
+    #[command(flatten)]
+    pub global: Global,
+    /// What to do.
+    #[command(subcommand)]
+    pub verb: Verb,
+}
+
+/// What every verb takes.
+#[derive(Debug, Args)]
+pub struct Global {
+    /// Write the result as JSON
+    #[arg(long, global = true, conflicts_with = "format")]
+    json: bool,
+    /// How to write the result
+    #[arg(long, global = true, value_enum)]
+    format: Option<Format>,
+    /// Date to judge by, in UTC, e.g. 2026-11-22 [default: today]
+    #[arg(long, global = true, value_name = "DATE")]
+    now: Option<jiff::civil::Date>,
+}
+
+impl Global {
+    /// The format asked for.
+    pub fn format(&self) -> Format {
+        if self.json { Format::Json } else { self.format.unwrap_or_default() }
+    }
+    /// The date to judge by, as `YYYY-MM-DD`.
+    pub fn today(&self) -> String {
+        self.now.unwrap_or_else(|| jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC).date()).to_string()
+    }
+}
+
+/// How to write a result.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// For people.
+    #[default]
+    Text,
+    /// The whole result.
+    Json,
+    /// Findings, for tools that read SARIF 2.1.0.
+    Sarif,
+}
+
+/// The verbs, in the order in which an operator meets them.
+#[derive(Debug, Subcommand)]
+pub enum Verb {
+    /// Write man pages and completion scripts
+    Generate(verb::generate::Arguments),
+}

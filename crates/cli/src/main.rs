@@ -1,0 +1,22 @@
+//! The binary `ravelin`. In come arguments, out come a verb's result as text, JSON or SARIF and an exit code. It reads and
+//! writes files, asks the clock and starts programs, so that the crates below need not. Never: decides anything.
+
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "the command line is where printing belongs")]
+
+mod args;
+mod exit;
+mod face;
+mod trouble;
+mod verb;
+
+use args::Cli;
+use clap::Parser;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match verb::run(&cli) {
+        Ok(exit) => exit.into(),
+        Err(trouble) => trouble.report(),
+    }
+}
