@@ -2,11 +2,23 @@
 //! secrets on disk. In come the data files in `services/` (one per service, every fact with source and date), out
 //! come typed [`Service`]s. A service of the operator's own uses the same form.
 //!
+//! | module | what it is |
+//! |---|---|
+//! | [`service`] | the form of an entry |
+//! | [`load`] | text to entry, total, with the place of what is wrong |
+//! | [`check`] | what must hold of one entry and of all together |
+//! | [`builtin`] | the compiled-in entries |
+//!
 //! Pure: the data is compiled in. Never: decides who may talk to whom on a given site (that is `site`).
 
+mod builtin;
+pub mod check;
+pub mod load;
 pub mod service;
 
+pub use builtin::builtin;
+pub use load::{CatalogError, from_table, parse};
 pub use service::{
-    Access, Account, App, Auth, Bind, Class, Egress, Endpoint, Intended, PathEntry, PathKind, Peer, PortDefault, Role, Scope, Secret, Service,
-    Setting, Trap, When,
+    Access, Account, App, Auth, Bind, Class, Egress, Endpoint, Intended, PathEntry, PathKind, Peer, PortDefault, Role, Scope, Secret,
+    Service, Setting, Trap, When,
 };

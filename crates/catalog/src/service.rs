@@ -14,8 +14,11 @@ pub struct Service {
     /// What it is in the site.
     pub role: Role,
     /// Where the facts come from, e.g. `lotus@b835fab702eb`; entries name file paths below it.
+    /// Empty only in an operator's own service.
+    #[serde(default)]
     pub source: String,
-    /// ISO date on which the source was read.
+    /// ISO date on which the source was read. Empty only in an operator's own service.
+    #[serde(default)]
     pub checked: String,
     /// Dials peers on any public address and port, so that egress by name means nothing on its host.
     #[serde(default)]
@@ -119,6 +122,9 @@ pub struct Endpoint {
     pub class: Class,
     /// How far it is meant to reach. Wider is a weakening.
     pub intended: Intended,
+    /// Other ports that official material or common automation puts it on; for recognising it, never for rules.
+    #[serde(default)]
+    pub seen: Vec<u16>,
     /// Off unless configured.
     #[serde(default)]
     pub optional: bool,
@@ -129,6 +135,7 @@ pub struct Endpoint {
     #[serde(default)]
     pub note: Option<String>,
     /// File below [`Service::source`], or another full source.
+    #[serde(default)]
     pub source: String,
 }
 
@@ -293,6 +300,7 @@ pub struct Peer {
     #[serde(default)]
     pub credential: Option<String>,
     /// File below [`Service::source`], or another full source.
+    #[serde(default)]
     pub source: String,
 }
 
@@ -322,11 +330,15 @@ pub struct Egress {
     pub any: bool,
     /// Protocols and ports, e.g. `["443/tcp"]` or `["any/tcp", "any/udp"]`.
     pub to: Vec<words::ProtoPorts>,
+    /// Not needed where the site runs this service itself (a resolver, a time server, a package mirror).
+    #[serde(default)]
+    pub unless: Option<ServiceName>,
     /// What it is for.
     pub why: String,
     /// When it is needed.
     pub when: When,
     /// File below [`Service::source`], or another full source.
+    #[serde(default)]
     pub source: String,
 }
 
@@ -375,6 +387,7 @@ pub struct PathEntry {
     #[serde(default)]
     pub note: Option<String>,
     /// Source.
+    #[serde(default)]
     pub source: String,
 }
 
@@ -430,6 +443,7 @@ pub struct Secret {
     /// What a thief gains: its worth.
     pub worth: String,
     /// Source.
+    #[serde(default)]
     pub source: String,
 }
 
@@ -453,6 +467,7 @@ pub struct Setting {
     /// What it does for security.
     pub why: String,
     /// Source.
+    #[serde(default)]
     pub source: String,
 }
 
@@ -467,5 +482,6 @@ pub struct Trap {
     /// What to do.
     pub fix: String,
     /// Source.
+    #[serde(default)]
     pub source: String,
 }

@@ -1,0 +1,117 @@
+//! What must hold of entries: [`entry`] for one by itself, [`references`] for all together. In come services, out come
+//! problems in words; an empty list is a pass. Never: judges whether a fact is true (its source does that).
+
+use crate::{PortDefault, Service};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use words::ServiceName;
+
+/// One thing that is wrong with an entry.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// In words.
+    pub message: String,
+    /// Key of the list and index in it, for a citation.
+    pub place: Option<(&'static str, usize)>,
+}
+
+fn problem(list: &'static str, i: usize, message: String) -> Problem {
+    Problem { message, place: Some((list, i)) }
+}
+
+/// Problems of one entry by itself.
+pub fn entry(s: &Service) -> Vec<Problem> {
+    let mut out = Vec::new();
+    let keys: BTreeSet<&str> = s.settings.iter().map(|t| t.key.as_str()).collect();
+    let mut names = BTreeSet::new();
+    let mut used: BTreeMap<(u8, u16), &str> = BTreeMap::new();
+    for (i, e) in s.endpoints.iter().enumerate() {
+        if !names.insert(&e.name) {
+            out.push(problem("endpoint", i, format!("endpoint `{}` is there twice", e.name)));
+        }
+        if e.proto.is_empty() {
+            out.push(problem("endpoint", i, format!("endpoint `{}` names no protocol", e.name)));
+        }
+        if let Some(key) = e.setting.as_deref().filter(|k| !keys.contains(k)) {
+            out.push(problem("endpoint", i, format!("endpoint `{}` refers to setting `{key}`, which is not in the entry", e.name)));
+        }
+        let portless = matches!(e.port, PortDefault::None { .. });
+        if e.proto.iter().any(|p| p.has_ports() == portless) {
+            out.push(problem(
+                "endpoint",
+                i,
+                format!("endpoint `{}`: a port belongs to tcp and udp, `{{ none = true }}` to the others", e.name),
+            ));
+        }
+        if let PortDefault::Fixed(0) = e.port {
+            out.push(problem(
+                "endpoint",
+                i,
+                format!("endpoint `{}`: port 0 is the kernel's choice; write {{ random = true, suggest = N }}", e.name),
+            ));
+        }
+        if let PortDefault::Fixed(port) = e.port {
+            for p in &e.proto {
+                if let Some(other) = used.insert((p.number(), port), e.name.as_str()) {
+                    out.push(problem("endpoint", i, format!("endpoints `{other}` and `{}` share {port}/{p}", e.name)));
+                }
+            }
+        }
+    }
+    let mut seen = BTreeSet::new();
+    for (i, t) in s.settings.iter().enumerate() {
+        if !seen.insert(t.key.as_str()) {
+            out.push(problem("setting", i, format!("setting `{}` is there twice", t.key)));
+        }
+        if t.env.is_none() && t.flag.is_none() && t.config.is_none() {
+            out.push(problem("setting", i, format!("setting `{}` has neither env nor flag nor config: nobody could set it", t.key)));
+        }
+    }
+    for (i, p) in s.peers.iter().enumerate() {
+        if p.service.is_empty() {
+            out.push(problem("peer", i, "a peer names at least one service".to_owned()));
+        }
+    }
+    for (i, e) in s.egress.iter().enumerate() {
+        if e.any != e.names.is_empty() {
+            out.push(problem("egress", i, "an egress has either names or `any = true`".to_owned()));
+        }
+        if e.to.is_empty() {
+            out.push(problem("egress", i, "an egress names its ports, e.g. to = [\"443/tcp\"]".to_owned()));
+        }
+    }
+    for (list, i, mode) in s
+        .paths
+        .iter()
+        .enumerate()
+        .map(|(i, p)| ("path", i, &p.mode))
+        .chain(s.secrets.iter().enumerate().map(|(i, p)| ("secret", i, &p.mode)))
+    {
+        if let Some(bad) = mode.as_deref().filter(|m| u32::from_str_radix(m, 8).map_or(true, |n| n > 0o7777)) {
+            out.push(problem(list, i, format!("`{bad}` is no mode: octal digits such as 0600")));
+        }
+    }
+    out
+}
+
+/// Problems of references between entries: peers and `unless` name services and endpoints that exist.
+pub fn references(all: &BTreeMap<ServiceName, Arc<Service>>) -> Vec<String> {
+    let mut out = Vec::new();
+    for s in all.values() {
+        for p in &s.peers {
+            for to in &p.service {
+                match all.get(to) {
+                    None => out.push(format!("{}: peer `{to}` is no service", s.name)),
+                    Some(t) if t.endpoint(p.endpoint.as_str()).is_none() => {
+                        out.push(format!("{}: `{to}` has no endpoint `{}`", s.name, p.endpoint));
+                    }
+                    Some(_) => {}
+                }
+            }
+        }
+        for name in s.egress.iter().filter_map(|e| e.unless.as_ref()).filter(|n| !all.contains_key(*n)) {
+            out.push(format!("{}: egress unless `{name}`, which is no service", s.name));
+        }
+    }
+    out
+}
