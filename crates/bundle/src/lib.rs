@@ -1,0 +1,21 @@
+//! What one machine must hold, as canonical bytes. In comes a [`Draft`], out comes a [`Bundle`]: bytes with a digest,
+//! that the applier checks before it believes a word.
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`content`] | the draft: artefacts, expected read-back, management path, probes |
+//! | [`seal`] | canonical bytes, digest, reading back |
+//! | [`own`] | the check that an nft script touches our own table and no other |
+//! | [`seed`] | connections under way before the first apply, from what hosts report |
+//!
+//! Pure. Never signs, sends, or looks at a machine.
+
+pub mod content;
+pub mod own;
+pub mod seal;
+pub mod seed;
+
+pub use content::{Artefact, Draft, Expected, LayerMode, Management, Probe, Setting};
+pub use own::{OwnError, TABLE_FAMILY, TABLE_NAME, only_own_table};
+pub use seal::{Bundle, ReadError};
+pub use seed::SeedFlow;
