@@ -1,7 +1,8 @@
 //! The model: one valid site, groups expanded, references resolved, flows derived, every fact with its origin.
 //!
 //! Only this crate makes a [`Model`]; who holds one may trust it: names exist, addresses lie in their zone's subnets,
-//! every flow's parties exist and have addresses of a common family. Everything is in `BTreeMap`s or sorted vectors, so
+//! every flow's parties exist and have addresses of a common family. A host without addresses occurs only where it is
+//! the site's one host (edge `none`): its own addresses are then written as the whole address space. Everything is in `BTreeMap`s or sorted vectors, so
 //! that two runs give the same bytes.
 
 use catalog::{App, Class, Service};
@@ -100,6 +101,8 @@ pub struct Zone {
     pub subnets: Vec<IpNet>,
     /// Gateway addresses (the edge's virtual addresses, or the node's own where there is one node).
     pub gateways: Vec<IpAddr>,
+    /// The edge routes into and out of it. `false` for the pair's own `sync` zone and where the site file says so.
+    pub routed: bool,
     /// Where it is said.
     pub origin: Origin,
 }
@@ -142,8 +145,12 @@ pub struct Edge {
 pub struct Host {
     /// Name.
     pub name: HostName,
-    /// One per zone it stands in; sorted by zone.
+    /// One per zone it stands in; sorted by zone. An edge node stands in every routed zone, perhaps without an address of
+    /// its own there.
     pub interfaces: Vec<Interface>,
+    /// The zone its default route leaves by: routed flows begin and end at its addresses there, so that replies take
+    /// the same way back. `internet` for edge nodes and for hosts of a site without zones.
+    pub default_zone: ZoneName,
     /// What it runs.
     pub instances: Vec<Instance>,
     /// Ravelin manages it. Otherwise (BMC, appliance, somebody else's) its own filter is unknown.
@@ -317,6 +324,8 @@ pub enum Party {
     /// Addresses outside, under the name the site file gives them.
     Outside(String, Vec<IpNet>),
     /// Every public address: the Internet without private, shared and reserved ranges, and without the site's own.
+    /// Legs hold the prefixes of [`crate::special::public`]; they are the same in every flow, so an emitter can use one
+    /// named set.
     Public,
 }
 
