@@ -5,5 +5,8 @@
 //! Pure: text in, types out. Never: drops what it does not understand (that becomes [`Statement::Unknown`]).
 
 pub mod form;
+pub mod names;
+pub mod nft;
 
 pub use form::*;
+pub use nft::ReadError;
