@@ -1,0 +1,59 @@
+//! The kernel's own interfaces, made safe to call. In come plain values, out come plain values.
+//!
+//! | module | speaks to |
+//! |---|---|
+//! | [`wire`] | netlink bytes: messages and attributes, total and bounded |
+//! | [`netlink`] | netlink sockets: requests, dumps, acknowledgements |
+//! | [`diag`] | `sock_diag`: TCP and UDP sockets of this network namespace |
+//! | [`track`] | `ctnetlink`: tracked connections, listed, put in, taken out |
+//! | [`netns`] | network namespaces: entering, telling apart |
+//! | [`file`] | files that are either the old or the new, also after a power loss |
+//! | [`lock`] | locks that die with their holder |
+//! | [`detach`] | processes that outlive their caller's session |
+//!
+//! If unsafe code is ever needed, it is needed here and nowhere else; `rustix` has spared us all of it so far. Never decides.
+
+pub mod detach;
+pub mod diag;
+pub mod file;
+pub mod lock;
+pub mod netlink;
+pub mod netns;
+pub mod track;
+pub mod wire;
+
+/// Trouble with the kernel or the file system.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A system call failed.
+    #[error("{what}")]
+    Call {
+        /// What was tried, with its path or peer.
+        what: String,
+        /// Why it failed.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The kernel answered with something this code does not know.
+    #[error("{what}: the kernel's answer is not understood ({why})")]
+    Answer {
+        /// What was asked.
+        what: String,
+        /// What was wrong with it.
+        why: String,
+    },
+}
+
+impl Error {
+    /// A failed call.
+    pub fn call(what: impl Into<String>, source: impl Into<std::io::Error>) -> Self {
+        Error::Call { what: what.into(), source: source.into() }
+    }
+    /// The error number, where there is one.
+    pub fn errno(&self) -> Option<i32> {
+        match self {
+            Error::Call { source, .. } => source.raw_os_error(),
+            Error::Answer { .. } => None,
+        }
+    }
+}
