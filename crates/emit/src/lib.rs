@@ -1,0 +1,8 @@
+//! Plan to artefacts, one module per target. In comes what a machine must hold, out comes text that the target's own tool
+//! accepts. Never: decides anything; what is not in the plan is in no artefact.
+//!
+//! | module | target |
+//! |---|---|
+//! | [`nft`] | one atomic nft script |
+
+pub mod nft;

@@ -1,0 +1,118 @@
+//! The plan's own types. A plan can be printed, compared, signed and read by a stranger.
+
+use ruleset::Ruleset;
+use serde::Serialize;
+use site::model::Mode;
+use std::collections::BTreeMap;
+use words::{Diagnostic, Digest, HostName, Origin, ZoneName};
+
+/// What every managed machine must hold.
+#[derive(Debug, Clone, Serialize)]
+pub struct Plan {
+    /// The site's name.
+    pub site: String,
+    /// Digest over everything below but `notes`: two plans with the same digest are the same plan.
+    pub digest: Digest,
+    /// By machine; machines that are not managed are not here.
+    pub machines: BTreeMap<HostName, MachinePlan>,
+    /// What the operator should know (shared public addresses, devices that could not be told apart).
+    pub notes: Vec<Diagnostic>,
+}
+
+/// What one machine must hold.
+#[derive(Debug, Clone, Serialize)]
+pub struct MachinePlan {
+    /// The machine.
+    pub host: HostName,
+    /// What it is to the network.
+    pub role: Role,
+    /// Mode of its network layer. `Off`: the ruleset is empty and its own table must not exist.
+    pub mode: Mode,
+    /// Device per zone it stands in.
+    pub devices: BTreeMap<ZoneName, String>,
+    /// Its own table, alone.
+    pub ruleset: Ruleset,
+    /// Kernel settings, sorted by key.
+    pub sysctls: Vec<Sysctl>,
+    /// Every id that stands in the ruleset, with its reason.
+    pub rules: BTreeMap<String, RuleInfo>,
+}
+
+/// What a machine is to the network.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Role {
+    /// Forwards between zones.
+    Edge,
+    /// Filters for itself.
+    Host,
+}
+
+/// Why a rule, element or counter exists.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct RuleInfo {
+    /// What it does, in a sentence.
+    pub what: String,
+    /// What it is for.
+    pub why: String,
+    /// Lines and entries it comes from. Never empty.
+    pub origins: Vec<Origin>,
+    /// The machine it stands on.
+    pub host: HostName,
+}
+
+/// A kernel setting with what reading it back must show.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Sysctl {
+    /// Key with slashes, as below `/proc/sys` (device names may hold dots).
+    pub key: String,
+    /// Value written.
+    pub value: String,
+    /// What reading back must show.
+    pub rule: SysctlRule,
+    /// When it is written.
+    pub phase: SysctlPhase,
+    /// Why.
+    pub why: String,
+}
+
+/// What reading a setting back must show.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SysctlRule {
+    /// This value.
+    Exactly,
+    /// A number not below this value; a larger one is left alone.
+    AtLeast,
+}
+
+/// When a setting is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SysctlPhase {
+    /// With the ruleset.
+    WithRules,
+    /// Only once connections that were under way are tracked: before, it would cut them.
+    AfterSeeding,
+}
+
+/// Rates and counts past which a source that uses a published endpoint is dropped. `learn` proposes them from what it saw.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Thresholds {
+    /// New connections per second and source (a v4 address, a v6 /64).
+    pub new_per_second: u64,
+    /// Connections a source may open at once above that rate.
+    pub burst: u64,
+    /// Connections a source may hold.
+    pub held: u32,
+}
+
+/// What the model does not say.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Options {
+    /// Limits that drop. Without them the limits only count.
+    pub thresholds: Option<Thresholds>,
+    /// Translate addresses in observe mode too. Off by default: observing changes nothing, and a machine that already
+    /// forwards has its own translation.
+    pub translate_while_observing: bool,
+}
