@@ -1,0 +1,113 @@
+//! What each rule and set element has counted: the proof of a negative.
+//!
+//! In comes `nft -j list ruleset` of a node; out come readings by id. Differences of two readings say which rules a volley
+//! met. Never: infers a verdict from silence.
+
+use crate::{build::Lab, error::LabError};
+use ruleset::form::{Chain, Ruleset, Statement, Value, Verdict};
+use serde::Serialize;
+use std::collections::BTreeMap;
+
+/// Where a counter stands.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+pub struct Place {
+    /// Node.
+    pub node: String,
+    /// Table.
+    pub table: String,
+    /// Chain or set.
+    pub holder: String,
+    /// Position in the chain, or the element's key in the set.
+    pub at: String,
+}
+
+/// What a counter says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Reading {
+    /// Id of the rule or element, where it has one.
+    pub id: Option<String>,
+    /// Packets.
+    pub packets: u64,
+    /// The rule ends the packet's life.
+    pub drops: bool,
+}
+
+/// Every counter of some nodes.
+pub type Readings = BTreeMap<Place, Reading>;
+
+/// Reads one node's ruleset.
+pub fn ruleset_of(lab: &Lab, node: &str) -> Result<Ruleset, LabError> {
+    let output = lab.space(node)?.program("nft", &["-j", "list", "ruleset"], None)?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    ruleset::nft::read(&text).map_err(|e| LabError::Ruleset { node: node.to_owned(), why: e.to_string() })
+}
+
+/// Reads the counters of these nodes.
+pub fn read<'a>(lab: &Lab, nodes: impl IntoIterator<Item = &'a str>) -> Result<Readings, LabError> {
+    let mut all = Readings::new();
+    for node in nodes {
+        readings(node, &ruleset_of(lab, node)?, &mut all);
+    }
+    Ok(all)
+}
+
+/// The counters in a ruleset.
+pub fn readings(node: &str, ruleset: &Ruleset, into: &mut Readings) {
+    for table in &ruleset.tables {
+        let place = |holder: &str, at: String| Place { node: node.into(), table: table.name.clone(), holder: holder.into(), at };
+        for chain in &table.chains {
+            for (index, rule) in chain.rules.iter().enumerate() {
+                if let Some(counted) = rule.counted {
+                    let reading = Reading { id: rule.id.clone(), packets: counted.packets, drops: ends(chain, index) };
+                    into.insert(place(&chain.name, index.to_string()), reading);
+                }
+            }
+        }
+        for (name, set) in &table.sets {
+            for element in &set.elements {
+                if let Some(counted) = element.counted {
+                    into.insert(place(name, key_text(&element.key)), Reading { id: element.id.clone(), packets: counted.packets, drops: false });
+                }
+            }
+        }
+    }
+}
+
+fn key_text(key: &[Value]) -> String {
+    let one = |v: &Value| match v {
+        Value::Range(a, b) if a == b => format!("{a:x}"),
+        Value::Range(a, b) => format!("{a:x}-{b:x}"),
+        Value::Name(n) => n.clone(),
+        Value::NamePrefix(n) => format!("{n}*"),
+    };
+    key.iter().map(one).collect::<Vec<_>>().join(" . ")
+}
+
+/// Whether a rule drops or rejects, always when its counter counts: verdict after counter, nothing conditional between.
+fn ends(chain: &Chain, index: usize) -> bool {
+    let Some(rule) = chain.rules.get(index) else { return false };
+    let after = rule.statements.iter().skip_while(|s| !matches!(s, Statement::Counter)).skip(1);
+    for s in after {
+        match s {
+            Statement::Verdict(Verdict::Drop | Verdict::Reject(_)) => return true,
+            Statement::Log { .. } | Statement::Counter => {}
+            _ => return false,
+        }
+    }
+    false
+}
+
+/// What was counted between two readings; places that vanished or began anew count from zero.
+pub fn difference(before: &Readings, after: &Readings) -> Readings {
+    let grown = |(place, now): (&Place, &Reading)| {
+        let old = before.get(place).filter(|old| old.id == now.id).map_or(0, |r| r.packets);
+        let packets = now.packets.checked_sub(old).unwrap_or(now.packets);
+        (packets > 0).then(|| (place.clone(), Reading { packets, ..now.clone() }))
+    };
+    after.iter().filter_map(grown).collect()
+}
+
+/// How many packets met a rule that drops.
+pub fn dropped(readings: &Readings) -> u64 {
+    readings.values().filter(|r| r.drops).map(|r| r.packets).sum()
+}

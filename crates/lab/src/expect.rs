@@ -1,0 +1,27 @@
+//! What the model says about a single packet: the plainest reading of its flows, independent of plan, emitter and proof.
+//!
+//! In come a model and a packet's path; out comes whether a flow allows it, or which filters stand in its way. It is the
+//! third opinion beside `reach` and the kernel: simple enough to be checked by eye. Never: reads a ruleset.
+
+use ipnet::IpNet;
+use site::model::{EdgeKind, Flow, Leg, Model, Party};
+use std::net::IpAddr;
+use words::{HostName, Proto};
+
+/// The first flow whose addresses and ports contain the packet, as the listener sees it (after translation).
+pub fn allowing<'m>(model: &'m Model, src: IpAddr, dst: IpAddr, proto: Proto, dport: u16) -> Option<&'m Flow> {
+    let inside = |nets: &[IpNet], a: IpAddr| nets.iter().any(|n| n.contains(&a));
+    let leg = |l: &Leg| inside(&l.src, src) && inside(&l.dst, dst);
+    model.flows.iter().find(|f| f.target.proto == proto && f.target.ports.contains(dport) && f.legs.iter().any(leg))
+}
+
+/// Whether any filter of Ravelin's stands between a sender and a receiver on given zones.
+pub fn filtered(model: &Model, from: Option<&HostName>, from_zone: &str, to: Option<&HostName>, to_zone: &str) -> bool {
+    let managed = |h: Option<&HostName>| h.and_then(|h| model.hosts.get(h)).is_some_and(|h| h.managed);
+    managed(from) || managed(to) || (from_zone != to_zone && model.edge.kind == EdgeKind::Ravelin)
+}
+
+/// Whether a party of a flow is outside the site.
+pub fn is_outside(party: &Party) -> bool {
+    matches!(party, Party::Outside(..) | Party::Public) || matches!(party, Party::Zone(z) if z.is_internet())
+}

@@ -1,0 +1,28 @@
+//! The lab: a whole site on this machine, in namespaces of its own, with an Internet and attackers.
+//!
+//! Stands at **apply -> observe** of the product's line: what was proven and applied is tried with packets. In comes a
+//! [`site::model::Model`]; out come namespaces that behave like the site, and the verdicts of real kernels. A tour:
+//! - [`topology`] decides which nodes, links, addresses and routes a model means (pure);
+//! - [`enter`] moves the running program into user, network, mount and process namespaces of its own;
+//! - [`build`] makes a topology there, [`space`] runs things in one of its nodes;
+//! - [`listen`] opens real sockets, [`connect`] uses them;
+//! - [`packet`] writes single packets, [`volley`] fires many and accounts for every one of them;
+//! - [`count`] reads what each rule and element counted.
+//!
+//! Never: touches the network, the firewall or the accounts of the machine it runs on.
+
+pub mod build;
+pub mod connect;
+pub mod count;
+pub mod enter;
+pub mod error;
+pub mod expect;
+pub mod listen;
+pub mod outside;
+pub mod packet;
+pub mod space;
+pub mod topology;
+pub mod volley;
+
+pub use build::Lab;
+pub use error::LabError;

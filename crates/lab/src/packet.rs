@@ -1,0 +1,243 @@
+//! Single packets as attackers and probes send them: complete IP datagrams with a mark of their own in the payload.
+//!
+//! In comes what the packet shall say; out come bytes, one datagram or its fragments. The mark survives address and port
+//! translation, so that a packet is recognised wherever it lands. Never: sends anything.
+
+use crate::error::LabError;
+use etherparse::{IpFragOffset, IpNumber, Ipv4Header, Ipv6FragmentHeader, Ipv6Header, PacketBuilder, PacketBuilderStep};
+use serde::Serialize;
+use std::net::IpAddr;
+
+/// Begins the payload of every packet of the lab.
+const MAGIC: [u8; 8] = *b"RAVELIN\x01";
+/// Hops a packet may take; a lab needs two.
+const HOP_LIMIT: u8 = 64;
+/// Bytes of transport data in the first fragment: enough for the ports, not for a TCP header's flags.
+const FIRST_FRAGMENT: usize = 8;
+
+/// TCP flags as the kernel numbers them.
+#[expect(missing_docs, reason = "RFC 9293's own words")]
+pub mod flag {
+    pub const FIN: u8 = 1;
+    pub const SYN: u8 = 2;
+    pub const RST: u8 = 4;
+    pub const PSH: u8 = 8;
+    pub const ACK: u8 = 16;
+    pub const URG: u8 = 32;
+}
+
+/// What a packet carries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+#[expect(missing_docs, reason = "header fields under their usual names")]
+pub enum Body {
+    /// TCP with these flags.
+    Tcp { sport: u16, dport: u16, flags: u8 },
+    /// UDP.
+    Udp { sport: u16, dport: u16 },
+    /// ICMP or ICMPv6, by the address family.
+    Icmp { kind: u8, code: u8 },
+    /// Another protocol by number, with nothing but the mark.
+    Other { proto: u8 },
+}
+
+/// How the datagram is cut.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Shape {
+    /// In one piece.
+    Whole,
+    /// In two, the first ending before the TCP flags.
+    Fragments,
+}
+
+/// A packet to be sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+pub struct Packet {
+    /// Source; need not be the sender's.
+    pub src: IpAddr,
+    /// Destination, of the same family.
+    pub dst: IpAddr,
+    /// Transport.
+    pub body: Body,
+    /// In how many pieces.
+    pub shape: Shape,
+}
+
+impl Packet {
+    /// A TCP SYN in one piece.
+    pub fn syn(src: IpAddr, dst: IpAddr, sport: u16, dport: u16) -> Self {
+        Self { src, dst, body: Body::Tcp { sport, dport, flags: flag::SYN }, shape: Shape::Whole }
+    }
+
+    /// A UDP datagram in one piece.
+    pub fn udp(src: IpAddr, dst: IpAddr, sport: u16, dport: u16) -> Self {
+        Self { src, dst, body: Body::Udp { sport, dport }, shape: Shape::Whole }
+    }
+
+    /// Protocol number as it stands in the IP header.
+    pub fn protocol(&self) -> u8 {
+        match self.body {
+            Body::Tcp { .. } => 6,
+            Body::Udp { .. } => 17,
+            Body::Icmp { .. } if self.dst.is_ipv4() => 1,
+            Body::Icmp { .. } => 58,
+            Body::Other { proto } => proto,
+        }
+    }
+
+    /// The datagrams to put on the wire, marked with `id`.
+    pub fn datagrams(&self, id: u64) -> Result<Vec<Vec<u8>>, LabError> {
+        let whole = self.whole(id)?;
+        match self.shape {
+            Shape::Whole => Ok(vec![whole]),
+            Shape::Fragments => fragments(&whole, id),
+        }
+    }
+
+    fn whole(&self, id: u64) -> Result<Vec<u8>, LabError> {
+        let ip = match (self.src, self.dst) {
+            (IpAddr::V4(s), IpAddr::V4(d)) => PacketBuilder::ipv4(s.octets(), d.octets(), HOP_LIMIT),
+            (IpAddr::V6(s), IpAddr::V6(d)) => PacketBuilder::ipv6(s.octets(), d.octets(), HOP_LIMIT),
+            _ => return Err(LabError::Packet(format!("{} and {} are of two families", self.src, self.dst))),
+        };
+        let mark = mark(id);
+        let mut out = Vec::with_capacity(96);
+        match self.body {
+            Body::Tcp { sport, dport, flags } => tcp(ip, sport, dport, flags, id).write(&mut out, &mark),
+            Body::Udp { sport, dport } => ip.udp(sport, dport).write(&mut out, &mark),
+            Body::Icmp { kind, code } if self.dst.is_ipv4() => ip.icmpv4_raw(kind, code, [0; 4]).write(&mut out, &mark),
+            Body::Icmp { kind, code } => ip.icmpv6_raw(kind, code, [0; 4]).write(&mut out, &mark),
+            Body::Other { proto } => ip.write(&mut out, IpNumber(proto), &mark),
+        }
+        .map_err(|e| LabError::Packet(e.to_string()))?;
+        Ok(out)
+    }
+}
+
+fn tcp(ip: PacketBuilderStep<etherparse::IpHeaders>, sport: u16, dport: u16, flags: u8, id: u64) -> PacketBuilderStep<etherparse::TcpHeader> {
+    /// Any window will do.
+    const WINDOW: u16 = 1024;
+    let [.., a, b, c, d] = id.to_be_bytes();
+    let mut step = ip.tcp(sport, dport, u32::from_be_bytes([a, b, c, d]), WINDOW);
+    if flags & flag::FIN != 0 {
+        step = step.fin();
+    }
+    if flags & flag::SYN != 0 {
+        step = step.syn();
+    }
+    if flags & flag::RST != 0 {
+        step = step.rst();
+    }
+    if flags & flag::PSH != 0 {
+        step = step.psh();
+    }
+    if flags & flag::ACK != 0 {
+        step = step.ack(1);
+    }
+    if flags & flag::URG != 0 {
+        step = step.urg(0);
+    }
+    step
+}
+
+fn fragments(whole: &[u8], id: u64) -> Result<Vec<Vec<u8>>, LabError> {
+    let bad = |e: &dyn std::fmt::Display| LabError::Packet(e.to_string());
+    let [.., a, b, c, d] = id.to_be_bytes();
+    if whole.first().is_some_and(|v| v >> 4 == 4) {
+        let (header, rest) = Ipv4Header::from_slice(whole).map_err(|e| bad(&e))?;
+        let (first, last) = rest.split_at(FIRST_FRAGMENT.min(rest.len()));
+        [(first, 0, true), (last, FIRST_FRAGMENT / 8, false)]
+            .into_iter()
+            .map(|(piece, offset, more)| {
+                let mut h = header.clone();
+                h.identification = u16::from_be_bytes([c, d]) | 1;
+                h.dont_fragment = false;
+                h.more_fragments = more;
+                h.fragment_offset = fragment_offset(offset)?;
+                h.set_payload_len(piece.len()).map_err(|e| bad(&e))?;
+                let mut out = Vec::new();
+                h.write(&mut out).map_err(|e| bad(&e))?;
+                out.extend_from_slice(piece);
+                Ok(out)
+            })
+            .collect()
+    } else {
+        let (header, rest) = Ipv6Header::from_slice(whole).map_err(|e| bad(&e))?;
+        let (first, last) = rest.split_at(FIRST_FRAGMENT.min(rest.len()));
+        [(first, 0, true), (last, FIRST_FRAGMENT / 8, false)]
+            .into_iter()
+            .map(|(piece, offset, more)| {
+                let identification = u32::from_be_bytes([a, b, c, d]);
+                let extension = Ipv6FragmentHeader::new(header.next_header, fragment_offset(offset)?, more, identification);
+                let mut h = header.clone();
+                h.next_header = IpNumber::IPV6_FRAGMENTATION_HEADER;
+                h.set_payload_length(Ipv6FragmentHeader::LEN + piece.len()).map_err(|e| bad(&e))?;
+                let mut out = Vec::new();
+                h.write(&mut out).map_err(|e| bad(&e))?;
+                extension.write(&mut out).map_err(|e| bad(&e))?;
+                out.extend_from_slice(piece);
+                Ok(out)
+            })
+            .collect()
+    }
+}
+
+fn fragment_offset(eights: usize) -> Result<IpFragOffset, LabError> {
+    let n = u16::try_from(eights).map_err(|e| LabError::Packet(e.to_string()))?;
+    IpFragOffset::try_new(n).map_err(|e| LabError::Packet(e.to_string()))
+}
+
+fn mark(id: u64) -> [u8; 16] {
+    let mut out = [0; 16];
+    out[..8].copy_from_slice(&MAGIC);
+    out[8..].copy_from_slice(&id.to_be_bytes());
+    out
+}
+
+/// The mark in received bytes, wherever it stands; not found in packets quoted by ICMP errors, whose first bytes say so.
+pub fn find_mark(bytes: &[u8]) -> Option<u64> {
+    let at = bytes.windows(MAGIC.len()).position(|w| w == MAGIC)?;
+    let id = bytes.get(at + MAGIC.len()..at + MAGIC.len() + 8)?;
+    id.try_into().ok().map(u64::from_be_bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn packets() -> Vec<Packet> {
+        let (a4, b4): (IpAddr, IpAddr) = ([10, 0, 0, 1].into(), [10, 0, 0, 2].into());
+        let a6: IpAddr = "2001:db8::1".parse().expect("v6");
+        let b6: IpAddr = "2001:db8::2".parse().expect("v6");
+        let mut all = Vec::new();
+        for (src, dst) in [(a4, b4), (a6, b6)] {
+            for shape in [Shape::Whole, Shape::Fragments] {
+                let tcp = Body::Tcp { sport: 1, dport: 2, flags: flag::SYN | flag::ACK };
+                for body in [tcp, Body::Udp { sport: 1, dport: 2 }, Body::Icmp { kind: 8, code: 0 }, Body::Other { proto: 112 }] {
+                    all.push(Packet { src, dst, body, shape });
+                }
+            }
+        }
+        all
+    }
+
+    #[test]
+    fn every_packet_parses_as_what_it_was_meant_to_be() {
+        for p in packets() {
+            let datagrams = p.datagrams(77).expect("written");
+            assert_eq!(datagrams.len(), if p.shape == Shape::Whole { 1 } else { 2 });
+            assert_eq!(find_mark(datagrams.last().expect("one at least")).is_some(), p.shape == Shape::Whole || !matches!(p.body, Body::Other { .. }));
+            for d in &datagrams {
+                let parsed = etherparse::SlicedPacket::from_ip(d).expect("an IP datagram");
+                assert!(parsed.net.is_some());
+            }
+        }
+    }
+
+    #[test]
+    fn two_families_are_refused() {
+        let p = Packet::syn([10, 0, 0, 1].into(), "::1".parse().expect("v6"), 1, 2);
+        assert!(p.datagrams(1).is_err());
+    }
+}
