@@ -8,7 +8,9 @@ use lab::{
     build::Neighbours,
     connect::{self, Answer},
     listen,
+    packet::{Body, Packet, Shape},
     topology::{Node, Port, Role, Topology},
+    volley::{Range, Shot},
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -75,4 +77,63 @@ fn connections_cross_the_edge_and_survive_its_move() {
         assert_eq!(ask(&lab, B[0], 1234, Proto::Tcp), Answer::Silence);
         lab.remove().expect("removed");
     }
+}
+
+/// Two ports pass the edge, the rest is dropped and counted; the receiver refuses one of the two.
+const EDGE: &str = r#"table inet t {
+    set open { typeof meta l4proto . th dport; counter; elements = { tcp . 1234 comment "f0000001", udp . 53 comment "f0000002" } }
+    chain f {
+        type filter hook forward priority 0; policy drop;
+        ct state established,related counter accept
+        meta l4proto . th dport @open accept
+        counter drop comment "DROP"
+    }
+}
+"#;
+const RECEIVER: &str = r#"table inet t {
+    chain i {
+        type filter hook input priority 0; policy drop;
+        icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert } accept
+        ct state established,related counter accept
+        tcp dport 1234 counter accept comment "f0000001"
+        counter drop comment "HOSTDROP"
+    }
+}
+"#;
+
+#[test]
+fn every_packet_of_a_volley_is_accounted_for() {
+    if !common::inside("every_packet_of_a_volley_is_accounted_for") {
+        return;
+    }
+    let lab = Lab::build(tiny(), Neighbours::Fixed).expect("built");
+    for (node, text) in [("fw1", EDGE), ("b", RECEIVER)] {
+        lab.space(node).expect("node").program("nft", &["-f", "-"], Some(text)).expect("rules");
+    }
+    let mut range = Range::open(&lab, vec!["fw1".into(), "b".into()]).expect("range");
+    let mut shots = Vec::new();
+    let sources: [IpAddr; 2] = ["10.1.0.10".parse().expect("v4"), "fd01::10".parse().expect("v6")];
+    for (src, dst) in sources.into_iter().zip(B.map(|b| b.parse::<IpAddr>().expect("address"))) {
+        for dport in 1000..2000u16 {
+            shots.push(Packet::syn(src, dst, 40000 + dport, dport));
+            shots.push(Packet::udp(src, dst, 40000 + dport, dport - 950));
+        }
+        shots.push(Packet { shape: Shape::Fragments, ..Packet::syn(src, dst, 39999, 1234) });
+        shots.push(Packet { shape: Shape::Fragments, ..Packet::syn(src, dst, 39999, 1235) });
+        shots.push(Packet { body: Body::Other { proto: 112 }, ..Packet::syn(src, dst, 0, 0) });
+    }
+    let shots: Vec<Shot> = shots.into_iter().map(|packet| Shot { node: "a".into(), packet }).collect();
+    let start = std::time::Instant::now();
+    let report = range.fire(&shots).expect("fired");
+    println!("{} shots in {:?}", shots.len(), start.elapsed());
+    assert_eq!(report.unaccounted, 0, "{:?}", report.counted);
+    for (shot, outcome) in shots.iter().zip(&report.outcomes) {
+        let through = matches!(shot.packet.body, Body::Tcp { dport: 1234, .. });
+        assert_eq!(outcome.landed.contains("b"), through, "{shot:?}");
+        assert_eq!(outcome.landed.len(), usize::from(through), "{shot:?}");
+    }
+    let id = |id: &str| report.counted.iter().filter(|(_, r)| r.id.as_deref() == Some(id)).map(|(p, r)| (p.node.as_str(), r.packets)).collect::<Vec<_>>();
+    assert_eq!(id("HOSTDROP"), [("b", 2)], "one datagram of each family met the receiver's filter");
+    assert_eq!(id("f0000001"), [("b", 4), ("fw1", 4)]);
+    assert_eq!(report.dropped as usize, shots.len() - 4);
 }
