@@ -28,6 +28,8 @@ pub struct Place {
     pub own: BTreeSet<IpAddr>,
     /// Its devices, loopback not among them.
     pub links: Vec<Link>,
+    /// Its addresses are not known: any destination may be its own.
+    pub anywhere: bool,
 }
 
 impl Place {
@@ -38,6 +40,9 @@ impl Place {
     }
     /// Packets to the machine itself.
     pub fn local(&self, store: &mut Store) -> Set {
+        if self.anywhere {
+            return Set::FULL;
+        }
         let parts = Family::ALL.map(|f| self.local_of(store, f));
         store.or(parts[0], parts[1])
     }

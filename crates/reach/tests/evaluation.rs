@@ -11,6 +11,7 @@ const A: u128 = 0x0a00_0000;
 fn place() -> Place {
     let net = |s: &str| s.parse().expect("prefix");
     Place {
+        anywhere: false,
         own: ["10.0.0.1", "10.0.1.1"].iter().map(|a| a.parse().expect("address")).collect(),
         links: vec![
             Link { device: "a0".into(), nets: vec![net("10.0.0.0/24"), net("fd00::/64")], default: false },

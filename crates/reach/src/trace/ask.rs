@@ -122,7 +122,7 @@ impl<'a> Walk<'a> {
 
     fn address_type(&self) -> u128 {
         let d = self.packet.dst();
-        if self.place.own.contains(&d) || d.is_loopback() { 2 } else { self.cast() }
+        if self.place.anywhere || self.place.own.contains(&d) || d.is_loopback() { 2 } else { self.cast() }
     }
 
     /// Whether some element matches, and the one that does (or may).
