@@ -4,7 +4,5 @@
 //! | module | target |
 //! |---|---|
 //! | [`nft`] | one atomic nft script |
-//! | [`mod@bundle`] | the draft of a machine's bundle |
 
-pub mod bundle;
 pub mod nft;
