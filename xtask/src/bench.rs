@@ -1,10 +1,17 @@
-//! `cargo xtask bench`: the criterion benchmarks of the workspace, all or one by name.
+//! `cargo xtask bench`: what has figures in `docs/performance.md`. `ruleset` and `commit` are run by the `gauge` crate, in
+//! namespaces of its own; everything else is a criterion benchmark of the workspace, all or one by name.
 
 use crate::process::{self, Stop, cargo};
 
-/// Runs `cargo bench`, for one benchmark target where a name is given.
+/// Measured by `gauge`.
+const GAUGE: [&str; 2] = ["ruleset", "commit"];
+
+/// Runs `gauge`, or `cargo bench`, for one benchmark target where a name is given.
 pub fn run(arguments: &[String]) -> Result<(), Stop> {
     match arguments.split_first() {
+        Some((name, _)) if GAUGE.contains(&name.as_str()) => {
+            process::run(cargo().args(["run", "--release", "--quiet", "--package", "gauge", "--"]).args(arguments))
+        }
         Some((name, rest)) => process::run(cargo().args(["bench", "--workspace", "--bench", name]).args(rest)),
         None => process::run(cargo().args(["bench", "--workspace", "--benches"])),
     }

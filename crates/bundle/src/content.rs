@@ -75,6 +75,8 @@ pub enum Artefact {
 pub struct Setting {
     /// Value as written to `/proc/sys`.
     pub value: String,
+    /// A number that is larger already is left alone.
+    pub at_least: bool,
     /// Its absence is an error. Otherwise a kernel without it, or a namespace that may not set it, is only reported.
     pub required: bool,
 }

@@ -6,6 +6,7 @@
 //! |---|---|
 //! | [`service`] | the form of an entry |
 //! | [`load`] | text to entry, total, with the place of what is wrong |
+//! | [`recognise`] | which entry a process, unit or image may be |
 //! | [`check`] | what must hold of one entry and of all together |
 //! | [`builtin`] | the compiled-in entries |
 //!
@@ -14,6 +15,7 @@
 mod builtin;
 pub mod check;
 pub mod load;
+pub mod recognise;
 pub mod service;
 
 pub use builtin::builtin;

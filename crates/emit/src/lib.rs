@@ -4,5 +4,7 @@
 //! | module | target |
 //! |---|---|
 //! | [`nft`] | one atomic nft script |
+//! | [`mod@bundle`] | the draft of a machine's bundle |
 
+pub mod bundle;
 pub mod nft;

@@ -8,10 +8,15 @@
 //!
 //! Pure: no clock, network, file system or process.
 
+pub mod eval;
 pub mod field;
 pub mod packet;
+pub mod place;
 pub mod set;
+pub mod trace;
 
+pub use eval::{Eval, Outcome, Past};
 pub use field::Field;
 pub use packet::Packet;
+pub use place::{Link, Place};
 pub use set::{Set, Store};

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// Everything that filters on one machine (one network namespace).
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Ruleset {
     /// Tables, in no particular order: the kernel orders base chains by hook and priority.
     pub tables: Vec<Table>,
@@ -46,7 +46,7 @@ pub enum Writer {
 }
 
 /// A table.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Table {
     /// Family.
     pub family: TableFamily,
@@ -68,7 +68,7 @@ impl Table {
 }
 
 /// A chain; a base chain where it has a hook.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Chain {
     /// Name.
     pub name: String,
@@ -79,7 +79,7 @@ pub struct Chain {
 }
 
 /// Where a base chain hooks in.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Base {
     /// Type.
     pub kind: ChainKind,
@@ -127,7 +127,7 @@ pub enum Policy {
 }
 
 /// A rule: statements evaluated left to right; a match that fails ends the rule.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Rule {
     /// Ravelin's rule id, carried in the comment (`f1a2b3c4`, `NET001`); for others' rules the comment, if any.
     pub id: Option<String>,
@@ -140,7 +140,7 @@ pub struct Rule {
 }
 
 /// A counter's reading.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Counted {
     /// Packets.
     pub packets: u64,
@@ -243,7 +243,7 @@ pub enum Op {
 }
 
 /// One statement of a rule.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Statement {
     /// `key & mask` is (not) in the values. `mask` is `None` for all bits. For bit fields (`ct state`, `tcp flags`):
@@ -350,7 +350,7 @@ pub enum Statement {
 }
 
 /// A key of a dynamic set, masked where `/64` accounting is meant.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct DynKey {
     /// The key.
     pub key: Key,
@@ -359,7 +359,7 @@ pub struct DynKey {
 }
 
 /// A map, named or written in place.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum MapRef {
     /// In [`Table::sets`].
@@ -389,7 +389,7 @@ pub enum Verdict {
 }
 
 /// A translation.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Nat {
     /// Kind.
     pub kind: NatKind,
@@ -415,7 +415,7 @@ pub enum NatKind {
 }
 
 /// Where a translation gets its address from.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum NatTarget {
     /// Unchanged, or the interface's own.
@@ -432,7 +432,7 @@ pub enum NatTarget {
 }
 
 /// A named set or map.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Set {
     /// nft type per dimension: `ipv4_addr`, `ipv6_addr`, `inet_proto`, `inet_service`, `ifname`, `mark`, ...
     pub types: Vec<String>,
@@ -455,7 +455,7 @@ pub struct Set {
 }
 
 /// An element of a set or map.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Element {
     /// One value per dimension.
     pub key: Vec<Value>,
@@ -470,7 +470,7 @@ pub struct Element {
 }
 
 /// What a map holds.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Data {
     /// A verdict.

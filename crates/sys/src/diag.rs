@@ -64,6 +64,14 @@ pub fn sockets() -> Result<Vec<Entry>, Error> {
     Ok(out)
 }
 
+/// Name of a device of this network namespace.
+pub fn device_name(index: u32) -> Option<String> {
+    use rustix::net::{AddressFamily, SocketFlags, SocketType, netdevice, socket_with};
+    let index = std::num::NonZeroU32::new(index)?.get();
+    let fd = socket_with(AddressFamily::INET, SocketType::DGRAM, SocketFlags::CLOEXEC, None).ok()?;
+    netdevice::index_to_name(&fd, index).ok()
+}
+
 /// One answer; `None` where it is cut short or of another family.
 pub fn read(protocol: u8, payload: &[u8]) -> Option<Entry> {
     let fixed = payload.get(..MESSAGE)?;

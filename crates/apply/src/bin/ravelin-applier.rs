@@ -1,0 +1,263 @@
+//! The privileged applier. In come arguments, out go one line of text or one JSON object, and an exit status: 0 done,
+//! 1 failed and the last known good state is in force, 2 misused, 3 failed and no state could be put back.
+
+use apply::{
+    Error,
+    boot::{self, Loaded},
+    flows,
+    inject::Injection,
+    revert,
+    state::{DEFAULT, State},
+    status, timer,
+    transaction::{self, Applied, Failed, LOCK_PATIENCE, Options, Outcome},
+};
+use bundle::{Bundle, SeedFlow};
+use clap::{Parser, Subcommand};
+use serde::Serialize;
+use std::{
+    fmt::Display,
+    io::Write,
+    path::{Path, PathBuf},
+    process::ExitCode,
+    time::Duration,
+};
+use words::{Digest, HostName};
+
+/// Puts a verified bundle onto this machine, or puts the last known good state back.
+#[derive(Parser)]
+#[command(name = "ravelin-applier", version)]
+struct Arguments {
+    /// State directory.
+    #[arg(long, global = true, default_value = DEFAULT)]
+    state: PathBuf,
+    /// Print JSON.
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    /// Apply a bundle; it reverts unless it is confirmed in time.
+    Apply {
+        /// The bundle; `-` is standard input.
+        bundle: PathBuf,
+        /// Refuse a bundle for another machine than this.
+        #[arg(long)]
+        machine: Option<HostName>,
+        /// Confirm here after the probes.
+        #[arg(long)]
+        auto_confirm: bool,
+        /// Seconds until it reverts unless it is confirmed.
+        #[arg(long, default_value_t = timer::CONFIRM_WITHIN.as_secs())]
+        confirm_within: u64,
+        /// Seconds a forwarding node only listens before its first ruleset.
+        #[arg(long, default_value_t = flows::TRACKING_PERIOD.as_secs())]
+        tracking_period: u64,
+        /// JSON list of connections through this machine that were open before it tracked any.
+        #[arg(long)]
+        flows: Option<PathBuf>,
+        /// Fail on purpose after a step: STEP=error, STEP=exit, STEP=kill.
+        #[arg(long)]
+        inject: Option<Injection>,
+    },
+    /// Confirm the change that waits.
+    Confirm {
+        /// Only this one.
+        #[arg(long)]
+        digest: Option<Digest>,
+        /// Fail on purpose after a step.
+        #[arg(long)]
+        inject: Option<Injection>,
+    },
+    /// Put the last known good state back now.
+    Revert,
+    /// What is confirmed, what waits, what drifted.
+    Status,
+    /// Load the last confirmed generation; for the unit that runs before the network.
+    Boot,
+    /// On the console: leave the management path and what is established, drop the rest.
+    BreakGlass,
+    /// Print what a revert would go back to.
+    Snapshot,
+    #[command(hide = true)]
+    LaunchWatch { digest: Digest },
+    #[command(hide = true)]
+    Watch { digest: Digest },
+}
+
+/// Exit status where no state could be put back.
+const LOST: u8 = 3;
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    match run(&arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(trouble) => trouble.tell(arguments.json),
+    }
+}
+
+/// What went wrong, for both faces.
+#[derive(Serialize)]
+struct Trouble {
+    error: String,
+    step: Option<apply::Step>,
+    help: Option<&'static str>,
+    restored: Option<String>,
+    #[serde(skip)]
+    lost: bool,
+}
+
+impl From<Error> for Trouble {
+    fn from(e: Error) -> Self {
+        Self { error: e.chain(), step: None, help: e.help(), restored: None, lost: matches!(e, Error::Lost(_)) }
+    }
+}
+
+impl From<Box<Failed>> for Trouble {
+    fn from(f: Box<Failed>) -> Self {
+        let restored = match &f.restored {
+            Ok(r) => format!("{r:?}"),
+            Err(e) => format!("NOT PUT BACK: {}", e.chain()),
+        };
+        Self { error: f.error.chain(), step: Some(f.step), help: f.error.help(), restored: Some(restored), lost: f.restored.is_err() }
+    }
+}
+
+impl Trouble {
+    fn tell(&self, json: bool) -> ExitCode {
+        if json {
+            print(&serde_json::to_string(self).unwrap_or_default());
+        } else {
+            let step = self.step.map(|s| format!("step {s}: ")).unwrap_or_default();
+            let mut text = format!("error: {step}{}", self.error);
+            if let Some(restored) = &self.restored {
+                text.push_str(&format!("\nstate: {restored}"));
+            }
+            if let Some(help) = self.help {
+                text.push_str(&format!("\nhelp: {help}"));
+            }
+            let _ = writeln!(std::io::stderr(), "{text}");
+        }
+        ExitCode::from(if self.lost { LOST } else { 1 })
+    }
+}
+
+fn run(arguments: &Arguments) -> Result<(), Trouble> {
+    let state = State::open(&absolute(&arguments.state))?;
+    let say = |value: &dyn Face| print(&if arguments.json { value.json() } else { value.text() });
+    match &arguments.verb {
+        Verb::Apply { bundle, machine, auto_confirm, confirm_within, tracking_period, flows, inject } => {
+            let bundle = Bundle::read(&read(bundle)?).map_err(Error::Bundle)?;
+            let options = Options {
+                machine: machine.clone(),
+                auto_confirm: *auto_confirm,
+                confirm_within: Duration::from_secs(*confirm_within),
+                tracking_period: Duration::from_secs(*tracking_period),
+                seeds: flows.as_deref().map(read_seeds).transpose()?.unwrap_or_default(),
+                inject: *inject,
+                program: program(),
+            };
+            say(&transaction::apply(&state, &bundle, &options)?);
+        }
+        Verb::Confirm { digest, inject } => say(&transaction::confirm(&state, *digest, *inject)?),
+        Verb::Revert => {
+            let _lock = state.lock(LOCK_PATIENCE)?;
+            say(&Plain(revert::now(&state, "asked for")?));
+        }
+        Verb::Status => say(&status::status(&state)?),
+        Verb::Boot => {
+            let loaded = boot::run(&state)?;
+            say(&Plain(&loaded));
+            if let Loaded::ManagementPath { why } = loaded {
+                return Err(Trouble { error: why, step: None, help: None, restored: None, lost: false });
+            }
+        }
+        // No lock: the console must get through while something hangs with it held.
+        Verb::BreakGlass => {
+            boot::management_only(&state)?;
+            state.note(None, None, "break-glass: management path alone");
+            say(&Plain("the management path is open, everything else is dropped"));
+        }
+        Verb::Snapshot => {
+            let names = state.confirmed_bundle()?;
+            let settings = names.as_ref().map(|b| b.draft().settings()).unwrap_or_default();
+            say(&Plain(apply::snapshot::take(settings.into_keys())?));
+        }
+        Verb::LaunchWatch { digest } => timer::launch(&state, &program(), *digest)?,
+        Verb::Watch { digest } => timer::watch(&state, *digest)?,
+    }
+    Ok(())
+}
+
+/// One type, two faces.
+trait Face {
+    fn json(&self) -> String;
+    fn text(&self) -> String;
+}
+
+/// A result whose JSON says it all.
+struct Plain<T>(T);
+
+impl<T: Serialize> Face for Plain<T> {
+    fn json(&self) -> String {
+        serde_json::to_string(&self.0).unwrap_or_default()
+    }
+    fn text(&self) -> String {
+        serde_json::to_string_pretty(&self.0).unwrap_or_default()
+    }
+}
+
+impl Face for status::Status {
+    fn json(&self) -> String {
+        serde_json::to_string(self).unwrap_or_default()
+    }
+    fn text(&self) -> String {
+        self.to_string().trim_end().to_owned()
+    }
+}
+
+impl Face for Outcome {
+    fn json(&self) -> String {
+        serde_json::to_string(self).unwrap_or_default()
+    }
+    fn text(&self) -> String {
+        let result = match self.result {
+            Applied::Unchanged => "is in force already: nothing to do",
+            Applied::Waiting => "is in force and reverts unless it is confirmed",
+            Applied::Confirmed => "is confirmed",
+        };
+        let mut text = format!("generation {} ({:?}) {result}", self.generation, self.digest);
+        if let Some(s) = self.seeded {
+            text.push_str(&format!("\n{} connections under way, {} put into tracking, {} refused", s.known, s.inserted, s.refused));
+        }
+        for note in &self.notes {
+            text.push_str(&format!("\nnote: {note}"));
+        }
+        text
+    }
+}
+
+fn print(text: &(impl Display + ?Sized)) {
+    // A closed pipe must not end a program that has just changed a firewall.
+    let _ = writeln!(std::io::stdout(), "{text}");
+}
+
+fn program() -> PathBuf {
+    std::env::current_exe().unwrap_or_else(|_| "/proc/self/exe".into())
+}
+
+/// The timer runs with another directory: relative paths mean nothing to it.
+fn absolute(path: &Path) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, Error> {
+    let path = if path == Path::new("-") { Path::new("/dev/stdin") } else { path };
+    std::fs::read(path).map_err(|source| Error::Read { path: path.to_owned(), source })
+}
+
+fn read_seeds(path: &Path) -> Result<Vec<SeedFlow>, Error> {
+    serde_json::from_slice(&read(path)?).map_err(|e| Error::Damaged { path: path.to_owned(), why: e.to_string() })
+}

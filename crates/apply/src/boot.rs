@@ -1,0 +1,116 @@
+//! After a power loss, and on the console. Loads the last confirmed generation; if it cannot, the management path alone.
+
+use crate::{
+    Error, nft,
+    revert::namespace,
+    settings,
+    state::{self, State},
+};
+use bundle::{Artefact, Bundle, TABLE_FAMILY, TABLE_NAME};
+use serde::Serialize;
+use words::Generation;
+
+/// What was loaded.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Loaded {
+    /// Nothing was ever confirmed here: the machine is as it was before Ravelin.
+    Nothing,
+    /// The confirmed generation.
+    Confirmed {
+        /// Its number.
+        generation: Generation,
+        /// Settings that this kernel does not have.
+        notes: Vec<String>,
+    },
+    /// The management path alone.
+    ManagementPath {
+        /// Why.
+        why: String,
+    },
+}
+
+/// Loads what is confirmed. A change that was under way when the power went is forgotten.
+pub fn run(state: &State) -> Result<Loaded, Error> {
+    let _lock = state.lock(crate::transaction::LOCK_PATIENCE)?;
+    if let Ok(Some(pending)) = state.pending() {
+        let same_boot = pending.boot_id == crate::timer::boot_id() && pending.namespace == namespace();
+        if same_boot && pending.owner.is_some_and(state::Process::alive) {
+            return Err(Error::StillPending(pending.generation));
+        }
+        state.note(Some(pending.generation), None, "forgotten at boot: it was not confirmed");
+    }
+    // A description that cannot be read means as little as none.
+    state.clear_pending()?;
+    let why = match state.confirmed_bundle() {
+        Ok(None) => return Ok(Loaded::Nothing),
+        Ok(Some(bundle)) => match load(&bundle) {
+            Ok(notes) => {
+                let generation = bundle.draft().generation;
+                state.note(Some(generation), None, "loaded at boot");
+                return Ok(Loaded::Confirmed { generation, notes });
+            }
+            Err(e) => e.chain(),
+        },
+        Err(e) => e.chain(),
+    };
+    management_only(state)?;
+    state.note(None, None, format!("management path alone: {why}"));
+    Ok(Loaded::ManagementPath { why })
+}
+
+/// Loads a bundle's ruleset and settings as they are. Out come notes.
+pub fn load(bundle: &Bundle) -> Result<Vec<String>, Error> {
+    let mut notes = Vec::new();
+    for artefact in &bundle.draft().artefacts {
+        match artefact {
+            Artefact::Nft { text } => nft::load(text)?,
+            Artefact::Sysctl { settings } => {
+                let all = settings.iter().map(|(n, s)| (n.as_str(), s)).collect();
+                // At boot a setting that fails must not keep the filter away.
+                notes.extend(settings::set_all(&all).unwrap_or_else(|e| vec![e.chain()]));
+            }
+        }
+    }
+    if bundle.draft().nft().is_none() {
+        nft::load(&nft::replacing(""))?;
+    }
+    Ok(notes)
+}
+
+/// Leaves the management path and what is established, and drops the rest: the confirmed bundle's, the one of the change
+/// under way, or, where neither is there, no way in at all but the console.
+pub fn management_only(state: &State) -> Result<(), Error> {
+    let mut failed = Vec::new();
+    let pending = || state.pending_bundle().ok().flatten().map(|b| b.draft().break_glass.clone());
+    for script in [state.break_glass(), pending(), Some(closed())].into_iter().flatten().filter(|s| !s.trim().is_empty()) {
+        match nft::load(&script) {
+            Ok(()) => return Ok(()),
+            Err(e) => failed.push(e.chain()),
+        }
+    }
+    Err(Error::Lost(failed))
+}
+
+/// What is left when no management path is known: what is established, loopback, the ICMP without which no address works.
+/// RFC 4890 4.4.1 for v6; opened from this machine: everything, so that a person on the console can work.
+fn closed() -> String {
+    nft::replacing(&format!(
+        "table {TABLE_FAMILY} {TABLE_NAME} {{
+  chain input {{
+    type filter hook input priority 0; policy drop;
+    iifname \"lo\" accept
+    ct state established,related accept
+    icmp type {{ destination-unreachable, time-exceeded, parameter-problem }} accept
+    icmpv6 type {{ destination-unreachable, packet-too-big, time-exceeded, parameter-problem, nd-router-advert, nd-neighbor-solicit, nd-neighbor-advert }} accept
+    counter drop
+  }}
+  chain forward {{
+    type filter hook forward priority 0; policy drop;
+    ct state established,related accept
+    counter drop
+  }}
+}}
+"
+    ))
+}

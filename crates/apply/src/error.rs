@@ -1,0 +1,93 @@
+//! What can go wrong on the machine. Every message says what and where; `help` says what to do.
+
+use crate::Step;
+use std::path::PathBuf;
+use words::{Digest, Generation, HostName};
+
+/// Trouble while applying.
+#[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages say what the fields are")]
+pub enum Error {
+    #[error("another apply holds {path}")]
+    Busy { path: PathBuf },
+    #[error(transparent)]
+    Kernel(#[from] sys::Error),
+    #[error(transparent)]
+    Observe(#[from] observe::Error),
+    #[error("read {path}")]
+    Read {
+        path: PathBuf,
+        #[source]
+        source: std::io::Error,
+    },
+    #[error("{path} is damaged: {why}")]
+    Damaged { path: PathBuf, why: String },
+    #[error("the bundle is not accepted")]
+    Bundle(#[from] bundle::ReadError),
+    #[error("the bundle is for machine `{bundle}`, this is `{here}`")]
+    OtherMachine { bundle: HostName, here: HostName },
+    #[error("generation {offered} is stale: generation {confirmed} is confirmed here")]
+    Stale { offered: Generation, confirmed: Generation },
+    #[error("generation {offered} is older than generation {highest}, which was already tried here")]
+    Older { offered: Generation, highest: Generation },
+    #[error("the bundle follows {said}, but {is} is confirmed here")]
+    OtherParent { said: String, is: String },
+    #[error("generation {0} waits to be confirmed or reverted")]
+    StillPending(Generation),
+    #[error("nothing waits to be confirmed")]
+    NothingPending,
+    #[error("{offered:?} does not wait to be confirmed, {pending:?} does")]
+    OtherPending { offered: Digest, pending: Digest },
+    #[error("this is another network namespace than the one the change was made in")]
+    OtherNamespace,
+    #[error("nft: {0}")]
+    Nft(String),
+    #[error("the ruleset is too large for one transaction here: {0}")]
+    BatchTooLarge(String),
+    #[error("setting {name} = {value}: {why}")]
+    Setting { name: String, value: String, why: String },
+    #[error("the kernel does not hold what was meant: {}", .0.join("; "))]
+    ReadBack(Vec<String>),
+    #[error("what must work does not: {}", .0.join("; "))]
+    Probe(Vec<String>),
+    #[error("the revert timer did not start: {0}")]
+    Timer(String),
+    #[error("too late: the change is being reverted")]
+    TooLate,
+    #[error("failed on purpose after step {0}")]
+    Injected(Step),
+    #[error("no state could be put back: {}", .0.join("; "))]
+    Lost(Vec<String>),
+}
+
+impl Error {
+    /// What to do about it, where there is something.
+    pub fn help(&self) -> Option<&'static str> {
+        Some(match self {
+            Error::Busy { .. } => "wait for it to end, or see `ravelin-applier status`",
+            Error::Stale { .. } | Error::Older { .. } | Error::OtherParent { .. } => "plan again: the state of this machine has moved on",
+            Error::StillPending(_) => "`ravelin-applier confirm` or `ravelin-applier revert`",
+            Error::BatchTooLarge(_) => {
+                "without privileges in the first user namespace the socket's limit is net.core.wmem_max: raise it, or run as root. \
+                 The change is never split: half a ruleset is not a ruleset"
+            }
+            Error::Lost(_) => "`ravelin-applier break-glass` on the console leaves the management path and drops the rest",
+            Error::OtherNamespace => "run it where the change was made",
+            _ => return None,
+        })
+    }
+    /// The message with its causes, in one line.
+    pub fn chain(&self) -> String {
+        let mut text = self.to_string();
+        let mut source = std::error::Error::source(self);
+        while let Some(cause) = source {
+            let more = cause.to_string();
+            if !text.ends_with(&more) {
+                text.push_str(": ");
+                text.push_str(&more);
+            }
+            source = cause.source();
+        }
+        text
+    }
+}

@@ -1,0 +1,40 @@
+//! A verified bundle onto this machine, as one transaction that ends in the new state or in the last known good one.
+//!
+//! | module | does |
+//! |---|---|
+//! | [`step`] | the steps, in order: the one list that the code and the failure tests walk |
+//! | [`transaction`] | walks them |
+//! | [`inject`] | fails on purpose after a step |
+//! | [`state`] | the state directory: confirmed, pending, generation, journal |
+//! | [`nft`] | hands scripts to nft, reads its answers |
+//! | [`snapshot`] | what was there, as text, and putting it back |
+//! | [`settings`] | kernel settings |
+//! | [`flows`] | connections under way before the first apply |
+//! | [`read_back`] | what the kernel holds against what was meant |
+//! | [`probe`] | what must work afterwards |
+//! | [`timer`] | the revert timer: a process of its own that outlives everybody |
+//! | [`revert`] | back to the last known good |
+//! | [`boot`] | after a power loss; break-glass |
+//! | [`status`] | the state for people and programs |
+//!
+//! Never parses the site file, never uses the network except for its probes, never touches another table than
+//! `inet ravelin`, decides nothing: what to do stands in the bundle.
+
+pub mod boot;
+pub mod error;
+pub mod flows;
+pub mod inject;
+pub mod nft;
+pub mod probe;
+pub mod read_back;
+pub mod revert;
+pub mod settings;
+pub mod snapshot;
+pub mod state;
+pub mod status;
+pub mod step;
+pub mod timer;
+pub mod transaction;
+
+pub use error::Error;
+pub use step::Step;

@@ -1,0 +1,87 @@
+//! Back to the last known good. Called with the lock held. In comes the state directory, out comes what was put back. The
+//! order is: the snapshot; the confirmed bundle; the management path alone. Never wider than one of these.
+
+use crate::{Error, boot, nft, settings, state::State};
+use serde::Serialize;
+
+/// What was put back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Restored {
+    /// Nothing was under way.
+    Nothing,
+    /// Nothing had been changed yet.
+    Untouched,
+    /// The change was confirmed already; only its traces were left.
+    Confirmed,
+    /// What was there before.
+    Snapshot,
+    /// The confirmed bundle, since the snapshot did not load.
+    ConfirmedBundle,
+    /// The management path alone, since neither loaded.
+    ManagementPath,
+}
+
+/// Puts the last known good state back and ends the change under way.
+pub fn now(state: &State, why: &str) -> Result<Restored, Error> {
+    let Some(pending) = state.pending()? else {
+        state.clear_pending()?;
+        return Ok(Restored::Nothing);
+    };
+    if pending.namespace.is_some() && pending.namespace != namespace() {
+        return Err(Error::OtherNamespace);
+    }
+    let note = |what: String| state.note(Some(pending.generation), None, what);
+    // A damaged confirmed bundle must not stop the snapshot from going back.
+    if state.confirmed_bundle().ok().flatten().is_some_and(|b| b.digest() == pending.digest) {
+        state.clear_pending()?;
+        note("confirmed: traces removed".into());
+        return Ok(Restored::Confirmed);
+    }
+    if !pending.touched {
+        state.clear_pending()?;
+        note(format!("given up before anything was changed: {why}"));
+        return Ok(Restored::Untouched);
+    }
+    let (restored, notes) = put_back(state)?;
+    // Only now: a revert that is cut off itself is begun again by the timer or by boot.
+    state.clear_pending()?;
+    note(format!("reverted ({restored:?}): {why}"));
+    notes.into_iter().for_each(note);
+    Ok(restored)
+}
+
+fn put_back(state: &State) -> Result<(Restored, Vec<String>), Error> {
+    let mut failed = Vec::new();
+    match state.snapshot() {
+        Ok(Some(snapshot)) => {
+            let notes = settings::restore(&snapshot.settings);
+            match nft::load(&snapshot.script()) {
+                Ok(()) => return Ok((Restored::Snapshot, notes)),
+                Err(e) => failed.push(format!("snapshot: {}", e.chain())),
+            }
+        }
+        Ok(None) => failed.push("snapshot: it is not there".into()),
+        Err(e) => failed.push(e.chain()),
+    }
+    match state.confirmed_bundle() {
+        Ok(Some(bundle)) => match boot::load(&bundle) {
+            Ok(notes) => return Ok((Restored::ConfirmedBundle, [failed, notes].concat())),
+            Err(e) => failed.push(format!("confirmed bundle: {}", e.chain())),
+        },
+        Ok(None) => failed.push("confirmed bundle: there is none".into()),
+        Err(e) => failed.push(e.chain()),
+    }
+    match boot::management_only(state) {
+        Ok(()) => Ok((Restored::ManagementPath, failed)),
+        Err(e) => {
+            failed.push(format!("management path: {}", e.chain()));
+            Err(Error::Lost(failed))
+        }
+    }
+}
+
+/// The network namespace of this thread, where it can be seen.
+pub fn namespace() -> Option<u64> {
+    sys::netns::identity(std::path::Path::new("/proc/thread-self/ns/net")).ok()
+}

@@ -1,0 +1,38 @@
+//! What was there before a change, as text, and putting it back. Only our own table and the settings the change touches.
+
+use crate::{Error, nft, settings};
+use serde::{Deserialize, Serialize};
+
+/// What was there.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Snapshot {
+    /// Our own table as nft lists it; `None` where there was none.
+    pub table: Option<String>,
+    /// Settings the change touches.
+    pub settings: settings::Values,
+}
+
+/// Takes one, and makes sure that it loads again before anything depends on it.
+pub fn take<'a>(names: impl IntoIterator<Item = &'a str>) -> Result<Snapshot, Error> {
+    let settings = settings::get_all(names);
+    let table = match nft::table_text()? {
+        None => None,
+        Some(text) => match nft::check(&nft::replacing(&text)) {
+            Ok(()) => Some(text),
+            // State in the listing that this nft prints but does not read: the rules matter, the counters do not.
+            Err(first) => {
+                let plain = nft::table_text_stateless()?.ok_or(first)?;
+                nft::check(&nft::replacing(&plain))?;
+                Some(plain)
+            }
+        },
+    };
+    Ok(Snapshot { table, settings })
+}
+
+impl Snapshot {
+    /// The script that puts our table back, or away where there was none.
+    pub fn script(&self) -> String {
+        nft::replacing(self.table.as_deref().unwrap_or_default())
+    }
+}

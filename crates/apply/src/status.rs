@@ -1,0 +1,104 @@
+//! The state for people and programs: one struct, two faces.
+
+use crate::{
+    Error, read_back,
+    state::{Entry, Phase, Process, State},
+    timer,
+};
+use serde::Serialize;
+use std::fmt;
+use words::{Digest, Generation};
+
+/// Journal lines shown.
+const LINES: usize = 10;
+
+/// The state of this machine.
+#[derive(Debug, Clone, Serialize)]
+pub struct Status {
+    /// The confirmed change.
+    pub confirmed: Option<Confirmed>,
+    /// The one under way.
+    pub pending: Option<Waiting>,
+    /// The number the next bundle must have at least.
+    pub next_generation: Generation,
+    /// Where the kernel differs from what should be in force, in words.
+    pub drift: Vec<String>,
+    /// Latest lines of the journal.
+    pub journal: Vec<Entry>,
+}
+
+/// The confirmed change.
+#[derive(Debug, Clone, Serialize)]
+pub struct Confirmed {
+    /// Number.
+    pub generation: Generation,
+    /// Its digest: what the next bundle names as its parent.
+    pub digest: Digest,
+    /// Digest of what it makes the machine hold, whatever its number.
+    pub policy: Digest,
+}
+
+/// The change under way.
+#[derive(Debug, Clone, Serialize)]
+pub struct Waiting {
+    /// Number.
+    pub generation: Generation,
+    /// Digest.
+    pub digest: Digest,
+    /// How far it is.
+    pub phase: Phase,
+    /// Seconds until it reverts.
+    pub reverts_in: u64,
+    /// The timer runs.
+    pub timer: bool,
+}
+
+/// Looks at the state directory and the kernel. Changes nothing.
+pub fn status(state: &State) -> Result<Status, Error> {
+    let confirmed = state.confirmed_bundle()?;
+    let pending = state.pending()?;
+    let in_force = match &pending {
+        Some(p) if p.phase == Phase::Waiting => state.pending_bundle()?,
+        _ => confirmed.clone(),
+    };
+    let highest = state.highest()?.map(|(g, _)| g);
+    let known = confirmed.as_ref().map(|c| c.draft().generation).max(highest).unwrap_or_default();
+    Ok(Status {
+        drift: in_force.map(|b| read_back::differences(b.draft())).transpose()?.unwrap_or_default(),
+        confirmed: confirmed.map(|c| Confirmed { generation: c.draft().generation, digest: c.digest(), policy: c.draft().policy() }),
+        pending: match pending {
+            None => None,
+            Some(p) => Some(Waiting {
+                generation: p.generation,
+                digest: p.digest,
+                phase: p.phase,
+                reverts_in: p.deadline_ms.saturating_sub(timer::now_ms()) / 1000,
+                timer: state.timer()?.is_some_and(Process::alive),
+            }),
+        },
+        next_generation: known.next(),
+        journal: state.journal(LINES),
+    })
+}
+
+impl fmt::Display for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.confirmed {
+            Some(c) => writeln!(f, "confirmed: generation {} ({:?})", c.generation, c.digest)?,
+            None => writeln!(f, "confirmed: nothing yet")?,
+        }
+        if let Some(p) = &self.pending {
+            let timer = if p.timer { "the timer runs" } else { "NO TIMER RUNS" };
+            writeln!(f, "pending:   generation {} ({:?}), reverts in {} s, {timer}", p.generation, p.digest, p.reverts_in)?;
+        }
+        for line in &self.drift {
+            writeln!(f, "drift:     {line}")?;
+        }
+        for e in &self.journal {
+            let step = e.step.map_or("", |s| s.word());
+            let generation = e.generation.map(|g| g.to_string()).unwrap_or_default();
+            writeln!(f, "journal:   {} {generation:>4} {step:<10} {}", e.at, e.what)?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,107 @@
+//! The steps of a transaction, in order. The failure tests take their list from here: a step that is added is tested.
+
+use serde::{Deserialize, Serialize};
+use std::{fmt, str::FromStr};
+
+/// One step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Step {
+    /// Nobody else changes this machine now.
+    Lock,
+    /// The bundle is whole, for this machine, and follows the confirmed one.
+    Verify,
+    /// What is there is kept as text, and known to load again.
+    Snapshot,
+    /// Bundle and snapshot lie on disk.
+    Stage,
+    /// nft takes the script, without loading it.
+    Check,
+    /// The revert timer runs, outside this process.
+    ArmRevert,
+    /// A machine that tracked nothing begins to track, and drops nothing yet.
+    Track,
+    /// Connections under way are in the tracking table.
+    SeedFlows,
+    /// Kernel settings are written.
+    Settings,
+    /// The new ruleset is in force, all of it at once.
+    Commit,
+    /// The kernel holds what was meant.
+    ReadBack,
+    /// What must work works.
+    Probe,
+    /// The bundle lies beside the confirmed one, flushed.
+    Persist,
+    /// It is the confirmed one. From here on the new state is the last known good.
+    Confirm,
+    /// The revert timer has nothing to do any more.
+    Disarm,
+}
+
+impl Step {
+    /// All, in order.
+    pub const ALL: [Step; 15] = [
+        Step::Lock,
+        Step::Verify,
+        Step::Snapshot,
+        Step::Stage,
+        Step::Check,
+        Step::ArmRevert,
+        Step::Track,
+        Step::SeedFlows,
+        Step::Settings,
+        Step::Commit,
+        Step::ReadBack,
+        Step::Probe,
+        Step::Persist,
+        Step::Confirm,
+        Step::Disarm,
+    ];
+    /// The word used in the journal and on the command line.
+    pub fn word(self) -> &'static str {
+        match self {
+            Step::Lock => "lock",
+            Step::Verify => "verify",
+            Step::Snapshot => "snapshot",
+            Step::Stage => "stage",
+            Step::Check => "check",
+            Step::ArmRevert => "arm-revert",
+            Step::Track => "track",
+            Step::SeedFlows => "seed-flows",
+            Step::Settings => "settings",
+            Step::Commit => "commit",
+            Step::ReadBack => "read-back",
+            Step::Probe => "probe",
+            Step::Persist => "persist",
+            Step::Confirm => "confirm",
+            Step::Disarm => "disarm",
+        }
+    }
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.word())
+    }
+}
+
+impl FromStr for Step {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        let known = || Step::ALL.map(Step::word).join(", ");
+        Step::ALL.into_iter().find(|s| s.word() == text).ok_or_else(|| format!("`{text}` is no step: {}", known()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_list_is_whole_and_in_order() {
+        assert!(Step::ALL.windows(2).all(|w| w[0] < w[1]));
+        assert_eq!(Step::Disarm as usize + 1, Step::ALL.len());
+        assert!(Step::ALL.iter().all(|s| s.word().parse() == Ok(*s)));
+    }
+}

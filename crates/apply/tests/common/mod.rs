@@ -1,0 +1,123 @@
+//! Private namespaces and small bundles for the tests. Nothing here touches the machine's own network.
+#![allow(dead_code, reason = "each test program uses a part of it")]
+
+use bundle::{Artefact, Bundle, Draft, Expected, Management, content::SCHEMA};
+use std::{
+    collections::BTreeMap,
+    path::Path,
+    process::{Command, Output},
+};
+use words::{Digest, Generation, HostName};
+
+const INSIDE: &str = "RAVELIN_TEST_INSIDE";
+
+/// Runs the test of this name again in user, network, mount and process namespaces of its own; `true` inside of them.
+/// What it leaves running ends with them.
+pub fn inside(test: &str) -> bool {
+    if std::env::var_os(INSIDE).is_some() {
+        run("ip", &["link", "set", "lo", "up"]);
+        return true;
+    }
+    let own = std::env::current_exe().expect("own program");
+    let status = Command::new("unshare")
+        .args(["-Urnmpf", "--kill-child", "--mount-proc"])
+        .arg(own)
+        .args(["--exact", test, "--nocapture", "--test-threads=1"])
+        .env(INSIDE, "1")
+        .status()
+        .expect("unshare is installed");
+    assert!(status.success(), "{test} failed in its namespaces");
+    false
+}
+
+/// Runs a program that must succeed.
+pub fn run(program: &str, arguments: &[&str]) -> String {
+    let out = Command::new(program).args(arguments).output().unwrap_or_else(|e| panic!("{program}: {e}"));
+    assert!(out.status.success(), "{program} {arguments:?}: {}", String::from_utf8_lossy(&out.stderr));
+    String::from_utf8_lossy(&out.stdout).into_owned()
+}
+
+/// Runs the applier.
+pub fn applier(state: &Path, arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_ravelin-applier")).arg("--state").arg(state).args(arguments).output().expect("the applier starts")
+}
+
+/// Runs the applier, which must succeed.
+pub fn applied(state: &Path, arguments: &[&str]) -> String {
+    let out = applier(state, arguments);
+    let text = String::from_utf8_lossy(&out.stdout).into_owned();
+    assert!(out.status.success(), "{arguments:?}: {text}{}", String::from_utf8_lossy(&out.stderr));
+    text
+}
+
+/// Our own table without state, empty where it is not there.
+pub fn live() -> String {
+    let out = Command::new("nft").args(["-s", "list", "table", "inet", "ravelin"]).output().expect("nft is installed");
+    String::from_utf8_lossy(&out.stdout).into_owned()
+}
+
+/// A strict ruleset for one machine that lets these TCP ports in and everything out.
+pub fn ruleset(ports: &str) -> String {
+    format!(
+        "table inet ravelin {{ }}\ndelete table inet ravelin\ntable inet ravelin {{
+  chain input {{
+    type filter hook input priority 0; policy drop;
+    iifname \"lo\" accept
+    ct state established,related accept comment \"NET001\"
+    ct state invalid counter drop comment \"NET002\"
+    icmpv6 type {{ nd-neighbor-solicit, nd-neighbor-advert }} accept
+    tcp dport {{ {ports} }} ct state new accept comment \"f0000001\"
+    counter drop comment \"NET099\"
+  }}
+  chain output {{
+    type filter hook output priority 0; policy accept;
+    ct state invalid counter drop comment \"NET003\"
+  }}
+}}
+"
+    )
+}
+
+/// What the kernel makes of a script, read in a network namespace of its own.
+pub fn meaning(script: &str) -> ruleset::Ruleset {
+    use std::io::Write;
+    let mut child = Command::new("unshare")
+        .args(["-Urn", "sh", "-c", "nft -f - && nft -j list ruleset"])
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .expect("unshare is installed");
+    child.stdin.take().expect("piped").write_all(script.as_bytes()).expect("writes");
+    let out = child.wait_with_output().expect("ends");
+    ruleset::nft::read(&String::from_utf8_lossy(&out.stdout)).expect("nft's JSON is understood")
+}
+
+/// A draft with this script.
+pub fn draft(script: &str, generation: u64, parent: Option<Digest>) -> Draft {
+    Draft {
+        schema: SCHEMA,
+        machine: HostName::new("here").expect("name"),
+        generation: Generation(generation),
+        parent,
+        site: Digest::of(b"site"),
+        layers: BTreeMap::new(),
+        artefacts: vec![Artefact::Nft { text: script.to_owned() }],
+        expected: Expected { ruleset: Some(meaning(script)) },
+        management: Management { from: vec!["0.0.0.0/0".parse().expect("net")], ports: vec![22] },
+        break_glass: ruleset("22"),
+        probes: vec![],
+        seeds: vec![],
+    }
+}
+
+/// A sealed bundle with this script.
+pub fn sealed(script: &str, generation: u64, parent: Option<Digest>) -> Bundle {
+    Bundle::seal(draft(script, generation, parent)).expect("seals")
+}
+
+/// Writes a bundle and gives its path.
+pub fn written(dir: &Path, name: &str, bundle: &Bundle) -> String {
+    let path = dir.join(name);
+    std::fs::write(&path, bundle.to_bytes()).expect("writes");
+    path.display().to_string()
+}

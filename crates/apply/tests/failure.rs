@@ -1,0 +1,124 @@
+//! A failure of each kind after each step, from the code's own list of steps: on a machine with a confirmed state and on
+//! one without, with and without a power loss afterwards. Always ends in the last known good state.
+
+mod common;
+
+use apply::{Step, inject::Kind};
+use common::*;
+use std::{
+    path::Path,
+    time::{Duration, Instant},
+};
+
+/// The timer looks ten times a second; nft needs tens of milliseconds.
+const SOON: Duration = Duration::from_secs(20);
+
+struct Case {
+    step: Step,
+    kind: Kind,
+    first: bool,
+    power_loss: bool,
+    by_confirm: bool,
+}
+
+/// Steps the `confirm` command takes.
+const CONFIRMING: [Step; 3] = [Step::Persist, Step::Confirm, Step::Disarm];
+
+#[test]
+fn every_step_fails_in_every_way() {
+    if !inside("every_step_fails_in_every_way") {
+        return;
+    }
+    let old = ruleset("22");
+    let new = ruleset("22, 80");
+    let mut count = 0;
+    for step in Step::ALL {
+        for kind in Kind::ALL {
+            for first in [false, true] {
+                for power_loss in [false, true] {
+                    for by_confirm in [false, true] {
+                        if by_confirm && !CONFIRMING.contains(&step) || power_loss && kind == Kind::Error {
+                            continue;
+                        }
+                        ends_well(&Case { step, kind, first, power_loss, by_confirm }, &old, &new);
+                        count += 1;
+                    }
+                }
+            }
+        }
+    }
+    #[expect(clippy::print_stdout, reason = "the count is part of what the test says")]
+    println!("{count} injected failures over {} steps ended in the last known good state", Step::ALL.len());
+    assert!(count >= Step::ALL.len() * Kind::ALL.len() * 2);
+}
+
+fn ends_well(case: &Case, old: &str, new: &str) {
+    let Case { step, kind, first, power_loss, by_confirm } = *case;
+    let name = format!("{step}={} first={first} power_loss={power_loss} by_confirm={by_confirm}", kind.word());
+    run("nft", &["flush", "ruleset"]);
+    let dir = tempfile::tempdir().expect("directory");
+    let state = dir.path().join("state");
+    let mut parent = None;
+    if !first {
+        let bundle = sealed(old, 1, None);
+        parent = Some(bundle.digest());
+        applied(&state, &["apply", &written(dir.path(), "old", &bundle), "--auto-confirm"]);
+    }
+    let before = live();
+    let bundle = sealed(new, 2, parent);
+    let path = written(dir.path(), "new", &bundle);
+    let fail = format!("--inject={step}={}", kind.word());
+    let out = if by_confirm {
+        applied(&state, &["apply", &path]);
+        applier(&state, &["confirm", &fail])
+    } else {
+        applier(&state, &["apply", &path, "--auto-confirm", &fail])
+    };
+    assert!(!out.status.success(), "{name}: the failure must show");
+    if power_loss {
+        // The timer dies with everything else, and the kernel forgets.
+        kill_timer(&state);
+        run("nft", &["flush", "ruleset"]);
+        applied(&state, &["boot"]);
+    } else {
+        wait_for_the_timer(&state, &name);
+    }
+    let good = if step >= Step::Confirm { new } else { old };
+    let now = live();
+    if step >= Step::Confirm {
+        assert!(now.contains("22, 80"), "{name}: {now}");
+    } else {
+        assert_eq!(now, before, "{name}");
+    }
+    // The machine goes on from there: the next change is accepted.
+    let status: serde_json::Value = serde_json::from_str(&applied(&state, &["status", "--json"])).expect("JSON");
+    assert_eq!(status["drift"], serde_json::json!([]), "{name}: {good}");
+    let parent = status["confirmed"]["digest"].as_str().map(|d| d.parse().expect("digest"));
+    let next = sealed(&ruleset("22, 443"), status["next_generation"].as_u64().expect("number"), parent);
+    applied(&state, &["apply", &written(dir.path(), "next", &next), "--auto-confirm"]);
+    assert!(live().contains("22, 443"), "{name}");
+}
+
+fn timer_pid(state: &Path) -> Option<u32> {
+    let text = std::fs::read_to_string(state.join("pending/timer.json")).ok()?;
+    let process: apply::state::Process = serde_json::from_str(&text).ok()?;
+    process.alive().then_some(process.pid)
+}
+
+fn kill_timer(state: &Path) {
+    if let Some(pid) = timer_pid(state) {
+        run("kill", &["-9", &pid.to_string()]);
+        let begun = Instant::now();
+        while timer_pid(state).is_some() && begun.elapsed() < SOON {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+}
+
+fn wait_for_the_timer(state: &Path, name: &str) {
+    let begun = Instant::now();
+    while timer_pid(state).is_some() {
+        assert!(begun.elapsed() < SOON, "{name}: the timer does not end");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}

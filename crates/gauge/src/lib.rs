@@ -1,0 +1,56 @@
+//! What a ruleset costs. In come policies; out come nanoseconds per packet and seconds per commit, measured in namespaces of
+//! this crate's own: `world -> router -> world`, the ruleset under test in the router, every packet counted on arrival.
+//!
+//! Never: touches this machine's own network or firewall. [`stage::enter`] is the only way in, and leaves them first.
+//!
+//! - [`policy`]: who may open what to whom, and through which devices
+//! - [`lists`]: the same policy as others write it, a linear list and UFW's chains
+//! - [`emitted`]: the same policy in the shape Ravelin emits
+//! - [`stage`]: the namespaces
+//! - [`frames`]: the packets
+//! - [`sender`]: the process that sends and counts them
+//! - [`race`]: variants by turns, medians, intervals
+//! - [`commit`]: how long a load takes, and what the socket refuses
+
+pub mod commit;
+pub mod emitted;
+pub mod frames;
+pub mod lists;
+pub mod policy;
+pub mod race;
+pub mod sender;
+pub mod stage;
+pub mod stats;
+
+/// The world did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A program failed.
+    #[error("`{what}` failed: {message}")]
+    Program {
+        /// Command line.
+        what: String,
+        /// What it said.
+        message: String,
+    },
+    /// A system call failed.
+    #[error("{what}")]
+    Call {
+        /// What was tried.
+        what: String,
+        /// The kernel's answer.
+        #[source]
+        source: std::io::Error,
+    },
+    /// A measurement cannot be trusted.
+    #[error("{0}")]
+    Invalid(String),
+}
+
+impl Error {
+    /// A failed call.
+    pub fn call(what: impl Into<String>) -> impl FnOnce(std::io::Error) -> Self {
+        let what = what.into();
+        move |source| Self::Call { what, source }
+    }
+}

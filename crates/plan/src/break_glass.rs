@@ -1,0 +1,50 @@
+//! Break-glass: the least table that lets the operator in. In comes a machine, out comes a ruleset of the management path,
+//! loopback, what is established, and what addresses need to work. It is what a machine falls back to when the last
+//! confirmed state cannot be loaded. Never: anything else.
+
+use crate::build::Build;
+use crate::edge::matrix;
+use crate::grant::admit;
+use crate::host::{Side, grants};
+use crate::{Devices, Options, essential};
+use ruleset::{ChainKind, Hook, Key, Policy, Ruleset};
+use site::model::{Mode, Model};
+use words::HostName;
+
+/// The break-glass ruleset of a managed machine; `None` for one that is not managed or not there.
+pub fn break_glass(model: &Model, devices: &Devices, host: &HostName) -> Option<Ruleset> {
+    let host = model.hosts.get(host).filter(|h| h.managed)?;
+    let mut build = Build::new(model, host, devices.of(model, host), Mode::Enforce, Options::default());
+    let b = &mut build;
+    let dynamic = crate::host::dynamic(b);
+    let mut input = vec![essential::loopback(b, "input", Key::Iifname), essential::established(b, "input")];
+    let management = grants(b, Side::In, true);
+    input.extend(admit(b, "management/in", &management));
+    input.extend(essential::related(b, "input"));
+    input.extend(essential::neighbour_in(b, true));
+    if dynamic {
+        input.extend(essential::dhcp(b, true));
+    }
+    input.extend(b.refuse("deny/input", "refuses everything else", "break-glass opens the management path alone", Vec::new()));
+    b.base("input", ChainKind::Filter, Hook::Input, 0, Policy::Drop, input);
+
+    let mut output = vec![essential::loopback(b, "output", Key::Oifname), essential::established(b, "output")];
+    output.extend(essential::errors_and_neighbour_out(b, true));
+    let management = grants(b, Side::Out, true);
+    output.extend(admit(b, "management/out", &management));
+    if dynamic {
+        output.extend(essential::dhcp(b, false));
+    }
+    output.extend(b.refuse("deny/output", "refuses everything else", "break-glass opens the management path alone", Vec::new()));
+    b.base("output", ChainKind::Filter, Hook::Output, 0, Policy::Drop, output);
+
+    let mut forward = vec![essential::established(b, "forward")];
+    forward.extend(essential::related(b, "forward"));
+    if b.host.edge {
+        let through: Vec<_> = matrix(b, true).into_values().flatten().collect();
+        forward.extend(admit(b, "management/forward", &through));
+    }
+    forward.extend(b.refuse("deny/forward", "refuses everything else", "break-glass opens the management path alone", Vec::new()));
+    b.base("forward", ChainKind::Filter, Hook::Forward, 0, Policy::Drop, forward);
+    Some(Ruleset { tables: vec![build.table], unread: Vec::new() })
+}

@@ -1,0 +1,187 @@
+//! The guard: each device of an edge node admits only sources that can stand behind it. In come zones and devices, out
+//! come one chain per device at the raw hook, before connection tracking spends memory on a lie. Never: admits a source
+//! of one zone through another's device, in either family.
+
+use crate::build::{Build, digit, is, is_not, one_of, prefix_set};
+use crate::edge::{held, peers, site_prefixes, source_in, v4};
+use crate::grant::interval;
+use ipnet::IpNet;
+use ruleset::{ChainKind, Data, Element, Hook, Key, MapRef, Policy, Rule, Set, Statement, Value, Verdict};
+use site::model::Party;
+use site::special;
+use words::{Family, ZoneName};
+
+/// `raw`: before connection tracking (-200).
+const RAW: i32 = -300;
+/// ICMP that the upstream router sends from an address inside the site's public prefix: errors and echo.
+const ROUTER_ICMP: [u128; 5] = [0, 3, 8, 11, 12];
+/// The same for v6, neighbour discovery included.
+const ROUTER_ICMP6: [u128; 9] = [1, 2, 3, 4, 128, 129, 134, 135, 136];
+/// What a machine says before it has an address: duplicate address detection, listener reports, router solicitation.
+const UNSPECIFIED_ICMP6: [u128; 4] = [131, 133, 135, 143];
+
+fn pass() -> Statement {
+    Statement::Verdict(Verdict::Return)
+}
+
+fn link_local() -> Value {
+    Value::Range(0xfe80 << 112, (0xfec0 << 112) - 1)
+}
+
+/// The guard's chains.
+pub(crate) fn chains(b: &mut Build<'_>) {
+    let own: Vec<IpNet> = if b.model.edge.nodes.len() > 1 {
+        // On a standby node the virtual addresses are the active one's: only what is surely its own.
+        b.host.addresses().map(IpNet::from).collect()
+    } else {
+        held(b).into_iter().map(IpNet::from).collect()
+    };
+    let mut own_families = Vec::new();
+    for family in Family::ALL {
+        let set = prefix_set(family, &own);
+        if !set.elements.is_empty() {
+            b.set(&format!("own/{}", digit(family)), set);
+            own_families.push(family);
+        }
+    }
+    let zones: Vec<(ZoneName, String)> = b.devices.iter().map(|(z, d)| (z.clone(), d.clone())).collect();
+    let mut elements = Vec::new();
+    for (zone, device) in &zones {
+        let refuse = format!("spoof/{zone}");
+        let (what, why) = (format!("refuses sources that cannot stand behind {device}"), "a zone must not speak in another's name");
+        let end = b.refuse(&refuse, &what, why, Vec::new());
+        b.chain(refuse.clone(), end);
+        let mut rules = Vec::new();
+        for &family in &own_families {
+            let s = vec![source_in(family, "own"), Statement::Verdict(Verdict::Goto(refuse.clone()))];
+            rules.push(b.builtin(&format!("spoof/own/{zone}"), "refuses the node's own addresses from outside", "nobody else has them", s));
+        }
+        rules.extend(if zone.is_internet() { internet(b, &refuse) } else { inner(b, zone) });
+        if !zone.is_internet() {
+            let s = vec![Statement::Verdict(Verdict::Goto(refuse.clone()))];
+            rules.push(b.builtin(&format!("guard/{zone}/end"), "refuses every other source", "only a zone's own subnets stand behind its device", s));
+        }
+        let chain = format!("guard/{zone}");
+        b.chain(chain.clone(), rules);
+        let id = crate::build::short(&chain);
+        b.builtin(&id, &format!("judges sources that come in by {device}"), "zones are told apart by device", Vec::new());
+        elements.push(Element {
+            key: vec![Value::Name(device.clone())],
+            data: Some(Data::Verdict(Verdict::Jump(chain))),
+            id: Some(id),
+            timeout: None,
+            counted: None,
+        });
+    }
+    elements.sort_by(|a, b| a.key.cmp(&b.key));
+    b.set("guard", Set { types: vec!["ifname".to_owned()], map: Some(vec!["verdict".to_owned()]), elements, ..Set::default() });
+    let dispatch = Statement::VerdictMap { keys: vec![Key::Iifname], map: MapRef::Named("guard".to_owned()) };
+    let rule = b.builtin("guard", "finds the guard of the device", "zones are told apart by device", vec![dispatch]);
+    b.base("guard", ChainKind::Filter, Hook::Prerouting, RAW, Policy::Accept, vec![rule]);
+}
+
+fn unspecified(b: &mut Build<'_>, id: &str) -> Vec<Rule> {
+    let nd = vec![one_of(Key::Ip6Saddr, &[0]), one_of(Key::Icmp6Type, &UNSPECIFIED_ICMP6), pass()];
+    let local = vec![is(Key::Ip6Saddr, [link_local()]), pass()];
+    let why = "neighbour discovery speaks from these (RFC 4861, RFC 4862)";
+    vec![
+        b.builtin(&format!("{id}/link-local"), "admits link-local sources, which no router forwards", why, local),
+        b.builtin(&format!("{id}/unspecified"), "admits what a machine says before it has an address", why, nd),
+    ]
+}
+
+fn inner(b: &mut Build<'_>, zone: &ZoneName) -> Vec<Rule> {
+    let subnets = b.model.zones.get(zone).map(|z| z.subnets.clone()).unwrap_or_default();
+    let mut rules = Vec::new();
+    for family in Family::ALL {
+        let set = prefix_set(family, &subnets);
+        if set.elements.is_empty() {
+            continue;
+        }
+        let name = format!("zone/{zone}");
+        b.set(&format!("{name}/{}", digit(family)), set);
+        let s = vec![source_in(family, &name), pass()];
+        rules.push(b.builtin(&format!("guard/{zone}/own"), "admits the zone's own subnets", "they stand behind this device", s));
+    }
+    let id = format!("guard/{zone}");
+    rules.extend(unspecified(b, &id));
+    rules
+}
+
+/// Addresses outside that the site file names: they may be anywhere, private ranges included.
+fn declared_outside(b: &Build<'_>) -> Vec<IpNet> {
+    let mut out = Vec::new();
+    for flow in &b.model.flows {
+        for leg in &flow.legs {
+            if leg.from_zone.is_internet() && matches!(flow.from, Party::Outside(..)) {
+                out.extend(leg.src.iter().copied());
+            }
+            if leg.to_zone.is_internet() && matches!(flow.to, Party::Outside(..)) {
+                out.extend(leg.dst.iter().copied());
+            }
+        }
+    }
+    out.extend(b.model.management.nets.iter().copied());
+    let site = site_prefixes(b);
+    out.retain(|n| !site.iter().any(|s| s.contains(n)));
+    out.sort_unstable();
+    out.dedup();
+    out
+}
+
+/// The whole `internet` chain: what is surely wrong goes to `refuse`, everything else is the Internet.
+fn internet(b: &mut Build<'_>, refuse: &str) -> Vec<Rule> {
+    let no = || Statement::Verdict(Verdict::Goto(refuse.to_owned()));
+    let peers: Vec<IpNet> = peers(b).into_iter().filter(|(z, _)| z.is_internet()).map(|(_, a)| IpNet::from(a)).collect();
+    let declared = declared_outside(b);
+    let site = site_prefixes(b);
+    let public = b.model.edge.public.clone();
+    let mut rules = Vec::new();
+    if b.model.edge.wan_dynamic {
+        let s = vec![v4(), one_of(Key::L4Proto, &[17]), one_of(Key::Sport, &[67]), one_of(Key::Dport, &[68]), pass()];
+        rules.push(b.builtin("guard/internet/dhcp", "admits the lease of the public address", "the public address is dynamic", s));
+    }
+    rules.extend(unspecified(b, "guard/internet"));
+    for family in Family::ALL {
+        let d = digit(family);
+        let named = |b: &mut Build<'_>, name: &str, nets: &[IpNet]| {
+            let set = prefix_set(family, nets);
+            let any = !set.elements.is_empty();
+            if any {
+                b.set(&format!("{name}/{d}"), set);
+            }
+            any
+        };
+        if named(b, "peers", &peers) {
+            let s = vec![source_in(family, "peers"), pass()];
+            rules.push(b.builtin("guard/internet/peer", "admits the other edge node", "it stands on the same link", s));
+        }
+        if named(b, "declared", &declared) {
+            let s = vec![source_in(family, "declared"), pass()];
+            rules.push(b.builtin("guard/internet/declared", "admits places outside that the site file names", "they may have private addresses", s));
+        }
+        if named(b, "router", &public) {
+            let icmp = match family {
+                Family::V4 => one_of(Key::IcmpType, &ROUTER_ICMP),
+                Family::V6 => one_of(Key::Icmp6Type, &ROUTER_ICMP6),
+            };
+            let s = vec![source_in(family, "router"), icmp, pass()];
+            let (what, why) = ("admits ICMP from the site's public prefix", "the upstream router has an address in it and must report errors");
+            rules.push(b.builtin("guard/internet/router", what, why, s));
+        }
+        if named(b, "site", &site) {
+            let s = vec![source_in(family, "site"), no()];
+            rules.push(b.builtin("spoof/site", "refuses the site's own addresses from the Internet", "they stand behind other devices", s));
+        }
+        let bogons: Vec<IpNet> = match family {
+            Family::V4 => special::NOT_PUBLIC_V4.to_vec(),
+            Family::V6 => special::NOT_PUBLIC_V6.to_vec(),
+        };
+        named(b, "bogon", &bogons);
+        let why = "no router on the Internet carries them";
+        rules.push(b.builtin("spoof/bogon", "refuses private, shared and reserved sources", why, vec![source_in(family, "bogon"), no()]));
+    }
+    let beyond = vec![is_not(Key::Ip6Saddr, [interval(&special::PUBLIC_V6)]), no()];
+    rules.push(b.builtin("spoof/bogon", "refuses sources outside the public IPv6 space", "RFC 4291 has public addresses in 2000::/3", beyond));
+    rules
+}

@@ -1,0 +1,140 @@
+//! A host's own table: input and output by address, whatever the cable is plugged into. In comes a host of the model, out
+//! comes its table. Never: a rule that depends on a device's name, loopback and container bridges excepted.
+
+use crate::build::{Build, addresses, digit, is, one_of, prefix_set};
+use crate::grant::{Grant, admit};
+use crate::{MachinePlan, Role, container, essential, limit, sysctl};
+use ipnet::IpNet;
+use ruleset::{ChainKind, Hook, Key, Policy, Rule, Statement, Value};
+use site::model::{FlowKind, Party};
+use std::net::IpAddr;
+use words::Family;
+
+/// Direction of a grant as the host sees it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Side {
+    In,
+    Out,
+}
+
+/// Who may open to this machine, or whom it may open to; the machine's side narrowed to its own addresses.
+pub(crate) fn grants<'a>(build: &Build<'a>, side: Side, management: bool) -> Vec<Grant<'a>> {
+    let own: Vec<IpAddr> = build.host.addresses().collect();
+    let mut out = Vec::new();
+    for flow in build.model.flows.iter().filter(|f| (f.kind == FlowKind::Management) == management) {
+        let (me, other) = if side == Side::In { (&flow.to, &flow.from) } else { (&flow.from, &flow.to) };
+        let mine = Party::Host(build.host.name.clone());
+        if *other == mine {
+            continue;
+        }
+        let whole_zone = matches!(me, Party::Zone(_)) && !build.host.edge;
+        if *me != mine && !whole_zone {
+            continue;
+        }
+        for leg in &flow.legs {
+            let mut g = Grant::new(flow, leg);
+            if whole_zone {
+                let field = if side == Side::In { &mut g.dst } else { &mut g.src };
+                let here = own.iter().filter(|a| field.iter().any(|n| n.contains(*a)));
+                *field = here.map(|a| IpNet::from(*a)).collect();
+                if field.is_empty() {
+                    continue;
+                }
+            }
+            out.push(g);
+        }
+    }
+    out
+}
+
+/// Whether the machine's addresses are not in the site file.
+pub(crate) fn dynamic(build: &Build<'_>) -> bool {
+    let host = build.host;
+    let unknown = host.interfaces.iter().all(|i| i.addresses.iter().all(|a| a.prefix_len() == 0));
+    unknown || (build.model.edge.wan_dynamic && host.interfaces.iter().any(|i| i.zone.is_internet()))
+}
+
+/// The machine's own addresses, as sets; packets that claim to come from them did not.
+pub(crate) fn own_sets(build: &mut Build<'_>) -> Vec<Family> {
+    let own: Vec<IpNet> =
+        build.host.interfaces.iter().flat_map(|i| &i.addresses).filter(|a| a.prefix_len() > 0).map(|a| IpNet::from(a.addr())).collect();
+    let mut out = Vec::new();
+    for family in Family::ALL {
+        let set = prefix_set(family, &own);
+        if !set.elements.is_empty() {
+            build.set(&format!("own/{}", digit(family)), set);
+            out.push(family);
+        }
+    }
+    out
+}
+
+const LOOPBACK_V4: (u128, u128) = (0x7f00_0000, 0x7fff_ffff);
+
+/// Sources that cannot come from outside: the machine's own addresses and loopback.
+fn spoofed(build: &mut Build<'_>) -> Vec<Rule> {
+    let (what, why) = ("refuses packets from outside in the machine's own name", "nobody else has this address");
+    let mut out = Vec::new();
+    for family in own_sets(build) {
+        let own = Statement::Lookup { keys: vec![addresses(family).0], set: format!("own/{}", digit(family)), negated: false };
+        out.extend(build.refuse("spoof/own", what, why, vec![own]));
+    }
+    let v4 = is(Key::Ip4Saddr, [Value::Range(LOOPBACK_V4.0, LOOPBACK_V4.1)]);
+    let v6 = one_of(Key::Ip6Saddr, &[1]);
+    for s in [v4, v6] {
+        out.extend(build.refuse("spoof/loopback", "refuses loopback addresses from outside", "they never leave a machine", vec![s]));
+    }
+    out
+}
+
+/// The whole plan of a host.
+pub(crate) fn plan(mut build: Build<'_>) -> MachinePlan {
+    let dynamic = dynamic(&build);
+    let b = &mut build;
+    let input = input(b, dynamic);
+    b.base("input", ChainKind::Filter, Hook::Input, 0, Policy::Drop, input);
+    let output = output(b, dynamic);
+    b.base("output", ChainKind::Filter, Hook::Output, 0, Policy::Drop, output);
+    if container::engine(b.host) {
+        container::chains(b);
+    } else {
+        let rules = b.refuse("deny/forward", "refuses to forward", "this machine is no router", Vec::new());
+        b.base("forward", ChainKind::Filter, Hook::Forward, 0, Policy::Drop, rules);
+    }
+    let sysctls = sysctl::host(&build);
+    build.finish(Role::Host, sysctls)
+}
+
+fn input(b: &mut Build<'_>, dynamic: bool) -> Vec<Rule> {
+    let mut rules = vec![essential::loopback(b, "input", Key::Iifname), essential::established(b, "input")];
+    let management = grants(b, Side::In, true);
+    rules.extend(admit(b, "management/in", &management));
+    rules.extend(essential::related(b, "input"));
+    rules.extend(essential::invalid(b, "input"));
+    rules.extend(essential::neighbour_in(b, true));
+    rules.extend(spoofed(b));
+    if dynamic {
+        rules.extend(essential::dhcp(b, true));
+    }
+    rules.extend(essential::echo_in(b));
+    let flows = grants(b, Side::In, false);
+    rules.extend(limit::meters(b, "input", &flows));
+    rules.extend(admit(b, "in", &flows));
+    rules.extend(b.refuse("deny/input", "refuses what no flow allows in", "everything that is not derived is denied", Vec::new()));
+    rules
+}
+
+fn output(b: &mut Build<'_>, dynamic: bool) -> Vec<Rule> {
+    let mut rules = vec![essential::loopback(b, "output", Key::Oifname), essential::established(b, "output")];
+    rules.extend(essential::errors_and_neighbour_out(b, true));
+    rules.extend(essential::invalid(b, "output"));
+    let management = grants(b, Side::Out, true);
+    rules.extend(admit(b, "management/out", &management));
+    if dynamic {
+        rules.extend(essential::dhcp(b, false));
+    }
+    let flows = grants(b, Side::Out, false);
+    rules.extend(admit(b, "out", &flows));
+    rules.extend(b.refuse("deny/output", "refuses what no flow allows out", "everything that is not derived is denied", Vec::new()));
+    rules
+}

@@ -1,0 +1,51 @@
+//! Plans against the real nft: it takes them, and what it gives back is what was meant.
+
+mod common;
+
+use plan::{Devices, Options};
+use ruleset::TableFamily;
+use site::model::Mode;
+
+#[test]
+fn the_kernel_takes_every_plan() {
+    for mode in [Mode::Enforce, Mode::Observe] {
+        let mut model = common::model();
+        model.layers.network = mode;
+        let plan = plan::plan(&model, &Devices::default(), Options::default());
+        assert_eq!(plan.machines.len(), 5);
+        for (host, machine) in &plan.machines {
+            let script = emit::nft::script(&machine.ruleset, TableFamily::Inet, plan::TABLE);
+            let json = common::load(&script).unwrap_or_else(|e| panic!("{host} {mode:?}: {e}\n{script}"));
+            let live = ruleset::nft::read(&json).expect("reads");
+            let table = live.table(TableFamily::Inet, plan::TABLE).expect("there");
+            assert_eq!(table.chains.len(), machine.ruleset.tables[0].chains.len(), "{host}");
+        }
+    }
+}
+
+#[test]
+fn every_id_is_explained() {
+    let plan = plan::plan(&common::model(), &Devices::default(), Options::default());
+    for machine in plan.machines.values() {
+        for id in common::ids(&machine.ruleset.tables[0]) {
+            assert!(machine.rules.contains_key(&id), "{}: {id} is not explained", machine.host);
+        }
+    }
+}
+
+#[test]
+fn off_means_no_table() {
+    let mut model = common::model();
+    model.layers.network = Mode::Off;
+    let plan = plan::plan(&model, &Devices::default(), Options::default());
+    assert!(plan.machines.values().all(|m| m.ruleset.tables.is_empty() && m.sysctls.is_empty()));
+}
+
+#[test]
+fn break_glass_is_taken_too() {
+    let model = common::model();
+    for host in model.hosts.keys() {
+        let rules = plan::break_glass(&model, &Devices::default(), host).expect("managed");
+        common::load(&emit::nft::script(&rules, TableFamily::Inet, plan::TABLE)).expect("taken");
+    }
+}
