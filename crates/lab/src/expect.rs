@@ -9,7 +9,7 @@ use std::net::IpAddr;
 use words::{HostName, Proto};
 
 /// The first flow whose addresses and ports contain the packet, as the listener sees it (after translation).
-pub fn allowing<'m>(model: &'m Model, src: IpAddr, dst: IpAddr, proto: Proto, dport: u16) -> Option<&'m Flow> {
+pub fn allowing(model: &Model, src: IpAddr, dst: IpAddr, proto: Proto, dport: u16) -> Option<&Flow> {
     let inside = |nets: &[IpNet], a: IpAddr| nets.iter().any(|n| n.contains(&a));
     let leg = |l: &Leg| inside(&l.src, src) && inside(&l.dst, dst);
     model.flows.iter().find(|f| f.target.proto == proto && f.target.ports.contains(dport) && f.legs.iter().any(leg))

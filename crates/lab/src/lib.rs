@@ -21,7 +21,9 @@ pub mod listen;
 pub mod outside;
 pub mod packet;
 pub mod space;
+pub mod stand;
 pub mod topology;
+pub mod truth;
 pub mod volley;
 
 pub use build::Lab;

@@ -8,15 +8,14 @@
 
 use crate::outside::{Outsider, first_host, outsiders};
 use ipnet::IpNet;
-use site::model::{EdgeKind, Host, Interface, Model, Zone};
+use plan::{Devices, device::default_device};
+use site::model::{EdgeKind, Host, Model, Zone};
 use std::{
     collections::{BTreeMap, BTreeSet},
     net::IpAddr,
 };
-use words::{Family, HostName, ZoneName};
+use words::{Family, ZoneName};
 
-/// Longest device name the kernel takes, in bytes (IFNAMSIZ less the zero).
-pub const DEVICE_NAME_MAX: usize = 15;
 /// The filterless router's name, where the site has no edge node of its own. Capitals cannot clash with host names.
 pub const ROUTER: &str = "Router";
 /// The segment between the edge nodes.
@@ -87,16 +86,8 @@ pub struct Topology {
     pub edges: Vec<String>,
 }
 
-/// Device name of a zone on a host, as the plan chooses it.
-pub type DeviceNames<'a> = &'a dyn Fn(&HostName, &ZoneName) -> String;
-
-/// The name a device has where nobody says otherwise: the zone's, cut to what the kernel takes.
-pub fn device_name(zone: &str) -> String {
-    zone.chars().take(DEVICE_NAME_MAX).collect()
-}
-
 /// The topology of a model, with the plan's device names.
-pub fn topology(model: &Model, device: DeviceNames<'_>) -> Topology {
+pub fn topology(model: &Model, devices: &Devices) -> Topology {
     let mut t = Topology { segments: BTreeSet::new(), nodes: BTreeMap::new(), virtuals: Vec::new(), edges: Vec::new() };
     t.segments.extend(model.zones.keys().map(|z| z.as_str().to_owned()));
     t.segments.insert(ZoneName::INTERNET.to_owned());
@@ -112,7 +103,7 @@ pub fn topology(model: &Model, device: DeviceNames<'_>) -> Topology {
         add_router(model, &mut t);
     }
     for host in model.hosts.values() {
-        add_host(model, device, host, &mut t);
+        add_host(model, devices, host, &mut t);
     }
     add_sync(model, &mut t);
     for outsider in outsiders(model) {
@@ -123,15 +114,15 @@ pub fn topology(model: &Model, device: DeviceNames<'_>) -> Topology {
     t
 }
 
-fn add_host(model: &Model, device: DeviceNames<'_>, host: &Host, t: &mut Topology) {
+fn add_host(model: &Model, devices: &Devices, host: &Host, t: &mut Topology) {
     let name = host.name.as_str().to_owned();
-    let port = |i: &Interface| Port {
-        segment: i.zone.as_str().to_owned(),
-        device: i.device.clone().unwrap_or_else(|| device(&host.name, &i.zone)),
+    let port = |(zone, device): (ZoneName, String)| Port {
+        segment: zone.as_str().to_owned(),
+        device,
         mac: [0; 6],
-        addresses: i.addresses.clone(),
+        addresses: host.interface(&zone).map(|i| i.addresses.clone()).unwrap_or_default(),
     };
-    let ports: Vec<Port> = host.interfaces.iter().map(port).collect();
+    let ports: Vec<Port> = devices.of(model, host).into_iter().map(port).collect();
     let routes = if host.edge || host.interfaces.iter().any(|i| i.zone.is_internet()) { Vec::new() } else { host_routes(model, t, host, &ports) };
     let role = if host.edge { Role::Edge } else { Role::Host };
     t.nodes.insert(name.clone(), Node { name, role, managed: host.managed, ports, routes });
@@ -188,7 +179,7 @@ fn add_router(model: &Model, t: &mut Topology) {
     for zone in model.zones.values().filter(|z| !z.name.is_internet()) {
         let addresses = zone.subnets.iter().filter_map(|net| router_address(model, zone, net)).collect();
         let segment = zone.name.as_str().to_owned();
-        ports.push(Port { device: device_name(&segment), segment, mac: [0; 6], addresses });
+        ports.push(Port { device: default_device(&zone.name), segment, mac: [0; 6], addresses });
     }
     let segment = ZoneName::INTERNET.to_owned();
     let addresses = ROUTER_OUTSIDE.iter().filter_map(|a| a.parse().ok()).collect();

@@ -16,14 +16,14 @@ use rustix::{
     event::epoll,
     io::Errno,
     net::{
-        AddressFamily, Protocol, RawProtocol, RecvFlags, SendFlags, SocketAddrV4, SocketAddrV6, SocketFlags, SocketType, bind, ipproto, recv,
+        AddressFamily, Protocol, RawProtocol, RecvFlags, SendFlags, SocketAddrV4, SocketAddrV6, SocketFlags, SocketType, bind, ipproto, recvfrom,
         sendto, socket_with, sockopt,
     },
     time::Timespec,
 };
 use serde::Serialize;
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeMap,
     net::{IpAddr, SocketAddr},
     os::fd::OwnedFd,
     time::{Duration, Instant},
@@ -68,8 +68,8 @@ pub enum Sent {
 pub struct Outcome {
     /// Of sending.
     pub sent: Sent,
-    /// Nodes it landed on, past their input filters.
-    pub landed: BTreeSet<String>,
+    /// Nodes it landed on, past their input filters, with the source address it bore there.
+    pub landed: BTreeMap<String, IpAddr>,
 }
 
 /// What became of a volley.
@@ -128,6 +128,16 @@ impl<'a> Range<'a> {
         self.readings = None;
     }
 
+    /// Fires and accounts, reading only these nodes' counters: for single shots whose way is known.
+    pub fn fire_past(&mut self, shots: &[Shot], counting: Vec<String>) -> Result<Report, LabError> {
+        self.readings = None;
+        let all = std::mem::replace(&mut self.counting, counting);
+        let report = self.fire(shots);
+        self.counting = all;
+        self.readings = None;
+        report
+    }
+
     /// Fires and accounts.
     pub fn fire(&mut self, shots: &[Shot]) -> Result<Report, LabError> {
         let before = match self.readings.take() {
@@ -141,7 +151,7 @@ impl<'a> Range<'a> {
             for (i, shot) in chunk.iter().enumerate() {
                 let id = first + (round * ROUND + i) as u64;
                 let sent = self.send(shot, id)?;
-                outcomes.push(Outcome { sent, landed: BTreeSet::new() });
+                outcomes.push(Outcome { sent, landed: BTreeMap::new() });
             }
             self.listen(Duration::ZERO, first, &mut outcomes)?;
         }
@@ -186,9 +196,9 @@ impl<'a> Range<'a> {
             for event in events {
                 let ear = usize::try_from(event.data.u64()).ok().and_then(|i| self.ears.get(i));
                 let Some(ear) = ear else { continue };
-                came += drain(ear, |id| {
+                came += drain(ear, |id, from| {
                     let shot = id.checked_sub(first).and_then(|i| usize::try_from(i).ok()).and_then(|i| outcomes.get_mut(i));
-                    shot.is_some_and(|o| o.landed.insert(ear.node.clone()))
+                    shot.is_some_and(|o| o.landed.insert(ear.node.clone(), from).is_none())
                 });
             }
             wait = Duration::ZERO;
@@ -258,14 +268,15 @@ fn gun(bound: IpAddr) -> Result<OwnedFd, LabError> {
 }
 
 /// Reads everything a socket holds; counts the marked packets `take` says are new.
-fn drain(ear: &Ear, mut take: impl FnMut(u64) -> bool) -> usize {
+fn drain(ear: &Ear, mut take: impl FnMut(u64, IpAddr) -> bool) -> usize {
     /// Header, options, transport and mark of the longest packet the lab writes.
     const LONGEST: usize = 512;
     let mut came = 0;
     let mut buffer = [0u8; LONGEST];
-    while let Ok((n, _)) = recv(&ear.socket, &mut buffer, RecvFlags::empty()) {
+    while let Ok((n, _, from)) = recvfrom(&ear.socket, &mut buffer, RecvFlags::empty()) {
         let bytes = buffer.get(..n).unwrap_or_default();
-        if !is_icmp_error(ear, bytes) && find_mark(bytes).is_some_and(&mut take) {
+        let Some(Ok(from)) = from.map(SocketAddr::try_from) else { continue };
+        if !is_icmp_error(ear, bytes) && find_mark(bytes).is_some_and(|id| take(id, from.ip())) {
             came += 1;
         }
     }

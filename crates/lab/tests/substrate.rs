@@ -129,7 +129,7 @@ fn every_packet_of_a_volley_is_accounted_for() {
     assert_eq!(report.unaccounted, 0, "{:?}", report.counted);
     for (shot, outcome) in shots.iter().zip(&report.outcomes) {
         let through = matches!(shot.packet.body, Body::Tcp { dport: 1234, .. });
-        assert_eq!(outcome.landed.contains("b"), through, "{shot:?}");
+        assert_eq!(outcome.landed.contains_key("b"), through, "{shot:?}");
         assert_eq!(outcome.landed.len(), usize::from(through), "{shot:?}");
     }
     let id = |id: &str| report.counted.iter().filter(|(_, r)| r.id.as_deref() == Some(id)).map(|(p, r)| (p.node.as_str(), r.packets)).collect::<Vec<_>>();
