@@ -11,6 +11,7 @@
 //!
 //! Never: touches the network, the firewall or the accounts of the machine it runs on.
 
+pub mod attempt;
 pub mod build;
 pub mod connect;
 pub mod count;
@@ -23,6 +24,7 @@ pub mod packet;
 pub mod space;
 pub mod stand;
 pub mod topology;
+pub mod trial;
 pub mod truth;
 pub mod volley;
 

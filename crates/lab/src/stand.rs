@@ -100,7 +100,7 @@ pub fn down(name: &str) -> Result<bool, LabError> {
     // Its end ends the first process inside (`unshare --kill-child`), and that one's end everything else.
     rustix::process::kill_process(pid, rustix::process::Signal::KILL).map_err(LabError::os("end the lab's holder"))?;
     let begin = Instant::now();
-    while alive(standing.waiter, standing.started) || Path::new(&format!("/proc/{}/ns", standing.first)).exists() && zombie_free(standing.first) {
+    while start_time(standing.waiter) == Some(standing.started) || start_time(standing.first).is_some() {
         if begin.elapsed() > DOWN_WITHIN {
             return Err(LabError::Other(format!("process {} does not end", standing.first)));
         }
@@ -156,19 +156,6 @@ fn first_inside(waiter: u32) -> Result<u32, LabError> {
     text.split_whitespace().next().and_then(|p| p.parse().ok()).ok_or_else(|| LabError::Other("the holder has no child".into()))
 }
 
-/// Field 22 of `/proc/PID/stat`; the name in field 2 may hold anything but ends with the last parenthesis.
 fn start_time(pid: u32) -> Option<u64> {
-    let text = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    let (_, rest) = text.rsplit_once(')')?;
-    let mut fields = rest.split_whitespace();
-    let state = fields.next()?;
-    (state != "Z").then(|| fields.nth(18)?.parse().ok()).flatten()
-}
-
-fn alive(pid: u32, started: u64) -> bool {
-    start_time(pid) == Some(started)
-}
-
-fn zombie_free(pid: u32) -> bool {
-    start_time(pid).is_some()
+    sys::detach::identify(pid).map(|i| i.began)
 }
