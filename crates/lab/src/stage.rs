@@ -1,0 +1,175 @@
+//! A site on the stage: model, plan and lab together, and the machines' rulesets put in place by the real applier.
+//!
+//! In comes a model; out comes a lab whose machines hold what the plan says. Two ways of loading: the applier, as on a real
+//! machine (transaction, read-back, revert timer); or the bare script, for tests of rulesets that build hundreds of labs.
+//! Never: edits what the plan says.
+
+use crate::{
+    build::{Lab, Neighbours},
+    error::LabError,
+    topology::topology,
+};
+use bundle::{Bundle, Draft};
+use emit::bundle::Link;
+use plan::{Devices, MachinePlan, Options, Plan, TABLE};
+use ruleset::form::TableFamily;
+use serde_json::Value;
+use site::model::Model;
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
+use words::{Digest, Generation, HostName};
+
+/// Where machines keep their state inside a lab: on the lab's own `/run`, gone with it.
+const STATE: &str = "/run/ravelin-lab";
+/// Appliers that run at once.
+const APPLIERS: usize = 4;
+/// The applier's file name, beside this program's own.
+pub const APPLIER: &str = "ravelin-applier";
+
+/// Model, plan and lab.
+#[derive(Debug)]
+pub struct Stage {
+    /// The site.
+    pub model: Model,
+    /// What its machines must hold.
+    pub plan: Plan,
+    /// The namespaces.
+    pub lab: Lab,
+    applier: PathBuf,
+}
+
+/// What the applier said.
+#[derive(Debug, Clone)]
+pub struct Said {
+    /// It ended with 0.
+    pub done: bool,
+    /// Its JSON, or null.
+    pub json: Value,
+    /// Its standard error.
+    pub error: String,
+}
+
+impl Stage {
+    /// Plans and builds; loads nothing.
+    pub fn build(model: Model, options: Options, neighbours: Neighbours) -> Result<Self, LabError> {
+        let devices = Devices::default();
+        let plan = plan::plan(&model, &devices, options);
+        let lab = Lab::build(topology(&model, &devices), neighbours)?;
+        Ok(Self { model, plan, lab, applier: beside_this_program(APPLIER) })
+    }
+
+    /// The same for a lab that stands already.
+    pub fn open(model: Model, options: Options, neighbours: Neighbours, active: Option<String>) -> Result<Self, LabError> {
+        let devices = Devices::default();
+        let plan = plan::plan(&model, &devices, options);
+        let lab = Lab::open(topology(&model, &devices), neighbours, active)?;
+        Ok(Self { model, plan, lab, applier: beside_this_program(APPLIER) })
+    }
+
+    /// Loads every machine's script as it is, with its settings.
+    pub fn load_all(&self) -> Result<(), LabError> {
+        self.each_machine(|machine| {
+            self.load(machine.host.as_str(), &script(machine))?;
+            let space = self.lab.space(machine.host.as_str())?;
+            for s in &machine.sysctls {
+                let value = s.value.as_str();
+                // Settings that a network namespace does not have (tracking table size) are the machine's, not the lab's.
+                let _ = space.run(|| Ok(fs::write(Path::new("/proc/sys").join(&s.key), value)));
+            }
+            Ok(())
+        })
+    }
+
+    /// Loads one script.
+    pub fn load(&self, node: &str, script: &str) -> Result<(), LabError> {
+        self.lab.space(node)?.program("nft", &["-f", "-"], Some(script)).map(drop)
+    }
+
+    /// Applies every machine's bundle by the applier and confirms it; returns how many machines hold it.
+    pub fn apply_all(&self, generation: Generation) -> Result<usize, LabError> {
+        self.each_machine(|machine| {
+            let draft = self.draft(machine, generation, None);
+            let said = self.apply(machine.host.as_str(), draft, None)?;
+            if said.done {
+                return Ok(());
+            }
+            Err(LabError::Other(format!("the applier on {} says: {} {}", machine.host, said.error, said.json)))
+        })?;
+        Ok(self.plan.machines.len())
+    }
+
+    /// The draft of a machine's bundle.
+    pub fn draft(&self, machine: &MachinePlan, generation: Generation, parent: Option<Digest>) -> Draft {
+        let glass = plan::break_glass(&self.model, &Devices::default(), &machine.host).unwrap_or_default();
+        let link = Link { generation, parent, seeds: Vec::new() };
+        emit::bundle::draft(&self.model, machine, &glass, self.plan.digest, link)
+    }
+
+    /// Runs the applier in a node. `confirm_within` leaves the change to be confirmed; otherwise it confirms by itself.
+    pub fn apply(&self, node: &str, draft: Draft, confirm_within: Option<Duration>) -> Result<Said, LabError> {
+        let bytes = Bundle::seal(draft).map_err(|e| LabError::Other(format!("the bundle of {node}: {e}")))?.to_bytes();
+        let dir = PathBuf::from(STATE);
+        fs::create_dir_all(&dir).map_err(LabError::io(format!("create {}", dir.display())))?;
+        let file = dir.join(format!("{node}.bundle"));
+        fs::write(&file, bytes).map_err(LabError::io(format!("write {}", file.display())))?;
+        let file = file.display().to_string();
+        let seconds = confirm_within.unwrap_or_default().as_secs().to_string();
+        let mut args = vec!["apply", &file, "--machine", node, "--tracking-period", "0"];
+        match confirm_within {
+            Some(_) => args.extend(["--confirm-within", &seconds]),
+            None => args.push("--auto-confirm"),
+        }
+        self.applier(node, &args)
+    }
+
+    /// Any verb of the applier in a node.
+    pub fn applier(&self, node: &str, args: &[&str]) -> Result<Said, LabError> {
+        let state = format!("{STATE}/{node}");
+        let program = self.applier.display().to_string();
+        let mut all = vec!["--state", state.as_str(), "--json"];
+        all.extend(args);
+        let output = self.lab.space(node)?.attempt(&program, &all, None)?;
+        Ok(Said {
+            done: output.status.success(),
+            json: serde_json::from_slice(&output.stdout).unwrap_or(Value::Null),
+            error: String::from_utf8_lossy(&output.stderr).trim().to_owned(),
+        })
+    }
+
+    fn each_machine(&self, f: impl Fn(&MachinePlan) -> Result<(), LabError> + Sync) -> Result<(), LabError> {
+        let todo = Mutex::new(self.plan.machines.values());
+        std::thread::scope(|s| {
+            let work = || {
+                loop {
+                    let next = todo.lock().unwrap_or_else(PoisonError::into_inner).next();
+                    match next {
+                        Some(machine) => f(machine)?,
+                        None => return Ok(()),
+                    }
+                }
+            };
+            let workers: Vec<_> = (0..APPLIERS).map(|_| s.spawn(work)).collect();
+            workers.into_iter().try_for_each(|w| w.join().unwrap_or_else(|_| Err(LabError::Other("an applier's thread panicked".into()))))
+        })
+    }
+
+    /// The plan of a machine.
+    pub fn machine(&self, host: &HostName) -> Option<&MachinePlan> {
+        self.plan.machines.get(host)
+    }
+}
+
+/// The script that gives a machine its table.
+pub fn script(machine: &MachinePlan) -> String {
+    emit::nft::script(&machine.ruleset, TableFamily::Inet, TABLE)
+}
+
+/// A program of the same build: beside this one, or one directory up where this one is a test.
+fn beside_this_program(name: &str) -> PathBuf {
+    let exe = std::env::current_exe().unwrap_or_default();
+    exe.ancestors().skip(1).take(2).map(|d| d.join(name)).find(|p| p.exists()).unwrap_or_else(|| name.into())
+}
