@@ -19,6 +19,7 @@ pub mod enter;
 pub mod error;
 pub mod expect;
 pub mod listen;
+pub mod opinion;
 pub mod outside;
 pub mod packet;
 pub mod random;

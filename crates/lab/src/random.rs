@@ -121,7 +121,7 @@ fn exceptions(text: &mut String, dice: &mut Dice, hosts: usize, zones: usize) {
         let base = if length < 16 { format!("52.0.0.0/{length}") } else { format!("52.0.{third}.0/{length}") };
         let user = dice.below(hosts);
         let port = ["443/tcp", "8000-9000/tcp", "123/udp"][dice.below(3)];
-        let _ = writeln!(text, "\n[external.{name}]\nnets = [\"{base}\"]\nport = \"{port}\"\nusers = [\"h{user}\"]");
+        let _ = writeln!(text, "\n[external.{name}]\naddresses = [\"{base}\"]\nport = \"{port}\"\nusers = [\"h{user}\"]");
     }
     let _ = writeln!(
         text,

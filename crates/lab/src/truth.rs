@@ -98,13 +98,13 @@ struct Ends<'a> {
     topology: &'a Topology,
 }
 
-/// Every ordered pair of nodes, every address of both, every port. `chosen` restricts senders and receivers by name.
-pub fn cross(model: &Model, topology: &Topology, ports: &BTreeSet<(Proto, u16)>, chosen: impl Fn(&str) -> bool) -> Vec<Case> {
+/// Every ordered pair of nodes, every address of both, every port. `chosen` restricts the pairs by name.
+pub fn cross(model: &Model, topology: &Topology, ports: &BTreeSet<(Proto, u16)>, chosen: impl Fn(&str, &str) -> bool) -> Vec<Case> {
     let ends = Ends { model, topology };
     let mut cases = Vec::new();
     let mut sport: u16 = 0;
-    for from in topology.nodes.values().filter(|n| n.role != Role::Router && chosen(&n.name)) {
-        for to in topology.nodes.values().filter(|n| n.role != Role::Router && chosen(&n.name)) {
+    for from in topology.nodes.values().filter(|n| n.role != Role::Router) {
+        for to in topology.nodes.values().filter(|n| n.role != Role::Router && chosen(&from.name, &n.name)) {
             if from.name == to.name || (from.role == Role::Outside && to.role == Role::Outside) {
                 continue;
             }
