@@ -10,6 +10,7 @@
 
 pub mod eval;
 pub mod field;
+pub mod network;
 pub mod packet;
 pub mod place;
 pub mod set;
@@ -17,6 +18,7 @@ pub mod trace;
 
 pub use eval::{Eval, Outcome, Past};
 pub use field::Field;
+pub use network::{Answer, Journey, Network, Prover, Question, Sender};
 pub use packet::Packet;
 pub use place::{Link, Place};
 pub use set::{Set, Store};

@@ -101,3 +101,15 @@ impl Eval<'_> {
         self.store.and(packets, there)
     }
 }
+
+impl Eval<'_> {
+    /// Several hooks one after the other; drops add up.
+    pub fn hooks(&mut self, hooks: &[Hook], packets: Set) -> Outcome {
+        let mut out = Outcome { passed: packets, dropped: Set::EMPTY };
+        for h in hooks {
+            let next = self.hook(*h, out.passed);
+            out = Outcome { passed: next.passed, dropped: self.store.or(out.dropped, next.dropped) };
+        }
+        out
+    }
+}

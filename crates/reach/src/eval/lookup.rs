@@ -9,7 +9,7 @@ impl<'a> Eval<'a> {
     /// The packets whose concatenated keys are in a named set.
     pub(super) fn lookup(&mut self, t: usize, table: &'a Table, keys: &[Key], set: &str) -> Matched {
         let id = (t, set.to_owned(), keys.to_vec());
-        if let Some(known) = self.columns.get(&id) {
+        if let Some(known) = self.columns.0.get(&id) {
             return *known;
         }
         let m = match table.sets.get(set) {
@@ -24,7 +24,7 @@ impl<'a> Eval<'a> {
                 }
             }
         };
-        self.columns.insert(id, m);
+        self.columns.0.insert(id, m);
         m
     }
 

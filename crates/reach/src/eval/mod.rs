@@ -63,6 +63,11 @@ pub struct Outcome {
 /// Deepest chain of jumps the kernel allows (NFT_JUMP_STACK_SIZE).
 const JUMPS: usize = 16;
 
+/// Named sets as packet sets, by table, name and keys: what is worth keeping from one evaluation of a ruleset to the next.
+/// Belongs to one ruleset, one store and one view of the past.
+#[derive(Debug, Default)]
+pub struct Columns(FxHashMap<(usize, String, Vec<Key>), Matched>);
+
 /// An evaluation of one ruleset on one machine.
 #[derive(Debug)]
 pub struct Eval<'a> {
@@ -72,7 +77,7 @@ pub struct Eval<'a> {
     past: Past,
     /// Whether connection tracking has seen the packet at the present priority.
     tracked: bool,
-    columns: FxHashMap<(usize, String, Vec<Key>), Matched>,
+    columns: Columns,
     seen: Option<BTreeMap<RuleAt, Seen>>,
 }
 
@@ -88,7 +93,16 @@ struct Run {
 impl<'a> Eval<'a> {
     /// An evaluation of `rules` on a machine.
     pub fn new(store: &'a mut Store, rules: &'a Ruleset, place: &'a Place, past: Past) -> Self {
-        Self { store, rules, place, past, tracked: true, columns: FxHashMap::default(), seen: None }
+        Self { store, rules, place, past, tracked: true, columns: Columns::default(), seen: None }
+    }
+    /// Begins with the named sets of an earlier evaluation.
+    pub fn with_columns(mut self, columns: Columns) -> Self {
+        self.columns = columns;
+        self
+    }
+    /// The named sets, for the next evaluation.
+    pub fn into_columns(self) -> Columns {
+        self.columns
     }
     /// Keeps what came to each rule, for [`Eval::seen`].
     pub fn recording(mut self) -> Self {

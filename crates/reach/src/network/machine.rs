@@ -1,0 +1,95 @@
+//! One machine as the proof sees it: its place, its devices by zone, its rules, and how it is told apart from what it was.
+
+use super::Prover;
+use crate::place::{Link, Place};
+use ipnet::IpNet;
+use ruleset::form::Ruleset;
+use site::model::{Host, Model};
+use std::collections::{BTreeMap, BTreeSet};
+use words::ZoneName;
+
+/// Longest device name in bytes: the kernel's IFNAMSIZ is 16 with the terminating zero.
+const MAX_DEVICE: usize = 15;
+
+/// One machine.
+#[derive(Debug)]
+pub struct Machine<'a> {
+    /// Its entry in the model.
+    pub host: &'a Host,
+    /// Addresses, devices, routes.
+    pub place: Place,
+    /// Device by zone.
+    pub devices: BTreeMap<ZoneName, String>,
+    /// What it filters; `None` where that is not known.
+    pub rules: Option<&'a Ruleset>,
+    /// Forwards packets between its devices.
+    pub forwards: bool,
+    /// Same number, same rules and place: what was evaluated before holds.
+    pub(super) id: u32,
+}
+
+/// Software that turns forwarding on.
+const FORWARDERS: [&str; 4] = ["docker", "podman", "libvirt", "tailscale"];
+
+impl<'a> Machine<'a> {
+    pub(super) fn new(model: &Model, host: &'a Host, rules: Option<&'a Ruleset>, known: Option<&BTreeMap<ZoneName, String>>, prover: &mut Prover) -> Self {
+        let devices = devices(model, host, known);
+        let place = place(model, host, &devices);
+        let forwards = host.edge || !host.managed && host.interfaces.len() > 1 || host.coexist.iter().any(|c| FORWARDERS.contains(&c.as_str()));
+        let id = prover.id(rules, &place);
+        Self { host, place, devices, rules, forwards, id }
+    }
+    /// The zone behind a device.
+    pub fn zone(&self, device: &str) -> Option<&ZoneName> {
+        self.devices.iter().find(|(_, d)| *d == device).map(|(z, _)| z)
+    }
+}
+
+/// A zone's device where nobody says otherwise: the zone's name, cut to what the kernel takes.
+pub fn default_device(zone: &ZoneName) -> String {
+    zone.as_str().chars().take(MAX_DEVICE).collect()
+}
+
+fn devices(model: &Model, host: &Host, known: Option<&BTreeMap<ZoneName, String>>) -> BTreeMap<ZoneName, String> {
+    let mut zones: BTreeSet<&ZoneName> = host.interfaces.iter().map(|i| &i.zone).collect();
+    if host.edge {
+        zones.extend(model.edge.vip.keys());
+        zones.extend(model.zones.keys().filter(|z| z.is_internet()));
+    }
+    if zones.is_empty() {
+        zones.insert(&host.default_zone);
+    }
+    zones
+        .into_iter()
+        .map(|z| {
+            let device = host.interface(z).and_then(|i| i.device.clone()).or_else(|| known.and_then(|k| k.get(z)).cloned());
+            (z.clone(), device.unwrap_or_else(|| default_device(z)))
+        })
+        .collect()
+}
+
+fn place(model: &Model, host: &Host, devices: &BTreeMap<ZoneName, String>) -> Place {
+    let mut own: BTreeSet<_> = host.addresses().collect();
+    if host.edge {
+        own.extend(model.edge.vip.values().flatten().copied());
+    }
+    let links = devices
+        .iter()
+        .map(|(zone, device)| {
+            let mut nets: Vec<IpNet> = host.interface(zone).map(|i| i.addresses.iter().map(IpNet::trunc).collect()).unwrap_or_default();
+            if host.edge {
+                nets.extend(model.zones.get(zone).map(|z| z.subnets.clone()).unwrap_or_default());
+            }
+            nets.sort();
+            nets.dedup();
+            // A default route stands in no list of prefixes.
+            nets.retain(|n| n.prefix_len() > 0);
+            Link { device: device.clone(), nets, default: *zone == host.default_zone }
+        })
+        .collect();
+    let anywhere = own.is_empty() || host.interfaces.iter().flat_map(|i| &i.addresses).any(|n| n.prefix_len() == 0);
+    if anywhere {
+        own.clear();
+    }
+    Place { own, links, anywhere }
+}

@@ -1,0 +1,80 @@
+//! A site's packets on their way: sender's output, the zone, the edge, the receiver's input. In come a model and what each
+//! machine's packet filter holds, out come the packets that may arrive anywhere.
+//!
+//! What is not known stays visible: an unmanaged machine filters nothing that can be relied on, somebody else's firewall
+//! may pass anything, and `unread` rules make a "cannot" unproven.
+
+mod answer;
+mod deliver;
+mod journey;
+mod machine;
+mod prover;
+
+pub use answer::{Answer, Question, Sender};
+pub use deliver::{Delivery, Via};
+pub use journey::{Hop, Journey, Stop};
+pub use machine::{Machine, default_device};
+pub use prover::{Prover, Stage};
+
+use ruleset::form::Ruleset;
+use site::model::Model;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+};
+use words::{HostName, ZoneName};
+
+/// Devices by machine and zone, where they are known better than by the site file.
+pub type Devices = BTreeMap<HostName, BTreeMap<ZoneName, String>>;
+
+/// A site with its packet filters.
+#[derive(Debug)]
+pub struct Network<'a> {
+    /// The site.
+    pub model: &'a Model,
+    machines: BTreeMap<HostName, Machine<'a>>,
+    by_address: BTreeMap<IpAddr, HostName>,
+    prover: &'a mut Prover,
+}
+
+impl<'a> Network<'a> {
+    /// The network of a site whose machines hold these rulesets. A machine without one filters nothing.
+    pub fn new(prover: &'a mut Prover, model: &'a Model, rulesets: &'a BTreeMap<HostName, Ruleset>, devices: &Devices) -> Self {
+        let mut machines = BTreeMap::new();
+        let mut by_address = BTreeMap::new();
+        for (name, host) in &model.hosts {
+            let rules = if host.managed { rulesets.get(name) } else { None };
+            let machine = Machine::new(model, host, rules, devices.get(name), prover);
+            for a in &machine.place.own {
+                // A virtual address sits on the first node that holds it.
+                by_address.entry(*a).or_insert_with(|| name.clone());
+            }
+            machines.insert(name.clone(), machine);
+        }
+        Self { model, machines, by_address, prover }
+    }
+    /// The machines.
+    pub fn machines(&self) -> &BTreeMap<HostName, Machine<'a>> {
+        &self.machines
+    }
+    /// One machine.
+    pub fn machine(&self, name: &HostName) -> Option<&Machine<'a>> {
+        self.machines.get(name)
+    }
+    /// Who has an address; the first edge node for virtual ones.
+    pub fn holder(&self, a: &IpAddr) -> Option<&HostName> {
+        self.by_address.get(a).or_else(|| self.machines.values().find(|m| m.place.anywhere).map(|m| &m.host.name))
+    }
+    /// The store all sets of this network live in.
+    pub fn store(&mut self) -> &mut crate::set::Store {
+        &mut self.prover.store
+    }
+    /// Edge nodes that forward, by name.
+    pub fn edges(&self) -> Vec<&HostName> {
+        self.model.edge.nodes.iter().filter(|n| self.machines.contains_key(*n)).collect()
+    }
+    /// Zones a machine stands in.
+    pub fn zones_of(&self, name: &HostName) -> BTreeSet<ZoneName> {
+        self.machines.get(name).map(|m| m.devices.keys().cloned().collect()).unwrap_or_default()
+    }
+}

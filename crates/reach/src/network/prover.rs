@@ -1,0 +1,173 @@
+//! What stays between questions and between versions of a site: the store of sets and every evaluation made so far, by
+//! the digest of ruleset and place. One changed machine is one new evaluation.
+
+use super::Machine;
+use crate::{
+    eval::{Columns, Eval, Outcome, Past},
+    field::{Field, device, state},
+    place::Place,
+    set::{Set, Store},
+};
+use ruleset::form::{Hook, Ruleset};
+use rustc_hash::FxHashMap;
+use std::hash::{Hash, Hasher};
+use words::Digest;
+
+/// Part of a packet's way through one machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Stage {
+    /// From the wire to the routing decision.
+    Prerouting,
+    /// From the wire to a socket.
+    Inbound,
+    /// From the wire to another wire.
+    Forward,
+    /// From the routing decision to another wire, for packets whose translation is already undone.
+    ForwardOnly,
+    /// From a socket to the wire.
+    Outbound,
+}
+
+/// The memory of the proof.
+#[derive(Debug, Default)]
+pub struct Prover {
+    pub(super) store: Store,
+    ids: FxHashMap<Digest, u32>,
+    columns: FxHashMap<(u32, Past), Columns>,
+    memo: FxHashMap<(u32, Stage, Past, Set), Outcome>,
+    own: FxHashMap<u32, Set>,
+    pub(crate) kept: FxHashMap<Digest, Set>,
+}
+
+/// Collects what a type hashes, so that a digest can be taken of it.
+struct Bytes(Vec<u8>);
+
+impl Hasher for Bytes {
+    fn finish(&self) -> u64 {
+        0
+    }
+    fn write(&mut self, bytes: &[u8]) {
+        self.0.extend_from_slice(bytes);
+    }
+}
+
+/// SHA-256 over whatever a value hashes: equal digests, equal values.
+pub(crate) fn digest(value: &impl Hash) -> Digest {
+    let mut bytes = Bytes(Vec::with_capacity(1 << 12));
+    value.hash(&mut bytes);
+    Digest::of(&bytes.0)
+}
+
+impl Prover {
+    /// Nothing evaluated yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+    /// The store.
+    pub fn store(&mut self) -> &mut Store {
+        &mut self.store
+    }
+    /// Evaluations kept.
+    pub fn evaluations(&self) -> usize {
+        self.memo.len()
+    }
+
+    pub(super) fn id(&mut self, rules: Option<&Ruleset>, place: &Place) -> u32 {
+        let next = u32::try_from(self.ids.len()).unwrap_or(u32::MAX);
+        *self.ids.entry(digest(&(rules, place))).or_insert(next)
+    }
+
+    /// Packets to the machine's own addresses; loopback never comes from a wire.
+    pub(super) fn own(&mut self, m: &Machine<'_>) -> Set {
+        if let Some(known) = self.own.get(&m.id) {
+            return *known;
+        }
+        let store = &mut self.store;
+        let set = if m.place.anywhere {
+            Set::FULL
+        } else {
+            let mut parts = Vec::new();
+            for f in words::Family::ALL {
+                let rows: Vec<_> = m.place.own.iter().filter(|a| words::Family::of(a) == f).map(|a| (crate::field::address(*a), crate::field::address(*a))).collect();
+                let rows: Vec<_> = rows.into_iter().map(|c| vec![(crate::field::family(f), crate::field::family(f)), c]).collect();
+                parts.push(store.rows(&[Field::Family, crate::field::dst(f)], &rows));
+            }
+            store.any(parts)
+        };
+        self.own.insert(m.id, set);
+        set
+    }
+
+    /// Fresh packets on all of a machine's devices: opening or out of state, no marks, nothing translated.
+    pub fn arriving(&mut self, m: &Machine<'_>) -> Set {
+        let rows: Vec<_> = m.devices.values().map(|d| vec![(device(d), device(d))]).collect();
+        let devices = self.store.rows(&[Field::In], &rows);
+        let fresh = self.fresh();
+        self.store.and(devices, fresh)
+    }
+
+    /// Packets before their first look at connection tracking. Packets of existing connections follow from those.
+    pub(super) fn fresh(&mut self) -> Set {
+        let states = self.store.rows(&[Field::State], &[vec![(state::NEW, state::NEW)], vec![(state::INVALID, state::INVALID)]]);
+        let rest = self.store.row(&[Field::Out, Field::Dnat, Field::Mark, Field::CtMark], &[(0, 0), (0, 0), (0, 0), (0, 0)]);
+        self.store.and(states, rest)
+    }
+
+    /// A set of packets through a part of a machine. The set's input device must be set for what comes from a wire.
+    pub fn through(&mut self, m: &Machine<'_>, stage: Stage, past: Past, start: Set) -> Outcome {
+        let key = (m.id, stage, past, start);
+        if let Some(known) = self.memo.get(&key) {
+            return *known;
+        }
+        let none = Ruleset::default();
+        let rules = m.rules.unwrap_or(&none);
+        let out = match stage {
+            Stage::Prerouting => self.with(m, rules, past, |e| e.hooks(&[Hook::Ingress, Hook::Prerouting], start)),
+            Stage::Inbound => {
+                let pre = self.through(m, Stage::Prerouting, past, start);
+                let local = m.place.local(&mut self.store);
+                let here = self.store.and(pre.passed, local);
+                let end = self.with(m, rules, past, |e| e.hooks(&[Hook::Input], here));
+                let elsewhere = self.store.minus(pre.dropped, local);
+                let mine = self.store.minus(pre.dropped, elsewhere);
+                Outcome { passed: end.passed, dropped: self.store.or(mine, end.dropped) }
+            }
+            Stage::Forward => {
+                let pre = self.through(m, Stage::Prerouting, past, start);
+                let end = self.through(m, Stage::ForwardOnly, past, pre.passed);
+                let local = m.place.local(&mut self.store);
+                let gone = self.store.minus(pre.dropped, local);
+                Outcome { passed: end.passed, dropped: self.store.or(gone, end.dropped) }
+            }
+            Stage::ForwardOnly => {
+                let routed = self.routed(m, start);
+                self.with(m, rules, past, |e| e.hooks(&[Hook::Forward, Hook::Postrouting], routed))
+            }
+            Stage::Outbound => {
+                let routed = self.routed(m, start);
+                self.with(m, rules, past, |e| e.hooks(&[Hook::Output, Hook::Postrouting], routed))
+            }
+        };
+        self.memo.insert(key, out);
+        out
+    }
+
+    /// Packets to elsewhere with the output device of their route; loops through tunnels are not modelled.
+    fn routed(&mut self, m: &Machine<'_>, packets: Set) -> Set {
+        let mut parts = Vec::new();
+        for (d, there) in m.place.leaving(&mut self.store) {
+            let part = self.store.and(packets, there);
+            parts.push(self.store.assign(part, Field::Out, d, d));
+        }
+        self.store.any(parts)
+    }
+
+    fn with(&mut self, m: &Machine<'_>, rules: &Ruleset, past: Past, run: impl FnOnce(&mut Eval<'_>) -> Outcome) -> Outcome {
+        let columns = self.columns.remove(&(m.id, past)).unwrap_or_default();
+        let mut eval = Eval::new(&mut self.store, rules, &m.place, past).with_columns(columns);
+        let out = run(&mut eval);
+        let columns = eval.into_columns();
+        self.columns.insert((m.id, past), columns);
+        out
+    }
+}
