@@ -17,8 +17,9 @@ fn the_kernel_takes_every_plan() {
             let script = emit::nft::script(&machine.ruleset, TableFamily::Inet, plan::TABLE);
             let json = common::load(&script).unwrap_or_else(|e| panic!("{host} {mode:?}: {e}\n{script}"));
             let live = ruleset::nft::read(&json).expect("reads");
-            let table = live.table(TableFamily::Inet, plan::TABLE).expect("there");
-            assert_eq!(table.chains.len(), machine.ruleset.tables[0].chains.len(), "{host}");
+            let differences = ruleset::compare(&machine.ruleset, &live);
+            assert!(differences.is_empty(), "{host} {mode:?}: {differences:#?}\n{script}");
+            assert_eq!(ruleset::canonical::digest(&machine.ruleset), ruleset::canonical::digest(&live), "{host}");
         }
     }
 }
@@ -48,4 +49,19 @@ fn break_glass_is_taken_too() {
         let rules = plan::break_glass(&model, &Devices::default(), host).expect("managed");
         common::load(&emit::nft::script(&rules, TableFamily::Inet, plan::TABLE)).expect("taken");
     }
+}
+
+#[test]
+fn every_mutation_is_seen_on_reading_back() {
+    let plan = plan::plan(&common::model(), &Devices::default(), Options::default());
+    let mut count = 0;
+    for machine in plan.machines.values() {
+        let table = &machine.ruleset.tables[0];
+        for mutation in ruleset::mutate::all(table) {
+            let broken = ruleset::Ruleset { tables: vec![ruleset::mutate::apply(table, &mutation)], unread: vec![] };
+            assert!(!ruleset::compare(&machine.ruleset, &broken).is_empty(), "{}: {mutation} is not seen", machine.host);
+            count += 1;
+        }
+    }
+    assert!(count > 500, "{count}");
 }

@@ -2,11 +2,25 @@
 //! `iptables-save` shows of chains that others own. `plan` builds it, `emit` prints it as nft text, `reach` evaluates it,
 //! `apply` compares it in meaning.
 //!
+//! | module | idea |
+//! |---|---|
+//! | [`form`] | the types |
+//! | [`nft`] | reads `nft -j list ruleset` |
+//! | [`canonical`] | the normal form and its digest |
+//! | [`mod@compare`] | differences in meaning, in words |
+//! | [`names`] | names of numbers |
+//! | `mutate` | every way to break a table by one step (feature `mutate`, for tests) |
+//!
 //! Pure: text in, types out. Never: drops what it does not understand (that becomes [`Statement::Unknown`]).
 
+pub mod canonical;
+pub mod compare;
 pub mod form;
+#[cfg(feature = "mutate")]
+pub mod mutate;
 pub mod names;
 pub mod nft;
 
+pub use compare::{Change, Difference, compare};
 pub use form::*;
 pub use nft::ReadError;
