@@ -55,7 +55,7 @@ codes! {
     FLW008 "A service is bound to loopback, but others must reach it.";
     FLW009 "Nothing can be published here: no public address is known.";
     FLW010 "An `[[allow]]` opens nothing that is not already open.";
-    FLW011 "Names outside mean nothing on a host that speaks libp2p.";
+    FLW011 "Names outside limit nothing on a host that dials any public address.";
     FLW012 "Several peer-to-peer daemons share one public address.";
     WEAK001 "Wider than the catalogue's intended reach: `why` and `until` are required.";
     WEAK002 "A weakening ends soon.";

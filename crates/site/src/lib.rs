@@ -11,6 +11,7 @@
 //! | [`special`] | what a public address is |
 
 pub mod code;
+pub mod generate;
 mod cx;
 mod derive;
 pub mod model;
@@ -18,6 +19,7 @@ mod resolve;
 pub mod special;
 pub mod syntax;
 
+pub use generate::generate;
 pub use model::*;
 pub use resolve::services::Catalog;
 

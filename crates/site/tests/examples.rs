@@ -41,7 +41,7 @@ fn small_derives_what_its_services_need() {
 
 #[test]
 fn every_flow_has_legs_and_origins_and_an_id_of_its_own() {
-    for name in ["small"] {
+    for name in ["small", "single-host", "curio-cluster"] {
         let m = good(name);
         let mut ids: Vec<_> = m.flows.iter().map(|f| f.id.clone()).collect();
         ids.dedup();
@@ -83,4 +83,23 @@ fn the_smallest_file_is_a_site() {
     let m = out.model.as_ref().unwrap_or_else(|| panic!("{}", out.render(&source)));
     assert!(m.flows.iter().any(|f| f.to == Party::Public && f.target.to_string() == "any/tcp"));
     assert!(out.diagnostics.iter().all(|d| d.labels.iter().all(|l| l.span != Span::default())), "{}", out.render(&source));
+}
+
+#[test]
+fn single_host_needs_no_firewall_in_front() {
+    let m = good("single-host");
+    assert!(m.edge.nodes.is_empty() && m.hosts.len() == 1);
+    assert!(has(&m, "management", "sp1", "22/tcp") && has(&m, "any public address", "sp1", "24001/tcp"));
+    // Loopback needs no flow: nothing reaches the APIs from outside.
+    assert!(!m.flows.iter().any(|f| f.target.ports.contains(1234) && f.to.to_string() == "sp1"));
+}
+
+#[test]
+fn curio_nodes_hear_each_other_and_the_proxy() {
+    let m = good("curio-cluster");
+    assert!(has(&m, "curio1", "curio2", "12300/tcp") && has(&m, "proxy1", "curio3", "12310/tcp"));
+    assert!(has(&m, "curio2", "yb3", "9042/tcp") && has(&m, "curio1", "ceph2", "6800-7568/tcp"));
+    assert!(has(&m, "zone ops", "curio1", "4701/tcp"));
+    let storage = m.flows.iter().find(|f| f.kind == FlowKind::Storage).expect("ceph");
+    assert!(storage.legs.iter().all(|l| l.from_zone == l.to_zone), "the store's zone is not routed");
 }

@@ -4,7 +4,7 @@ use super::ways::Ways;
 use crate::{Dnat, Flow, FlowId, FlowKind, Leg, Party};
 use catalog::App;
 use std::collections::{BTreeMap, BTreeSet};
-use words::{Digest, EndpointName, InstanceName, Origin, ProtoPorts, ServiceName};
+use words::{Digest, EndpointName, InstanceName, Origin, PortSet, ProtoPorts, ServiceName};
 
 /// A flow before it has legs and an id.
 pub(crate) struct Entry {
@@ -87,21 +87,33 @@ impl<'m> Book<'m> {
     }
 
 
-    /// Where a party may reach every public address on all ports of a protocol, narrower egress of the same protocol says
-    /// nothing more: it is folded into the wide flow, with its origins.
+    /// Whether egress without names already covers these ports of a party.
+    pub fn covered(&self, from: &Party, target: &ProtoPorts) -> bool {
+        self.wide().get(&(from.clone(), target.proto.number())).is_some_and(|w| w.iter().any(|(_, ports)| within(&target.ports, ports)))
+    }
+
+    /// Egress to every public address, by opener and protocol.
+    fn wide(&self) -> BTreeMap<(Party, u8), Vec<(Key, PortSet)>> {
+        let mut out: BTreeMap<(Party, u8), Vec<(Key, PortSet)>> = BTreeMap::new();
+        for (k, f) in self.flows.iter().filter(|(_, f)| f.to == Party::Public && f.names.is_empty() && f.kind != FlowKind::Allow) {
+            out.entry((f.from.clone(), f.target.proto.number())).or_default().push((k.clone(), f.target.ports.clone()));
+        }
+        out
+    }
+
+    /// Where a party may reach every public address on some ports, egress to fewer ports or to names says nothing more: it
+    /// is folded into the wide flow, with its origins.
     pub fn fold_egress(&mut self) {
-        let wide: BTreeMap<(Party, u8), Key> = self
-            .flows
-            .iter()
-            .filter(|(_, f)| f.to == Party::Public && f.target.ports.is_all() && f.names.is_empty())
-            .map(|(k, f)| ((f.from.clone(), f.target.proto.number()), k.clone()))
-            .collect();
-        let narrow: Vec<(Key, Key)> = self
-            .flows
-            .iter()
-            .filter(|(_, f)| f.to == Party::Public && f.kind != FlowKind::Allow)
-            .filter_map(|(k, f)| wide.get(&(f.from.clone(), f.target.proto.number())).filter(|w| *w != k).map(|w| (k.clone(), w.clone())))
-            .collect();
+        let wide = self.wide();
+        let mut narrow: Vec<(Key, Key)> = Vec::new();
+        for (k, f) in self.flows.iter().filter(|(_, f)| f.to == Party::Public && f.kind != FlowKind::Allow) {
+            let over = wide.get(&(f.from.clone(), f.target.proto.number())).into_iter().flatten();
+            // The widest that covers it; of two equal ones the named is folded into the nameless.
+            let best = over.filter(|(w, ports)| w != k && within(&f.target.ports, ports) && (*ports != f.target.ports || !f.names.is_empty()));
+            if let Some((w, _)) = best.max_by_key(|(_, ports)| ports.ranges().iter().map(|r| u32::from(r.last()) - u32::from(r.first()) + 1).sum::<u32>()) {
+                narrow.push((k.clone(), w.clone()));
+            }
+        }
         for (narrow, wide) in narrow {
             if let (Some(gone), Some(flow)) = (self.flows.remove(&narrow), self.flows.get_mut(&wide)) {
                 extend(&mut flow.origins, gone.origins);
@@ -142,6 +154,10 @@ fn key(e: &Entry) -> Key {
     let service = e.service.as_ref().map_or_else(String::new, |(s, ep, i)| format!("{s}.{ep} {i}"));
     // Egress by name is told apart by its names: two purposes on one port are two flows.
     format!("{} > {} {} {service} {}", party(&e.from), party(&e.to), e.target, e.names.join(","))
+}
+
+fn within(inner: &PortSet, outer: &PortSet) -> bool {
+    inner.union(outer) == *outer
 }
 
 fn extend<T: PartialEq>(list: &mut Vec<T>, more: Vec<T>) {

@@ -101,9 +101,12 @@ fn given(cx: &mut Cx<'_>, d: &mut Deriver<'_>, service: &'static str, addresses:
 fn external(cx: &mut Cx<'_>, d: &mut Deriver<'_>) {
     let model = d.model;
     for (name, e) in &model.externals {
+        let mut idle: BTreeSet<&words::HostName> = BTreeSet::new();
         for user in &e.users {
-            let host = &model.hosts[user];
             for target in &e.target {
+                if !e.names.is_empty() && d.book.covered(&Party::Host(user.clone()), target) {
+                    idle.insert(user);
+                }
                 let to = if e.nets.is_empty() { Party::Public } else { Party::Outside(name.clone(), e.nets.clone()) };
                 let flow = Entry {
                     kind: FlowKind::Egress,
@@ -122,11 +125,12 @@ fn external(cx: &mut Cx<'_>, d: &mut Deriver<'_>) {
                     cx.error(code::FLW003, span, message, "give it an address of the place's family in a routed zone");
                 }
             }
-            if !e.names.is_empty() && host.speaks_libp2p() {
-                let span = d.external_span(name);
-                let note = Diagnostic::note(code::FLW011, format!("`{user}` speaks libp2p and dials any public address: naming `{name}` limits nothing there"));
-                cx.push(note.at(span, "").help("names bind only on hosts without libp2p"));
-            }
+        }
+        if !idle.is_empty() {
+            let users: Vec<&words::HostName> = idle.into_iter().collect();
+            let note = Diagnostic::note(code::FLW011, format!("naming `{name}` limits nothing on {}", crate::cx::list(&users)));
+            let why = "what runs there dials any public address on these ports already";
+            cx.push(note.at(d.external_span(name), "").with_note(why).help("names bind only on hosts that dial nobody else"));
         }
     }
 }
