@@ -148,10 +148,18 @@ pub(crate) fn digit(family: Family) -> char {
 
 /// A named set of prefixes of one family; prefixes inside others are left out, since an interval set refuses them.
 pub(crate) fn prefix_set(family: Family, nets: &[ipnet::IpNet]) -> Set {
-    let nets: Vec<ipnet::IpNet> = nets.iter().filter(|n| Family::of(&n.addr()) == family).map(ipnet::IpNet::trunc).collect();
-    let elements = ipnet::IpNet::aggregate(&nets)
+    let mut nets: Vec<ipnet::IpNet> = nets.iter().filter(|n| Family::of(&n.addr()) == family).map(ipnet::IpNet::trunc).collect();
+    // Single addresses are a hash set: one lookup instead of a tree.
+    let interval = nets.iter().any(|n| n.prefix_len() != n.max_prefix_len());
+    if interval {
+        nets = ipnet::IpNet::aggregate(&nets);
+    } else {
+        nets.sort_unstable();
+        nets.dedup();
+    }
+    let elements = nets
         .iter()
         .map(|n| ruleset::Element { key: vec![crate::grant::interval(n)], data: None, id: None, timeout: None, counted: None })
         .collect();
-    Set { types: vec![address_type(family)], interval: true, elements, ..Set::default() }
+    Set { types: vec![address_type(family)], interval, elements, ..Set::default() }
 }

@@ -2,14 +2,14 @@
 //! and output. In comes an edge node of the model, out comes its table. Never: judges a forwarded packet by address
 //! without having tied the address to its device first.
 
-use crate::build::{Build, NF_V4, addresses, digit, is, one_of, prefix_set};
-use crate::grant::{Grant, admit};
+use crate::build::{Build, NF_V4, address_type, addresses, digit, one_of};
+use crate::grant::{Grant, admit, number};
 use crate::host::{Side, grants};
 use crate::{MachinePlan, Role, essential, guard, limit, sysctl, translate};
 use ipnet::IpNet;
 use ruleset::{ChainKind, Data, Element, Hook, Key, MapRef, Policy, Rule, Set, Statement, Value, Verdict};
 use site::model::{FlowKind, Party};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use words::{Family, HostName, ZoneName};
 
@@ -17,8 +17,8 @@ use words::{Family, HostName, ZoneName};
 const VRRP: u128 = 112;
 /// Where VRRP speaks to: 224.0.0.18 and ff02::12.
 const VRRP_GROUPS: (u128, u128) = (0xe000_0012, (0xff02 << 112) | 0x12);
-/// conntrackd's port (its own documentation's example, the one everybody uses).
-const SYNC_PORT: u128 = 3780;
+/// Hop limit of what was not routed; RFC 9568 5.1.1.3 wants it.
+const ON_LINK: u128 = 255;
 
 /// The whole plan of an edge node.
 pub(crate) fn plan(mut build: Build<'_>) -> MachinePlan {
@@ -111,51 +111,48 @@ pub(crate) fn peers(b: &Build<'_>) -> Vec<(ZoneName, IpAddr)> {
     out
 }
 
-/// What the pair says to itself: advertisements and, on the sync link, states. `input` tells the direction.
-fn pair(b: &mut Build<'_>, input: bool) -> Vec<Rule> {
+/// Advertisements of the pair: they go to a group, which no flow between two addresses names. `input` tells the direction.
+/// What the nodes say to one another by address (unicast advertisements, states) are flows of the model.
+fn advertisements(b: &mut Build<'_>, input: bool) -> Vec<Rule> {
     if b.model.edge.nodes.len() < 2 {
         return Vec::new();
     }
-    let (hook, why) = (if input { "input" } else { "output" }, "two nodes stand in for one another");
-    let peers: Vec<IpNet> = peers(b).into_iter().map(|(_, a)| IpNet::from(a)).collect();
-    let own: Vec<IpNet> = b.host.addresses().map(IpNet::from).collect();
-    let device = if input { Key::Iifname } else { Key::Oifname };
+    let (hook, device) = if input { ("input", Key::Iifname) } else { ("output", Key::Oifname) };
+    let speakers: Vec<(ZoneName, IpAddr)> = if input {
+        peers(b)
+    } else {
+        b.host.interfaces.iter().flat_map(|i| i.addresses.iter().map(|a| (i.zone.clone(), a.addr()))).collect()
+    };
     let mut out = Vec::new();
     for family in Family::ALL {
-        let theirs = prefix_set(family, &peers);
-        let ours = prefix_set(family, &own);
-        if theirs.elements.is_empty() || ours.elements.is_empty() {
+        let of_family = speakers.iter().filter(|(_, a)| Family::of(a) == family);
+        let by_device = of_family.filter_map(|(z, a)| Some((b.devices.get(z)?.clone(), *a)));
+        // VRRP for IPv6 speaks from link-local addresses (RFC 9568 5.1.2.2), which the site file does not know.
+        let keys: BTreeSet<Vec<Value>> = by_device
+            .map(|(d, a)| match family {
+                Family::V4 => vec![Value::Name(d), Value::one(number(&a))],
+                Family::V6 => vec![Value::Name(d), Value::Range(0xfe80 << 112, (0xfec0 << 112) - 1)],
+            })
+            .collect();
+        if keys.is_empty() {
             continue;
         }
-        let values = |s: &Set| s.elements.iter().flat_map(|e| e.key.clone()).collect::<Vec<_>>();
+        let set = format!("vrrp/{hook}/{}", digit(family));
+        let id = format!("vrrp/{hook}");
+        let elements = keys.into_iter().map(|key| Element { key, data: None, id: Some(id.clone()), timeout: None, counted: None }).collect();
+        let types = vec!["ifname".to_owned(), address_type(family)];
+        b.set(&set, Set { types, interval: family == Family::V6, elements, ..Set::default() });
         let (src, dst) = addresses(family);
-        let (from, to) = if input { (&theirs, &ours) } else { (&ours, &theirs) };
         let group = if family == Family::V4 { VRRP_GROUPS.0 } else { VRRP_GROUPS.1 };
-        let mut destinations = vec![Value::one(group)];
-        destinations.extend(values(to));
-        let link_local = [Value::Range(0xfe80 << 112, (0xfec0 << 112) - 1)];
-        let mut sources = values(from);
-        if family == Family::V6 {
-            // VRRP for IPv6 speaks from link-local addresses (RFC 9568 5.1.2.2).
-            sources.extend(link_local);
-        }
-        let devices: Vec<Value> = b.devices.values().map(|d| Value::Name(d.clone())).collect();
-        let vrrp = vec![is(device.clone(), devices), one_of(Key::L4Proto, &[VRRP]), is(src.clone(), sources), is(dst.clone(), destinations)];
-        let vrrp = [vrrp, vec![one_of(Key::HopLimit, &[255]), Statement::Counter, Statement::Verdict(Verdict::Accept)]].concat();
-        out.push(b.builtin(&format!("vrrp/{hook}"), "lets the nodes advertise themselves", why, vrrp));
-        let sync = b.model.edge.sync.filter(|n| Family::of(&n.addr()) == family);
-        if let Some(net) = sync {
-            let link = crate::grant::interval(&net);
-            let s = vec![
-                is(src, [link.clone()]),
-                is(dst, [link]),
-                one_of(Key::L4Proto, &[17]),
-                one_of(Key::Dport, &[SYNC_PORT]),
-                Statement::Counter,
-                Statement::Verdict(Verdict::Accept),
-            ];
-            out.push(b.builtin(&format!("sync/{hook}"), "lets the nodes share connection states", why, s));
-        }
+        let s = vec![
+            one_of(Key::L4Proto, &[VRRP]),
+            one_of(dst, &[group]),
+            one_of(Key::HopLimit, &[ON_LINK]),
+            Statement::Lookup { keys: vec![device.clone(), src], set, negated: false },
+            Statement::Counter,
+            Statement::Verdict(Verdict::Accept),
+        ];
+        out.push(b.builtin(&id, "lets the nodes advertise themselves", "two nodes stand in for one another", s));
     }
     out
 }
@@ -167,7 +164,7 @@ fn input(b: &mut Build<'_>) -> Vec<Rule> {
     rules.extend(essential::related(b, "input"));
     rules.extend(essential::invalid(b, "input"));
     rules.extend(essential::neighbour_in(b, b.model.edge.wan_dynamic));
-    rules.extend(pair(b, true));
+    rules.extend(advertisements(b, true));
     if b.model.edge.wan_dynamic {
         rules.extend(essential::dhcp(b, true));
     }
@@ -183,7 +180,7 @@ fn output(b: &mut Build<'_>) -> Vec<Rule> {
     let mut rules = vec![essential::loopback(b, "output", Key::Oifname), essential::established(b, "output")];
     rules.extend(essential::errors_and_neighbour_out(b, b.model.edge.wan_dynamic));
     rules.extend(essential::invalid(b, "output"));
-    rules.extend(pair(b, false));
+    rules.extend(advertisements(b, false));
     let management = grants(b, Side::Out, true);
     rules.extend(admit(b, "management/out", &management));
     if b.model.edge.wan_dynamic {

@@ -2,7 +2,7 @@
 //! come one chain per device at the raw hook, before connection tracking spends memory on a lie. Never: admits a source
 //! of one zone through another's device, in either family.
 
-use crate::build::{Build, digit, is, is_not, one_of, prefix_set};
+use crate::build::{Build, addresses, digit, is, is_not, one_of, prefix_set};
 use crate::edge::{held, peers, site_prefixes, source_in, v4};
 use crate::grant::interval;
 use ipnet::IpNet;
@@ -94,13 +94,11 @@ fn inner(b: &mut Build<'_>, zone: &ZoneName) -> Vec<Rule> {
     let subnets = b.model.zones.get(zone).map(|z| z.subnets.clone()).unwrap_or_default();
     let mut rules = Vec::new();
     for family in Family::ALL {
-        let set = prefix_set(family, &subnets);
-        if set.elements.is_empty() {
+        let nets: Vec<Value> = prefix_set(family, &subnets).elements.into_iter().flat_map(|e| e.key).collect();
+        if nets.is_empty() {
             continue;
         }
-        let name = format!("zone/{zone}");
-        b.set(&format!("{name}/{}", digit(family)), set);
-        let s = vec![source_in(family, &name), pass()];
+        let s = vec![is(addresses(family).0, nets), pass()];
         rules.push(b.builtin(&format!("guard/{zone}/own"), "admits the zone's own subnets", "they stand behind this device", s));
     }
     let id = format!("guard/{zone}");
@@ -134,7 +132,8 @@ fn internet(b: &mut Build<'_>, refuse: &str) -> Vec<Rule> {
     let no = || Statement::Verdict(Verdict::Goto(refuse.to_owned()));
     let peers: Vec<IpNet> = peers(b).into_iter().filter(|(z, _)| z.is_internet()).map(|(_, a)| IpNet::from(a)).collect();
     let declared = declared_outside(b);
-    let site = site_prefixes(b);
+    let inside: Vec<IpNet> =
+        b.model.zones.values().filter(|z| !z.name.is_internet()).flat_map(|z| z.subnets.iter().copied()).chain(b.model.edge.sync).collect();
     let public = b.model.edge.public.clone();
     let mut rules = Vec::new();
     if b.model.edge.wan_dynamic {
@@ -160,18 +159,20 @@ fn internet(b: &mut Build<'_>, refuse: &str) -> Vec<Rule> {
             let s = vec![source_in(family, "declared"), pass()];
             rules.push(b.builtin("guard/internet/declared", "admits places outside that the site file names", "they may have private addresses", s));
         }
-        if named(b, "router", &public) {
+        if named(b, "inside", &inside) {
+            let s = vec![source_in(family, "inside"), no()];
+            rules.push(b.builtin("spoof/inside", "refuses the zones' own addresses from the Internet", "they stand behind other devices", s));
+        }
+        if named(b, "public-own", &public) {
             let icmp = match family {
                 Family::V4 => one_of(Key::IcmpType, &ROUTER_ICMP),
                 Family::V6 => one_of(Key::Icmp6Type, &ROUTER_ICMP6),
             };
-            let s = vec![source_in(family, "router"), icmp, pass()];
+            let s = vec![source_in(family, "public-own"), icmp, pass()];
             let (what, why) = ("admits ICMP from the site's public prefix", "the upstream router has an address in it and must report errors");
             rules.push(b.builtin("guard/internet/router", what, why, s));
-        }
-        if named(b, "site", &site) {
-            let s = vec![source_in(family, "site"), no()];
-            rules.push(b.builtin("spoof/site", "refuses the site's own addresses from the Internet", "they stand behind other devices", s));
+            let s = vec![source_in(family, "public-own"), no()];
+            rules.push(b.builtin("spoof/public", "refuses the site's public addresses from the Internet", "they are the site's own", s));
         }
         let bogons: Vec<IpNet> = match family {
             Family::V4 => special::NOT_PUBLIC_V4.to_vec(),

@@ -1,11 +1,11 @@
 //! A host's own table: input and output by address, whatever the cable is plugged into. In comes a host of the model, out
 //! comes its table. Never: a rule that depends on a device's name, loopback and container bridges excepted.
 
-use crate::build::{Build, addresses, digit, is, one_of, prefix_set};
+use crate::build::{Build, addresses, digit, prefix_set};
 use crate::grant::{Grant, admit};
 use crate::{MachinePlan, Role, container, essential, limit, sysctl};
 use ipnet::IpNet;
-use ruleset::{ChainKind, Hook, Key, Policy, Rule, Statement, Value};
+use ruleset::{ChainKind, Hook, Key, Policy, Rule, Statement};
 use site::model::{FlowKind, Party};
 use std::net::IpAddr;
 use words::Family;
@@ -69,20 +69,13 @@ pub(crate) fn own_sets(build: &mut Build<'_>) -> Vec<Family> {
     out
 }
 
-const LOOPBACK_V4: (u128, u128) = (0x7f00_0000, 0x7fff_ffff);
-
-/// Sources that cannot come from outside: the machine's own addresses and loopback.
+/// Packets from outside in the machine's own name: a zone's prefix contains the machine's own addresses.
 fn spoofed(build: &mut Build<'_>) -> Vec<Rule> {
     let (what, why) = ("refuses packets from outside in the machine's own name", "nobody else has this address");
     let mut out = Vec::new();
     for family in own_sets(build) {
         let own = Statement::Lookup { keys: vec![addresses(family).0], set: format!("own/{}", digit(family)), negated: false };
         out.extend(build.refuse("spoof/own", what, why, vec![own]));
-    }
-    let v4 = is(Key::Ip4Saddr, [Value::Range(LOOPBACK_V4.0, LOOPBACK_V4.1)]);
-    let v6 = one_of(Key::Ip6Saddr, &[1]);
-    for s in [v4, v6] {
-        out.extend(build.refuse("spoof/loopback", "refuses loopback addresses from outside", "they never leave a machine", vec![s]));
     }
     out
 }
@@ -107,12 +100,12 @@ pub(crate) fn plan(mut build: Build<'_>) -> MachinePlan {
 
 fn input(b: &mut Build<'_>, dynamic: bool) -> Vec<Rule> {
     let mut rules = vec![essential::loopback(b, "input", Key::Iifname), essential::established(b, "input")];
+    rules.extend(spoofed(b));
     let management = grants(b, Side::In, true);
     rules.extend(admit(b, "management/in", &management));
     rules.extend(essential::related(b, "input"));
     rules.extend(essential::invalid(b, "input"));
     rules.extend(essential::neighbour_in(b, true));
-    rules.extend(spoofed(b));
     if dynamic {
         rules.extend(essential::dhcp(b, true));
     }

@@ -24,6 +24,32 @@ fn the_kernel_takes_every_plan() {
     }
 }
 
+/// The example sites, read as the command line reads them.
+fn example(name: &str) -> site::Model {
+    let path = format!("{}/../../examples/{name}/site.toml", env!("CARGO_MANIFEST_DIR"));
+    let source = words::SourceFile::new("site.toml", std::fs::read_to_string(&path).expect(&path));
+    let outcome = site::read(&source, "2026-11-22");
+    let text = outcome.render(&source);
+    outcome.model.expect(&text)
+}
+
+#[test]
+fn the_kernel_takes_the_examples_and_gives_them_back() {
+    for name in ["small"] {
+        let model = example(name);
+        let plan = plan::plan(&model, &Devices::default(), Options::default());
+        for (host, machine) in &plan.machines {
+            let script = emit::nft::script(&machine.ruleset, TableFamily::Inet, plan::TABLE);
+            if let Ok(dir) = std::env::var("RAVELIN_DUMP") {
+                std::fs::write(format!("{dir}/{name}-{host}.nft"), &script).expect("dumped");
+            }
+            let json = common::load(&script).unwrap_or_else(|e| panic!("{host}: {e}\n{script}"));
+            let differences = ruleset::compare(&machine.ruleset, &ruleset::nft::read(&json).expect("reads"));
+            assert!(differences.is_empty(), "{host}: {differences:#?}");
+        }
+    }
+}
+
 #[test]
 fn every_id_is_explained() {
     let plan = plan::plan(&common::model(), &Devices::default(), Options::default());
