@@ -2,15 +2,36 @@
 //!
 //! | module | source |
 //! |---|---|
+//! | [`machine`] | all of them together |
 //! | [`run`] | programs asked for their output |
+//! | [`system`] | kernel, distribution, clock, settings |
+//! | [`link`] | interfaces and routes |
 //! | [`socket`] | `sock_diag`, and which process holds which socket |
 //! | [`track`] | the connection tracking table |
+//! | [`filter`] | rulesets, and filters that no tool shows |
+//! | [`process`] | `/proc` |
+//! | [`account`] | accounts, groups, sudo rules |
+//! | [`unit`] | systemd's unit files |
+//! | [`container`] | Docker and Podman |
+//! | [`file`] | files of interest |
 //!
-//! Makes no choices and changes nothing.
+//! Makes no choices and changes nothing. Secrets are taken out before anything is kept.
 
+pub mod account;
+pub mod container;
+pub mod file;
+pub mod filter;
+pub mod link;
+pub mod machine;
+pub mod process;
 pub mod run;
 pub mod socket;
+pub mod system;
 pub mod track;
+pub mod unit;
+
+pub use file::Interest;
+pub use machine::{machine, network};
 
 /// Why a source could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -35,4 +56,15 @@ pub enum Error {
         /// What it said, or why it could not be started.
         why: String,
     },
+    /// Only in part.
+    #[error("{0}")]
+    Partly(String),
+}
+
+/// Reads a text file.
+pub(crate) fn text(path: &str) -> Result<String, Error> {
+    match std::fs::read(path) {
+        Ok(bytes) => Ok(String::from_utf8_lossy(&bytes).into_owned()),
+        Err(source) => Err(Error::File { path: path.to_owned(), source }),
+    }
 }
