@@ -10,13 +10,33 @@ pub fn tracking() -> String {
         .into()
 }
 
-/// The emitted shape.
-pub fn ravelin(policy: &Policy) -> String {
-    let mut out =
-        String::from("table inet ravelin {\n set flows4 {\n  type ipv4_addr . ipv4_addr . inet_proto . inet_service\n  counter\n");
-    let _ = writeln!(out, "  size {}\n  elements = {{", policy.permits.len());
+/// What may be left out of the shape, to learn what it costs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Shape {
+    /// The set says how many elements it holds: the kernel then takes its fixed hash table, else the growing one.
+    pub sized: bool,
+    /// Every element counts.
+    pub counters: bool,
+    /// Every element carries its id.
+    pub ids: bool,
+}
+
+impl Shape {
+    /// As emitted.
+    pub const EMITTED: Self = Self { sized: true, counters: true, ids: true };
+}
+
+/// The emitted shape, or one with something left out.
+pub fn ravelin(policy: &Policy, shape: Shape) -> String {
+    let counter = if shape.counters { " counter" } else { "" };
+    let mut out = format!("table inet ravelin {{\n set flows4 {{\n  type ipv4_addr . ipv4_addr . inet_proto . inet_service\n {counter}\n");
+    if shape.sized {
+        let _ = writeln!(out, "  size {}", policy.permits.len());
+    }
+    out += "  elements = {\n";
     for (n, p) in policy.permits.iter().enumerate() {
-        let _ = writeln!(out, "   {} . {} . {} . {} counter comment \"f{n:08x}\",", p.src, p.dst, p.proto.word(), p.port);
+        let id = if shape.ids { format!(" comment \"f{n:08x}\"") } else { String::new() };
+        let _ = writeln!(out, "   {} . {} . {} . {}{counter}{id},", p.src, p.dst, p.proto.word(), p.port);
     }
     out += "  }\n }\n chain spoofed {\n";
     for zone in &policy.zones {

@@ -3,7 +3,9 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command for the terminal")]
 
 use gauge::{
-    Error, commit, emitted, lists,
+    Error, commit,
+    emitted::{self, Shape},
+    lists,
     policy::{self, Policy},
     race::{self, Cost, Extent, Load, Ruleset, Variant},
     sender::Sender,
@@ -19,6 +21,7 @@ use std::{
 const HELP: &str = "gauge COMMAND
 
   ruleset [ROUNDS [PACKETS]]   cost of a packet through each ruleset, variants by turns
+  shape [ROUNDS [PACKETS]]     the same with parts of the emitted shape left out
   commit [ELEMENTS...]         time of one load and of one replacement, or what the socket refused
 ";
 
@@ -26,6 +29,8 @@ const HELP: &str = "gauge COMMAND
 const ROUNDS: usize = 61;
 /// Packets of one variant in a round: a few milliseconds, so that neighbours on the machine hit whole rounds.
 const PACKETS: usize = 2_000;
+/// Packets before each measured slice: as many as the large site has permissions, so that each is used once.
+const LAP: usize = 20_000;
 /// Connections that stand while established traffic is measured.
 const HELD: usize = 2_000;
 /// Sizes of the commit table where none are given.
@@ -59,7 +64,7 @@ fn run(arguments: &[String]) -> Result<ExitCode, Error> {
     }
     let numbers =
         rest.iter().map(|a| a.parse()).collect::<Result<Vec<usize>, _>>().map_err(|e| Error::Invalid(format!("a number: {e}")))?;
-    if !["ruleset", "commit"].contains(&command) {
+    if !["ruleset", "shape", "commit"].contains(&command) {
         print!("{HELP}");
         return Ok(ExitCode::from(2));
     }
@@ -67,7 +72,8 @@ fn run(arguments: &[String]) -> Result<ExitCode, Error> {
         return Ok(status.code().and_then(|c| u8::try_from(c).ok()).map_or(ExitCode::FAILURE, ExitCode::from));
     }
     match command {
-        "ruleset" => ruleset(&numbers),
+        "ruleset" => ruleset(&numbers, variants()),
+        "shape" => ruleset(&numbers, shapes()),
         _ => commits(&numbers),
     }?;
     Ok(ExitCode::SUCCESS)
@@ -82,25 +88,54 @@ fn world(path: &str) -> Result<(), Error> {
 
 fn variants() -> Vec<Variant> {
     let mut out = vec![
-        Variant { name: "no ruleset".into(), policy: policy::mesh(LARGE), ruleset: Ruleset::None, refuses: false },
-        Variant { name: "tracking only".into(), policy: policy::mesh(LARGE), ruleset: Ruleset::Nft(emitted::tracking()), refuses: false },
+        Variant { name: "no ruleset".into(), policy: policy::mesh(LARGE), ruleset: Ruleset::None, refuses: false, slow: false },
+        Variant { name: "tracking only".into(), policy: policy::mesh(LARGE), ruleset: Ruleset::Nft(emitted::tracking()), refuses: false, slow: false },
     ];
     for hosts in [SMALL, LARGE] {
         let policy = policy::mesh(hosts);
         let mut add = |name: &str, ruleset| {
-            out.push(Variant { name: format!("{name}, {hosts} hosts"), policy: policy.clone(), ruleset, refuses: true })
+            out.push(Variant { name: format!("{name}, {hosts} hosts"), policy: policy.clone(), slow: hosts == LARGE && matches!(ruleset, Ruleset::Iptables(_)), ruleset, refuses: true })
         };
-        add("ravelin", Ruleset::Nft(emitted::ravelin(&policy)));
+        add("ravelin", Ruleset::Nft(emitted::ravelin(&policy, Shape::EMITTED)));
         add("linear iptables", Ruleset::Iptables(lists::linear(&policy)));
         add("ufw", Ruleset::Iptables(lists::ufw(&policy)));
     }
     out
 }
 
-fn ruleset(numbers: &[usize]) -> Result<(), Error> {
+/// Variants that leave something out of the emitted shape; the first two show what the traffic alone costs.
+fn shapes() -> Vec<Variant> {
+    let (small, large) = (policy::mesh(SMALL), policy::mesh(LARGE));
+    let variant = |name: &str, policy: &Policy, text: String, refuses| Variant {
+        name: name.into(),
+        policy: policy.clone(),
+        ruleset: Ruleset::Nft(text),
+        refuses,
+        slow: false,
+    };
+    let mut out = vec![
+        variant("tracking only, traffic of 10 hosts", &small, emitted::tracking(), false),
+        variant("tracking only, traffic of 1000 hosts", &large, emitted::tracking(), false),
+    ];
+    let emitted = Shape::EMITTED;
+    for (name, shape) in [
+        ("as emitted", emitted),
+        ("growing hash", Shape { sized: false, ..emitted }),
+        ("no counters", Shape { counters: false, ..emitted }),
+        ("no ids", Shape { ids: false, ..emitted }),
+        ("neither counters nor ids", Shape { counters: false, ids: false, ..emitted }),
+    ] {
+        for policy in [&small, &large] {
+            let name = format!("{name}, {} hosts", policy.hosts);
+            out.push(variant(&name, policy, emitted::ravelin(policy, shape), true));
+        }
+    }
+    out
+}
+
+fn ruleset(numbers: &[usize], variants: Vec<Variant>) -> Result<(), Error> {
     let extent =
-        Extent { rounds: numbers.first().copied().unwrap_or(ROUNDS), packets: numbers.get(1).copied().unwrap_or(PACKETS), held: HELD };
-    let variants = variants();
+        Extent { rounds: numbers.first().copied().unwrap_or(ROUNDS), packets: numbers.get(1).copied().unwrap_or(PACKETS), lap: numbers.get(2).copied().unwrap_or(LAP), held: HELD };
     for variant in &variants {
         println!("# {}: {} permissions between {} zones", variant.name, variant.policy.permits.len(), variant.policy.zones.len());
     }
@@ -124,7 +159,7 @@ fn ruleset(numbers: &[usize]) -> Result<(), Error> {
         println!("| {name} | {} |", cells.join(" | "));
     }
     println!("\n| ratio of cost | new | established | refused |\n|---|---:|---:|---:|");
-    for (a, b) in PAIRS {
+    for (a, b) in PAIRS.into_iter().filter(|p| race::ratio(&costs, Load::New, p.0, p.1).is_some()) {
         let cells = Load::ALL.map(|l| race::ratio(&costs, l, a, b).map_or("-".into(), |m| show(m, 3)));
         println!("| {a} / {b} | {} |", cells.join(" | "));
     }
@@ -133,13 +168,19 @@ fn ruleset(numbers: &[usize]) -> Result<(), Error> {
 }
 
 /// What is compared.
-const PAIRS: [(&str, &str); 6] = [
+const PAIRS: [(&str, &str); 12] = [
     ("ravelin, 1000 hosts", "ravelin, 10 hosts"),
     ("ravelin, 1000 hosts", "tracking only"),
     ("linear iptables, 1000 hosts", "linear iptables, 10 hosts"),
     ("linear iptables, 1000 hosts", "ravelin, 1000 hosts"),
     ("ufw, 1000 hosts", "ravelin, 1000 hosts"),
     ("ufw, 10 hosts", "ravelin, 10 hosts"),
+    ("tracking only, traffic of 1000 hosts", "tracking only, traffic of 10 hosts"),
+    ("as emitted, 1000 hosts", "as emitted, 10 hosts"),
+    ("growing hash, 1000 hosts", "growing hash, 10 hosts"),
+    ("no counters, 1000 hosts", "no counters, 10 hosts"),
+    ("no ids, 1000 hosts", "no ids, 10 hosts"),
+    ("neither counters nor ids, 1000 hosts", "neither counters nor ids, 10 hosts"),
 ];
 
 /// The goal: a hundred times the hosts cost no more than a tenth more per packet.

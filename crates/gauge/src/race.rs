@@ -41,6 +41,8 @@ pub struct Variant {
     pub ruleset: Ruleset,
     /// Whether the ruleset refuses what the policy does not allow.
     pub refuses: bool,
+    /// Whether a packet costs so much that [`Extent::lap`] is left out; such a list is read whole by every packet anyway.
+    pub slow: bool,
 }
 
 /// What is sent.
@@ -75,6 +77,9 @@ pub struct Extent {
     pub rounds: usize,
     /// Packets of one variant in one round.
     pub packets: usize,
+    /// Packets of the same load before every measured slice, not measured: between two turns the other variants have
+    /// thrown this one's memory out of the caches, which a router that does nothing else does not know.
+    pub lap: usize,
     /// Connections kept open for [`Load::Established`]; the same number in every variant, so that tracking costs the same.
     pub held: usize,
 }
@@ -139,11 +144,19 @@ impl Lane {
         Slice::read(&line).ok_or_else(|| Error::Invalid(format!("{}: the world answered `{}`", self.variant.name, line.trim())))
     }
 
-    /// Measures, and refuses a figure whose packets did not all fare as the policy says.
-    fn measure(&mut self, load: Load, packets: usize) -> Result<Option<f64>, Error> {
+    /// A turn: the lap, then the slice that is measured.
+    fn turn(&mut self, load: Load, extent: Extent) -> Result<Option<f64>, Error> {
         if load == Load::Refused && !self.variant.refuses {
             return Ok(None);
         }
+        if !self.variant.slow && extent.lap > 0 {
+            self.measure(load, extent.lap)?;
+        }
+        self.measure(load, extent.packets).map(Some)
+    }
+
+    /// Measures, and refuses a figure whose packets did not all fare as the policy says.
+    fn measure(&mut self, load: Load, packets: usize) -> Result<f64, Error> {
         let slice = self.ask(load.command(), packets)?;
         let expected = if load == Load::Refused { 0 } else { slice.sent };
         if slice.arrived != expected {
@@ -152,7 +165,7 @@ impl Lane {
                 self.variant.name, slice.arrived, slice.sent
             )));
         }
-        Ok(Some(slice.cpu as f64 / slice.sent as f64))
+        Ok(slice.cpu as f64 / slice.sent as f64)
     }
 
     fn forget(&self) -> Result<(), Error> {
@@ -185,13 +198,13 @@ pub fn run(variants: Vec<Variant>, extent: Extent, progress: &mut dyn FnMut(&str
                 lane.ask("open", extent.held)?;
             }
             // The first packets meet cold caches and unallocated slabs.
-            lane.measure(load, extent.packets)?;
+            lane.turn(load, extent)?;
         }
         for round in 0..extent.rounds {
             progress(&format!("{load:?}: round {} of {}", round + 1, extent.rounds));
             for turn in 0..lanes.len() {
                 let lane = if round % 2 == 0 { turn } else { lanes.len() - 1 - turn };
-                if let Some(nanos) = lanes[lane].measure(load, extent.packets)? {
+                if let Some(nanos) = lanes[lane].turn(load, extent)? {
                     samples.entry((load, lane)).or_default().push(nanos);
                 }
             }
