@@ -3,9 +3,10 @@
 //!
 //! Never: touches this machine's own network or firewall. [`stage::enter`] is the only way in, and leaves them first.
 //!
-//! - [`policy`]: who may open what to whom, and through which devices
+//! - [`policy`]: a site's forwarded policy in plain terms
 //! - [`lists`]: the same policy as others write it, a linear list and UFW's chains
-//! - [`emitted`]: the same policy in the shape Ravelin emits
+//! - [`emitted`]: what Ravelin emits for it
+//! - [`variants`]: what is compared with what
 //! - [`stage`]: the namespaces
 //! - [`frames`]: the packets
 //! - [`sender`]: the process that sends and counts them
@@ -21,6 +22,7 @@ pub mod race;
 pub mod sender;
 pub mod stage;
 pub mod stats;
+pub mod variants;
 
 /// The world did not do what it was asked.
 #[derive(Debug, thiserror::Error)]

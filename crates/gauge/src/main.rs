@@ -4,13 +4,12 @@
 
 use gauge::{
     Error, commit,
-    emitted::{self, Shape},
-    lists,
-    policy::{self, Policy},
-    race::{self, Cost, Extent, Load, Ruleset, Variant},
+    policy::Policy,
+    race::{self, Cost, Extent, Load, Variant},
     sender::Sender,
     stage::{self, Place},
     stats::Median,
+    variants::{self, Pairs},
 };
 use std::{
     fs,
@@ -35,11 +34,6 @@ const LAP: usize = 20_000;
 const HELD: usize = 2_000;
 /// Sizes of the commit table where none are given.
 const ELEMENTS: [usize; 6] = [100, 1_000, 5_000, 10_000, 20_000, 100_000];
-/// The two sites that are compared.
-const SMALL: usize = 10;
-/// See [`SMALL`].
-const LARGE: usize = 1_000;
-
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     match run(&arguments) {
@@ -72,8 +66,8 @@ fn run(arguments: &[String]) -> Result<ExitCode, Error> {
         return Ok(status.code().and_then(|c| u8::try_from(c).ok()).map_or(ExitCode::FAILURE, ExitCode::from));
     }
     match command {
-        "ruleset" => ruleset(&numbers, variants()),
-        "shape" => ruleset(&numbers, shapes()),
+        "ruleset" => ruleset(&numbers, variants::rulesets()?),
+        "shape" => ruleset(&numbers, variants::shapes()?),
         _ => commits(&numbers),
     }?;
     Ok(ExitCode::SUCCESS)
@@ -86,58 +80,16 @@ fn world(path: &str) -> Result<(), Error> {
     Sender::open(&policy)?.serve(BufReader::new(io::stdin()), io::stdout())
 }
 
-fn variants() -> Vec<Variant> {
-    let mut out = vec![
-        Variant { name: "no ruleset".into(), policy: policy::mesh(LARGE), ruleset: Ruleset::None, refuses: false, slow: false },
-        Variant { name: "tracking only".into(), policy: policy::mesh(LARGE), ruleset: Ruleset::Nft(emitted::tracking()), refuses: false, slow: false },
-    ];
-    for hosts in [SMALL, LARGE] {
-        let policy = policy::mesh(hosts);
-        let mut add = |name: &str, ruleset| {
-            out.push(Variant { name: format!("{name}, {hosts} hosts"), policy: policy.clone(), slow: hosts == LARGE && matches!(ruleset, Ruleset::Iptables(_)), ruleset, refuses: true })
-        };
-        add("ravelin", Ruleset::Nft(emitted::ravelin(&policy, Shape::EMITTED)));
-        add("linear iptables", Ruleset::Iptables(lists::linear(&policy)));
-        add("ufw", Ruleset::Iptables(lists::ufw(&policy)));
-    }
-    out
-}
-
-/// Variants that leave something out of the emitted shape; the first two show what the traffic alone costs.
-fn shapes() -> Vec<Variant> {
-    let (small, large) = (policy::mesh(SMALL), policy::mesh(LARGE));
-    let variant = |name: &str, policy: &Policy, text: String, refuses| Variant {
-        name: name.into(),
-        policy: policy.clone(),
-        ruleset: Ruleset::Nft(text),
-        refuses,
-        slow: false,
+fn ruleset(numbers: &[usize], (variants, pairs): (Vec<Variant>, Pairs)) -> Result<(), Error> {
+    let extent = Extent {
+        rounds: numbers.first().copied().unwrap_or(ROUNDS),
+        packets: numbers.get(1).copied().unwrap_or(PACKETS),
+        lap: numbers.get(2).copied().unwrap_or(LAP),
+        held: HELD,
     };
-    let mut out = vec![
-        variant("tracking only, traffic of 10 hosts", &small, emitted::tracking(), false),
-        variant("tracking only, traffic of 1000 hosts", &large, emitted::tracking(), false),
-    ];
-    let emitted = Shape::EMITTED;
-    for (name, shape) in [
-        ("as emitted", emitted),
-        ("growing hash", Shape { sized: false, ..emitted }),
-        ("no counters", Shape { counters: false, ..emitted }),
-        ("no ids", Shape { ids: false, ..emitted }),
-        ("neither counters nor ids", Shape { counters: false, ids: false, ..emitted }),
-    ] {
-        for policy in [&small, &large] {
-            let name = format!("{name}, {} hosts", policy.hosts);
-            out.push(variant(&name, policy, emitted::ravelin(policy, shape), true));
-        }
-    }
-    out
-}
-
-fn ruleset(numbers: &[usize], variants: Vec<Variant>) -> Result<(), Error> {
-    let extent =
-        Extent { rounds: numbers.first().copied().unwrap_or(ROUNDS), packets: numbers.get(1).copied().unwrap_or(PACKETS), lap: numbers.get(2).copied().unwrap_or(LAP), held: HELD };
     for variant in &variants {
-        println!("# {}: {} permissions between {} zones", variant.name, variant.policy.permits.len(), variant.policy.zones.len());
+        let Policy { permits, lines, zones, .. } = &variant.policy;
+        println!("# {}: {} exact permissions of {} lines, {} zones", variant.name, permits.len(), lines.len(), zones.len());
     }
     let mut progress = |message: &str| {
         if io::stderr().is_terminal() {
@@ -159,36 +111,21 @@ fn ruleset(numbers: &[usize], variants: Vec<Variant>) -> Result<(), Error> {
         println!("| {name} | {} |", cells.join(" | "));
     }
     println!("\n| ratio of cost | new | established | refused |\n|---|---:|---:|---:|");
-    for (a, b) in PAIRS.into_iter().filter(|p| race::ratio(&costs, Load::New, p.0, p.1).is_some()) {
+    for (a, b) in &pairs {
         let cells = Load::ALL.map(|l| race::ratio(&costs, l, a, b).map_or("-".into(), |m| show(m, 3)));
         println!("| {a} / {b} | {} |", cells.join(" | "));
     }
-    verdict(&costs);
+    verdict(&costs, &pairs);
     Ok(())
 }
-
-/// What is compared.
-const PAIRS: [(&str, &str); 12] = [
-    ("ravelin, 1000 hosts", "ravelin, 10 hosts"),
-    ("ravelin, 1000 hosts", "tracking only"),
-    ("linear iptables, 1000 hosts", "linear iptables, 10 hosts"),
-    ("linear iptables, 1000 hosts", "ravelin, 1000 hosts"),
-    ("ufw, 1000 hosts", "ravelin, 1000 hosts"),
-    ("ufw, 10 hosts", "ravelin, 10 hosts"),
-    ("tracking only, traffic of 1000 hosts", "tracking only, traffic of 10 hosts"),
-    ("as emitted, 1000 hosts", "as emitted, 10 hosts"),
-    ("growing hash, 1000 hosts", "growing hash, 10 hosts"),
-    ("no counters, 1000 hosts", "no counters, 10 hosts"),
-    ("no ids, 1000 hosts", "no ids, 10 hosts"),
-    ("neither counters nor ids, 1000 hosts", "neither counters nor ids, 10 hosts"),
-];
 
 /// The goal: a hundred times the hosts cost no more than a tenth more per packet.
 const GOAL: f64 = 1.10;
 
-fn verdict(costs: &[Cost]) {
+fn verdict(costs: &[Cost], pairs: &Pairs) {
+    let Some((large, small)) = pairs.first() else { return };
     for load in [Load::New, Load::Established] {
-        if let Some(m) = race::ratio(costs, load, PAIRS[0].0, PAIRS[0].1) {
+        if let Some(m) = race::ratio(costs, load, large, small) {
             let word = if m.high <= GOAL {
                 "met"
             } else if m.low > GOAL {
@@ -209,14 +146,28 @@ fn commits(numbers: &[usize]) -> Result<(), Error> {
     let sizes = if numbers.is_empty() { &ELEMENTS[..] } else { numbers };
     println!("# {}\n", if stage::rootless() { "in a user namespace: the socket's own limit holds" } else { "as the machine's root" });
     println!("| elements | first load | held after | replacement | held after |\n|---:|---:|---:|---:|---:|");
+    let mut taken = 0;
+    let mut refused = None;
     for &elements in sizes {
-        let first = commit::load(elements, false)?;
+        let first = commit::load(elements, false, LOADS)?;
         let cell = |l: &commit::Load| match &l.result {
-            Ok(seconds) => format!("{seconds:.3} s | {}", l.held),
+            Ok(seconds) => format!("{} s | {}", show(*seconds, 3), l.held),
             Err(message) => format!("{message} | {}", l.held),
         };
-        let replacement = if first.result.is_ok() { cell(&commit::load(elements, true)?) } else { "- | -".into() };
+        let replacement = if first.result.is_ok() {
+            taken = taken.max(elements);
+            cell(&commit::load(elements, true, LOADS)?)
+        } else {
+            refused = Some(refused.unwrap_or(elements).min(elements));
+            "- | -".into()
+        };
         println!("| {elements} | {} | {replacement} |", cell(&first));
+    }
+    if let Some(refused) = refused.filter(|r| *r > taken) {
+        println!("\nlargest batch the socket takes: {} elements", commit::limit(taken, refused)?);
     }
     Ok(())
 }
+
+/// Loads of each size.
+const LOADS: usize = 5;

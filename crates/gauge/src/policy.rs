@@ -1,9 +1,15 @@
-//! A policy as the bench needs it: exact permissions between hosts of different zones, and the router's devices.
-//!
-//! In comes a number of hosts; out come zones and permissions, the same for the same number.
+//! A site's forwarded IPv4 policy in plain terms: what an operator would type into a list. In comes a model, out come the
+//! router's devices, one line per permission, and the exact permissions the bench sends packets for.
 
+use crate::Error;
+use ipnet::Ipv4Net;
 use serde::{Deserialize, Serialize};
-use std::{collections::BTreeSet, net::Ipv4Addr};
+use site::model::{Flow, Leg, Model, Party};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::{IpAddr, Ipv4Addr},
+};
+use words::{Family, HostName, ZoneName};
 
 /// Transport protocols the bench sends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -22,7 +28,7 @@ impl Proto {
             Self::Udp => 17,
         }
     }
-    /// As nft and iptables write it.
+    /// As iptables writes it.
     pub fn word(self) -> &'static str {
         match self {
             Self::Tcp => "tcp",
@@ -36,8 +42,8 @@ impl Proto {
 pub struct Zone {
     /// The router's device.
     pub device: String,
-    /// Its subnets: address and prefix length.
-    pub subnets: Vec<(Ipv4Addr, u8)>,
+    /// Its subnets.
+    pub subnets: Vec<Ipv4Net>,
 }
 
 /// One permission: this host may open this port of that host.
@@ -57,59 +63,110 @@ pub struct Permit {
     pub to: usize,
 }
 
+/// One side of a line.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Side {
+    /// Addresses.
+    Net(Ipv4Net),
+    /// Whatever is behind this device: how a list writes "the Internet".
+    Device(String),
+}
+
+/// One line of a list.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Line {
+    /// Who opens.
+    pub from: Side,
+    /// Who listens.
+    pub to: Side,
+    /// Protocol.
+    pub proto: Proto,
+    /// First and last port.
+    pub ports: (u16, u16),
+}
+
 /// Everything the router forwards.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Policy {
-    /// Number of hosts it was made for.
+    /// Number of hosts of the site.
     pub hosts: usize,
     /// Zones.
     pub zones: Vec<Zone>,
-    /// Permissions, sorted.
+    /// Exact permissions, sorted: what is sent.
     pub permits: Vec<Permit>,
+    /// All lines, sorted: what a list says.
+    pub lines: Vec<Line>,
+    /// Published services: address and port outside, address and port inside.
+    pub published: Vec<(Proto, Ipv4Addr, u16, Ipv4Addr, u16)>,
+    /// The device to the Internet.
+    pub uplink: String,
 }
 
-/// Ports of the hand-made policy, as a provider's services use them.
-const PORTS: [(Proto, u16); 6] =
-    [(Proto::Tcp, 1234), (Proto::Tcp, 2345), (Proto::Tcp, 3456), (Proto::Tcp, 5433), (Proto::Tcp, 9100), (Proto::Udp, 53)];
-
-/// Zones of the hand-made policy; a provider's usual number of VLANs.
-const ZONES: usize = 6;
-
-/// Peers of each host: at 1,000 hosts this makes the 20,000 and more elements the goal speaks of.
-const PEERS: usize = 24;
-
-/// A policy without a site file: each host may open a service on up to [`PEERS`] hosts of other zones.
-pub fn mesh(hosts: usize) -> Policy {
-    let zones = (0..ZONES)
-        .map(|z| Zone { device: format!("vlan{z}"), subnets: vec![(Ipv4Addr::new(10, u8::try_from(z).unwrap_or(u8::MAX), 0, 0), 16)] })
-        .collect();
-    let address = |host: usize| {
-        let [.., high, low] = (host / ZONES + 1).to_be_bytes();
-        Ipv4Addr::new(10, u8::try_from(host % ZONES).unwrap_or(u8::MAX), high, low)
-    };
-    let mut permits = BTreeSet::new();
-    for src in 0..hosts {
-        for peer in 0..PEERS.min(hosts) {
-            // A stride that is prime to the usual sizes spreads peers over all zones.
-            let dst = (src + 1 + peer * 37) % hosts;
-            if dst % ZONES != src % ZONES {
-                let (proto, port) = PORTS[(src + peer) % PORTS.len()];
-                permits.insert(Permit { proto, src: address(src), dst: address(dst), port, from: src % ZONES, to: dst % ZONES });
+/// The policy of an edge node with these devices.
+pub fn of(model: &Model, node: &HostName, devices: &BTreeMap<ZoneName, String>) -> Result<Policy, Error> {
+    let index: BTreeMap<&ZoneName, usize> = devices.keys().enumerate().map(|(n, z)| (z, n)).collect();
+    let zones: Vec<Zone> = devices.iter().map(|(z, device)| Zone { device: device.clone(), subnets: subnets(model, z) }).collect();
+    let uplink = devices.iter().find(|(z, _)| z.is_internet()).map(|(_, d)| d.clone());
+    let uplink = uplink.ok_or_else(|| Error::Invalid(format!("{node} has no device to the Internet")))?;
+    let (mut permits, mut lines, mut published) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
+    for flow in model.flows.iter().filter(|f| !at_edge(model, &f.from) && !at_edge(model, &f.to)) {
+        let Some(proto) = proto(flow) else { continue };
+        for dnat in &flow.publish {
+            if let (IpAddr::V4(at), IpAddr::V4(to)) = (dnat.at, dnat.to) {
+                published.insert((proto, at, dnat.port, to, dnat.to_port));
+            }
+        }
+        for leg in flow.legs.iter().filter(|l| l.from_zone != l.to_zone && l.family == Family::V4) {
+            let (Some(&from), Some(&to)) = (index.get(&leg.from_zone), index.get(&leg.to_zone)) else { continue };
+            for (src, dst, ports) in triples(flow, leg, &uplink) {
+                if let (Side::Net(s), Side::Net(d), (first, last)) = (&src, &dst, ports)
+                    && s.prefix_len() == 32
+                    && d.prefix_len() == 32
+                    && first == last
+                {
+                    permits.insert(Permit { proto, src: s.addr(), dst: d.addr(), port: first, from, to });
+                }
+                lines.insert(Line { from: src, to: dst, proto, ports });
             }
         }
     }
-    Policy { hosts, zones, permits: permits.into_iter().collect() }
+    let hosts = model.hosts.len();
+    let sorted = (permits.into_iter().collect(), lines.into_iter().collect(), published.into_iter().collect());
+    Ok(Policy { hosts, zones, permits: sorted.0, lines: sorted.1, published: sorted.2, uplink })
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+fn at_edge(model: &Model, party: &Party) -> bool {
+    matches!(party, Party::Host(h) if model.edge.nodes.contains(h))
+}
 
-    #[test]
-    fn a_thousand_hosts_make_twenty_thousand_permissions() {
-        let policy = mesh(1_000);
-        assert!(policy.permits.len() >= 19_000, "{}", policy.permits.len());
-        assert!(policy.permits.iter().all(|p| p.from != p.to));
-        assert!(mesh(10).permits.len() > 10);
+fn proto(flow: &Flow) -> Option<Proto> {
+    match flow.target.proto {
+        words::Proto::Tcp => Some(Proto::Tcp),
+        words::Proto::Udp => Some(Proto::Udp),
+        _ => None,
     }
+}
+
+/// A zone's IPv4 subnets; the Internet is what is nowhere else.
+fn subnets(model: &Model, zone: &ZoneName) -> Vec<Ipv4Net> {
+    if zone.is_internet() {
+        return vec![Ipv4Net::default()];
+    }
+    let nets = model.zones.get(zone).map(|z| z.subnets.as_slice()).unwrap_or_default();
+    nets.iter().filter_map(|n| if let ipnet::IpNet::V4(n) = n { Some(*n) } else { None }).collect()
+}
+
+fn triples(flow: &Flow, leg: &Leg, uplink: &str) -> Vec<(Side, Side, (u16, u16))> {
+    let side = |party: &Party, nets: &[ipnet::IpNet]| match party {
+        Party::Public => vec![Side::Device(uplink.to_owned())],
+        _ => nets.iter().filter_map(|n| if let ipnet::IpNet::V4(n) = n { Some(Side::Net(*n)) } else { None }).collect(),
+    };
+    let (from, to) = (side(&flow.from, &leg.src), side(&flow.to, &leg.dst));
+    let mut out = Vec::new();
+    for src in &from {
+        for dst in &to {
+            out.extend(flow.target.ports.ranges().iter().map(|r| (src.clone(), dst.clone(), (r.first(), r.last()))));
+        }
+    }
+    out
 }

@@ -101,8 +101,8 @@ pub fn build(number: usize, policy: &Policy) -> Result<Pair, Error> {
         outside += &format!("link set {0} up\nneigh add {ROUTER} lladdr {ROUTER_MAC} nud permanent dev {0}\n", cable(n));
         outside += &format!("route add default via {ROUTER} dev {0} onlink metric {n}\n", cable(n));
         inside += &format!("link set {device} up\nneigh add {WORLD} lladdr {WORLD_MAC} nud permanent dev {device}\n");
-        for (address, length) in &zone.subnets {
-            inside += &format!("route add {address}/{length} via {WORLD} dev {device} onlink\n");
+        for net in &zone.subnets {
+            inside += &format!("route add {net} via {WORLD} dev {device} onlink\n");
         }
     }
     feed(&["ip", "-batch", "-"], &cables)?;
