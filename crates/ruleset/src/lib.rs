@@ -6,6 +6,7 @@
 //! |---|---|
 //! | [`form`] | the types |
 //! | [`nft`] | reads `nft -j list ruleset` |
+//! | [`iptables`] | reads `iptables-save`, and composes it with nft's view |
 //! | [`canonical`] | the normal form and its digest |
 //! | [`mod@compare`] | differences in meaning, in words |
 //! | [`names`] | names of numbers |
@@ -18,6 +19,7 @@ pub mod compare;
 pub mod form;
 #[cfg(feature = "mutate")]
 pub mod mutate;
+pub mod iptables;
 pub mod names;
 pub mod nft;
 
