@@ -1,14 +1,10 @@
 //! The facts as rules see them: which services run, as whom, where they listen, what their units and files say.
 //! In come facts and catalogue, out come relations between them. Never: a verdict.
 
-use catalog::{Endpoint, PortDefault, Service, recognise};
+use catalog::{Endpoint, Service, recognise};
 use facts::{Account, Container, Facts, File, Process, Socket, Unit};
-use site::Model;
-use std::{
-    collections::BTreeSet,
-    net::{IpAddr, Ipv4Addr, Ipv6Addr},
-    sync::Arc,
-};
+use site::{Model, special::is_public};
+use std::{collections::BTreeSet, net::IpAddr, sync::Arc};
 use words::HostName;
 
 /// A service that runs here.
@@ -64,8 +60,12 @@ impl<'a> View<'a> {
             let Some(service) = known.or(own.map(Arc::as_ref)) else { continue };
             let unit = process.unit.as_deref().and_then(|u| facts.unit(u));
             let container = process.container.as_deref().and_then(|id| facts.containers.iter().find(|c| c.id == id));
-            let listens =
-                facts.sockets.iter().filter(|s| s.listens() && s.pids.contains(&process.pid)).map(|s| (s, endpoint(service, s))).collect();
+            let listens = facts
+                .sockets
+                .iter()
+                .filter(|s| s.listens() && s.pids.contains(&process.pid))
+                .map(|s| (s, recognise::endpoint(service, s.proto, s.local.port())))
+                .collect();
             running.push(Running { service, process, unit, container, listens });
         }
         let mut units: Vec<(&'a Service, &'a Unit)> = Vec::new();
@@ -78,7 +78,7 @@ impl<'a> View<'a> {
             }
         }
         let edge = place.and_then(|(m, h)| m.hosts.get(h)).map(|h| h.edge);
-        let public = facts.interfaces.iter().flat_map(|i| &i.addresses).any(|a| is_public(a.addr()));
+        let public = facts.interfaces.iter().flat_map(|i| &i.addresses).any(|a| is_public(&a.addr()));
         Self { facts, running, units, edge, public }
     }
 
@@ -88,7 +88,7 @@ impl<'a> View<'a> {
             a if a.is_loopback() => Reach::Loopback,
             a if a.is_unspecified() && self.public => Reach::Public,
             a if a.is_unspecified() => Reach::Any,
-            a if is_public(a) => Reach::Public,
+            a if is_public(&a) => Reach::Public,
             _ => Reach::Private,
         }
     }
@@ -158,47 +158,6 @@ fn lines(file: &File) -> Vec<(&str, u32, &str)> {
 fn starts_program(unit: &Unit) -> bool {
     let engines = ["docker", "containerd", "podman", "crio", "ssh", "cron", "user@"];
     unit.get("Service", "ExecStart").is_some() && !engines.iter().any(|e| unit.name.starts_with(e))
-}
-
-/// Linux's default `net.ipv4.ip_local_port_range`: where port 0 ends up.
-pub const EPHEMERAL: std::ops::RangeInclusive<u16> = 32768..=60999;
-
-/// Which endpoint of a service a socket is.
-pub fn endpoint<'a>(service: &'a Service, socket: &Socket) -> Option<&'a Endpoint> {
-    let port = socket.local.port();
-    let of_proto = |e: &&Endpoint| e.proto.contains(&socket.proto);
-    let exact = service.endpoints.iter().filter(of_proto).find(|e| match e.port {
-        PortDefault::Fixed(p) => p == port,
-        PortDefault::Range(r) => r.is_one() && r.contains(port),
-        PortDefault::Random { .. } | PortDefault::None { .. } => false,
-    });
-    let seen = || service.endpoints.iter().filter(of_proto).find(|e| e.seen.contains(&port));
-    let wide = || {
-        service.endpoints.iter().filter(of_proto).find(|e| match e.port {
-            PortDefault::Range(r) => r.contains(port),
-            PortDefault::Random { suggest, .. } => port == suggest || EPHEMERAL.contains(&port),
-            PortDefault::Fixed(_) | PortDefault::None { .. } => false,
-        })
-    };
-    exact.or_else(seen).or_else(wide)
-}
-
-/// An address the Internet can route to, as far as the address alone tells.
-pub fn is_public(address: IpAddr) -> bool {
-    /// RFC 6598, shared by carriers.
-    const CGNAT: (Ipv4Addr, u32) = (Ipv4Addr::new(100, 64, 0, 0), 10);
-    match address {
-        IpAddr::V4(a) => {
-            let cgnat = u32::from(a) >> (32 - CGNAT.1) == u32::from(CGNAT.0) >> (32 - CGNAT.1);
-            !(a.is_private() || a.is_loopback() || a.is_link_local() || a.is_unspecified() || a.is_multicast() || a.is_broadcast() || cgnat)
-        }
-        IpAddr::V6(a) => global_v6(a),
-    }
-}
-
-/// 2000::/3 is what IANA gives out.
-fn global_v6(a: Ipv6Addr) -> bool {
-    a.segments()[0] & 0xe000 == 0x2000
 }
 
 /// `1234/tcp on 0.0.0.0`.

@@ -1,8 +1,12 @@
 //! Which entries a process, a unit or a container image may be. In come names from a machine, out come entries, those
 //! that are likelier first. Never: decides by port number (2345 is two services).
 
-use crate::{Service, builtin};
-use std::sync::Arc;
+use crate::{Endpoint, PortDefault, Service, builtin};
+use std::{ops::RangeInclusive, sync::Arc};
+use words::Proto;
+
+/// Linux's default `net.ipv4.ip_local_port_range`: where port 0 ends up.
+pub const EPHEMERAL: RangeInclusive<u16> = 32768..=60999;
 
 /// Linux cuts process names here (`TASK_COMM_LEN` less the terminator).
 const COMM: usize = 15;
@@ -33,6 +37,23 @@ pub fn image(image: &str) -> Vec<&'static Arc<Service>> {
     builtin().values().filter(|s| s.name.as_str() == name || names_it(s, name)).collect()
 }
 
+/// Which endpoint of a service listens on this port: its default first, then a port it is otherwise found on, then a range
+/// or the kernel's choice.
+pub fn endpoint(service: &Service, proto: Proto, port: u16) -> Option<&Endpoint> {
+    let of = |matches: &dyn Fn(&Endpoint) -> bool| service.endpoints.iter().find(|e| e.proto.contains(&proto) && matches(e));
+    let default = |e: &Endpoint| match e.port {
+        PortDefault::Fixed(p) => p == port,
+        PortDefault::Range(r) => r.is_one() && r.contains(port),
+        PortDefault::Random { .. } | PortDefault::None { .. } => false,
+    };
+    let wide = |e: &Endpoint| match e.port {
+        PortDefault::Range(r) => r.contains(port),
+        PortDefault::Random { suggest, .. } => port == suggest || EPHEMERAL.contains(&port),
+        PortDefault::Fixed(_) | PortDefault::None { .. } => false,
+    };
+    of(&default).or_else(|| of(&|e| e.seen.contains(&port))).or_else(|| of(&wide))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -50,6 +71,17 @@ mod tests {
         assert_eq!(names(process("prometheus", "")), ["prometheus"], "a whole one");
         assert!(process("bash", "/bin/bash").is_empty());
         assert!(process("", "").is_empty());
+    }
+
+    #[test]
+    fn ports_are_the_default_before_the_wide() {
+        let name = |service: &str, proto, port| endpoint(&builtin()[service], proto, port).map(|e| e.name.to_string());
+        assert_eq!(name("lotus", Proto::Tcp, 1234).as_deref(), Some("api"));
+        assert_eq!(name("lotus", Proto::Udp, 1234), None);
+        assert_eq!(name("lotus", Proto::Udp, 45000).as_deref(), Some("libp2p"));
+        assert_eq!(name("boostd-data", Proto::Tcp, 8044).as_deref(), Some("lid"));
+        assert_eq!(name("curio", Proto::Tcp, 443).as_deref(), Some("market"));
+        assert_eq!(name("lotus", Proto::Tcp, 4444), None);
     }
 
     #[test]

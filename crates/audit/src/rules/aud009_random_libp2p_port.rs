@@ -1,8 +1,7 @@
 //! AUD009: libp2p listeners on a port of the ephemeral range that no configuration names.
 
 use super::prelude::*;
-use crate::view::EPHEMERAL;
-use catalog::{Class, Endpoint, PortDefault};
+use catalog::{Class, Endpoint, PortDefault, recognise::EPHEMERAL};
 use std::collections::BTreeSet;
 
 /// The rule.

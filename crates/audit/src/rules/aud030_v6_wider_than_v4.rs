@@ -1,7 +1,7 @@
 //! AUD030: incoming IPv4 is dropped by default, incoming IPv6 is not, and the machine has a global IPv6 address.
 
 use super::prelude::*;
-use crate::view::is_public;
+use site::special::is_public;
 
 /// The rule.
 pub const RULE: Rule = Rule {
@@ -16,7 +16,7 @@ pub const RULE: Rule = Rule {
 
 fn check(view: &View) -> Vec<Seen> {
     let rules = &view.facts.rulesets;
-    let global = view.facts.interfaces.iter().flat_map(|i| &i.addresses).find(|a| a.addr().is_ipv6() && is_public(a.addr()));
+    let global = view.facts.interfaces.iter().flat_map(|i| &i.addresses).find(|a| a.addr().is_ipv6() && is_public(&a.addr()));
     let policy =
         |text: &Option<String>| text.as_deref().and_then(|t| t.lines().find(|l| l.starts_with(":INPUT "))).map(|l| l.contains("DROP"));
     // A native table of family inet or ip6 may hold what ip6tables does not show.
