@@ -60,6 +60,20 @@ pub enum Format {
 /// The verbs, in the order in which an operator meets them.
 #[derive(Debug, Subcommand)]
 pub enum Verb {
+    /// Read, resolve and prove; cited lines, stable codes, exit 1 on an error
+    Check(verb::check::Arguments),
+    /// Every flow that is allowed, and why it exists
+    Flows(verb::flows::Arguments),
+    /// Can A reach B? A packet that gets through, or the layer that stops it
+    Reach(verb::reach::Arguments),
+    /// What would change, per machine, in text and in meaning
+    Plan(verb::plan::Arguments),
+    /// Real connections from where this machine stands, held against the site file
+    Verify(verb::verify::Arguments),
+    /// On the console: only the management path, at once
+    BreakGlass(verb::break_glass::Arguments),
+    /// Why this rule, finding, flow or catalogue entry exists
+    Explain(verb::explain::Arguments),
     /// Write man pages and completion scripts
     Generate(verb::generate::Arguments),
 }

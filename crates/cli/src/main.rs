@@ -3,9 +3,16 @@
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "the command line is where printing belongs")]
 
+mod applier;
 mod args;
 mod exit;
 mod face;
+mod input;
+mod paint;
+mod planning;
+mod progress;
+mod sarif;
+mod save;
 mod trouble;
 mod verb;
 

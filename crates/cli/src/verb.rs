@@ -1,6 +1,13 @@
 //! One file per verb: its arguments, its result, its text. `run` picks the one that was asked for.
 
+pub mod break_glass;
+pub mod check;
+pub mod explain;
+pub mod flows;
 pub mod generate;
+pub mod plan;
+pub mod reach;
+pub mod verify;
 
 use crate::{
     args::{Cli, Verb},
@@ -12,6 +19,13 @@ use crate::{
 pub fn run(cli: &Cli) -> Result<Exit, Trouble> {
     let global = &cli.global;
     match &cli.verb {
+        Verb::Check(a) => check::run(a, global),
+        Verb::Flows(a) => flows::run(a, global),
+        Verb::Reach(a) => reach::run(a, global),
+        Verb::Plan(a) => plan::run(a, global),
+        Verb::Verify(a) => verify::run(a, global),
+        Verb::BreakGlass(a) => break_glass::run(a, global),
+        Verb::Explain(a) => explain::run(a, global),
         Verb::Generate(a) => generate::run(a, global),
     }
 }

@@ -9,6 +9,7 @@
 //! | [`model`] | what comes out |
 //! | [`code`] | every diagnostic's code |
 //! | [`special`] | what a public address is |
+//! | [`vantage`] | what somebody who stands at an address may open |
 
 pub mod code;
 pub mod generate;
@@ -18,6 +19,7 @@ pub mod model;
 mod resolve;
 pub mod special;
 pub mod syntax;
+pub mod vantage;
 
 pub use generate::generate;
 pub use model::*;

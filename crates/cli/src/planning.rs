@@ -1,0 +1,70 @@
+//! From model to plan and bundle for the verbs that need them. In come the model and what machines reported, out come plan and
+//! sealed bundles. Everything is decided in `plan` and `emit`; here only arguments are gathered.
+
+use crate::{progress, trouble::Trouble};
+use bundle::Bundle;
+use plan::{Devices, Options, Plan};
+use site::model::{Host, Model};
+use std::net::IpAddr;
+use words::{Digest, HostName, SourceFile};
+
+/// The plan of a site, devices named as the site file says or after their zones.
+pub fn plan(model: &Model) -> Plan {
+    plan_with(model, &Devices::default())
+}
+
+/// The plan of a site with devices that machines reported.
+pub fn plan_with(model: &Model, devices: &Devices) -> Plan {
+    progress::during("planning", || plan::plan(model, devices, Options::default()))
+}
+
+/// The devices of one machine from its own report: the device that carries the address the site file gives.
+pub fn devices(host: &Host, facts: &facts::Facts) -> Devices {
+    let carries =
+        |address: IpAddr| facts.interfaces.iter().find(|i| i.addresses.iter().any(|a| a.addr() == address)).map(|i| i.name.clone());
+    let zones = host.interfaces.iter().filter_map(|i| Some((i.zone.clone(), i.addresses.iter().find_map(|a| carries(a.addr()))?)));
+    Devices { reported: [(host.name.clone(), zones.collect())].into() }
+}
+
+/// Digest of what a plan was made from: site file and catalogue.
+pub fn site_digest(source: &SourceFile) -> Digest {
+    let catalogue: Vec<String> = catalog::builtin().values().map(|s| format!("{s:?}")).collect();
+    Digest::of(format!("{}\0{}", source.text(), catalogue.join("\0")).as_bytes())
+}
+
+/// The sealed bundle of one machine.
+pub fn seal(
+    model: &Model,
+    plan: &Plan,
+    devices: &Devices,
+    host: &HostName,
+    site: Digest,
+    link: emit::bundle::Link,
+) -> Result<Bundle, Trouble> {
+    let machine = plan.machines.get(host).ok_or_else(|| unmanaged(host))?;
+    let glass = plan::break_glass(model, devices, host).ok_or_else(|| unmanaged(host))?;
+    let draft = emit::bundle::draft(model, machine, &glass, site, link);
+    Bundle::seal(draft).map_err(|e| Trouble::bug(format!("the bundle for {host} does not seal: {e}")))
+}
+
+fn unmanaged(host: &HostName) -> Trouble {
+    Trouble::usage(format!("{host} is not managed by Ravelin"), "set `managed = true`, or leave the machine out")
+}
+
+/// Which machine of the site this is: by name if given, else by its own host name, else by its addresses.
+pub fn this_machine(model: &Model, named: Option<&str>, facts: &facts::Facts) -> Result<HostName, Trouble> {
+    let known = || model.hosts.keys().map(HostName::as_str).collect::<Vec<_>>().join(", ");
+    let by_name = |name: &str| model.hosts.keys().find(|h| h.as_str() == name).cloned();
+    if let Some(name) = named {
+        return by_name(name).ok_or_else(|| Trouble::usage(format!("the site has no host `{name}`"), format!("its hosts are {}", known())));
+    }
+    let short = facts.host.split('.').next().unwrap_or_default();
+    let own: Vec<IpAddr> = facts.interfaces.iter().flat_map(|i| &i.addresses).map(ipnet::IpNet::addr).collect();
+    let by_address = || model.hosts.values().find(|h| h.addresses().any(|a| own.contains(&a))).map(|h| h.name.clone());
+    by_name(short).or_else(by_address).ok_or_else(|| {
+        Trouble::usage(
+            format!("this machine ({short}) is none of the site's: neither its name nor one of its addresses is in the site file"),
+            format!("name it with --host; the site's hosts are {}", known()),
+        )
+    })
+}

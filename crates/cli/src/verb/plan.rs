@@ -1,0 +1,242 @@
+//! `ravelin plan`: what would change, per machine, in text and in meaning. Changes nothing.
+
+use crate::{
+    args::Global,
+    exit::Exit,
+    face::{Face, show},
+    input::{self, SiteArgument},
+    paint::{BAD, DIM, GOOD, HEAD, WARN, diagnostic, paint},
+    planning, save,
+    trouble::Trouble,
+};
+use clap::Args;
+use plan::{MachinePlan, Plan, TABLE};
+use ruleset::form::TableFamily;
+use serde::Serialize;
+use similar::{ChangeTag, TextDiff};
+use site::model::{Flow, Model};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+};
+use words::{Diagnostic, Digest, HostName, SourceFile};
+
+/// Lines of unchanged text shown around a change.
+const CONTEXT: usize = 2;
+
+/// Arguments of `plan`.
+#[derive(Debug, Args)]
+pub struct Arguments {
+    #[command(flatten)]
+    site: SiteArgument,
+    /// The site file as it was, to see what changes against it
+    #[arg(long, value_name = "OLD_SITE")]
+    against: Option<PathBuf>,
+    /// Only this machine
+    #[arg(long, value_name = "NAME")]
+    host: Option<HostName>,
+    /// With the full text of each machine's ruleset, or of its change
+    #[arg(long)]
+    text: bool,
+    /// Also write the plan as JSON to this file, readable for its owner alone
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+}
+
+#[derive(Serialize)]
+struct Planned {
+    site: String,
+    digest: Digest,
+    unchanged: bool,
+    machines: Vec<Machine>,
+    newly_allowed: Vec<Flow>,
+    no_longer_allowed: Vec<Flow>,
+    notes: Vec<Diagnostic>,
+    #[serde(skip)]
+    compared: bool,
+    #[serde(skip)]
+    full: bool,
+    #[serde(skip)]
+    source: SourceFile,
+}
+
+#[derive(Serialize)]
+struct Machine {
+    host: HostName,
+    role: plan::Role,
+    mode: site::model::Mode,
+    /// Rules and set elements that carry an id.
+    ids: usize,
+    sysctls: usize,
+    state: State,
+    /// Unified difference of the script, or the script itself where there is nothing to compare with.
+    text: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+enum State {
+    New,
+    Unchanged,
+    Changed,
+    Gone,
+}
+
+impl Face for Planned {
+    fn text(&self) -> String {
+        let mut out: String = self.notes.iter().map(|d| diagnostic(d, &self.source)).collect();
+        for m in self.machines.iter().filter(|m| m.state != State::Unchanged) {
+            out += &m.line();
+            if self.full {
+                out += &m.text.lines().map(painted).collect::<String>();
+            }
+        }
+        if self.compared {
+            out += &flows(&self.newly_allowed, &format!("{} newly allowed:", paint(WARN, "+")));
+            out += &flows(&self.no_longer_allowed, &format!("{} no longer allowed:", paint(GOOD, "-")));
+        }
+        let unchanged = self.machines.iter().filter(|m| m.state == State::Unchanged).count();
+        out + &match (self.unchanged, self.compared) {
+            (true, _) => format!("{}: nothing changes on any of {} machines\n", self.site, self.machines.len()),
+            (false, true) => format!(
+                "{}: {} machines change, {unchanged} do not (plan {})\n",
+                self.site,
+                self.machines.len() - unchanged,
+                self.digest.short()
+            ),
+            (false, false) => format!(
+                "{}: plan {} for {} machines; --against OLD_SITE shows what changes\n",
+                self.site,
+                self.digest.short(),
+                self.machines.len()
+            ),
+        }
+    }
+}
+
+impl Machine {
+    fn line(&self) -> String {
+        let sign = match self.state {
+            State::New => paint(WARN, "+"),
+            State::Gone => paint(BAD, "-"),
+            State::Changed => paint(WARN, "~"),
+            State::Unchanged => "=".to_owned(),
+        };
+        let about = format!("{} {}, {} rules and elements, {} kernel settings", word(&self.mode), word(&self.role), self.ids, self.sysctls);
+        format!("{sign} {} {}\n", paint(HEAD, &self.host), paint(DIM, about))
+    }
+}
+
+fn word(value: &impl Serialize) -> String {
+    serde_json::to_value(value).ok().and_then(|v| v.as_str().map(str::to_owned)).unwrap_or_default()
+}
+
+fn painted(line: &str) -> String {
+    let shown = match line.bytes().next() {
+        Some(b'+') => paint(GOOD, line),
+        Some(b'-') => paint(BAD, line),
+        _ => line.to_owned(),
+    };
+    format!("    {shown}\n")
+}
+
+fn flows(flows: &[Flow], head: &str) -> String {
+    flows.iter().map(|f| format!("{head} {} {} -> {} {}: {}\n", f.id, f.from, f.to, f.target, f.why)).collect()
+}
+
+/// Plans, compares, tells.
+pub fn run(arguments: &Arguments, global: &Global) -> Result<Exit, Trouble> {
+    let (model, source) = input::model(&arguments.site.site, global)?;
+    let new = planning::plan(&model);
+    let old = match &arguments.against {
+        Some(path) => {
+            let (model, _) = input::model(path, global)?;
+            Some((planning::plan(&model), model))
+        }
+        None => None,
+    };
+    if let Some(host) = &arguments.host
+        && !new.machines.contains_key(host)
+    {
+        return Err(Trouble::usage(
+            format!("the plan has no machine `{host}`"),
+            "`ravelin plan` without --host lists them; unmanaged machines have no plan",
+        ));
+    }
+    if let Some(path) = &arguments.out {
+        let text = serde_json::to_vec_pretty(&new).map_err(|e| Trouble::bug(format!("the plan does not serialise: {e}")))?;
+        save::private(path, &text)?;
+    }
+    let planned = compare(&model, &new, old.as_ref(), arguments, source);
+    let stop = planned.notes.iter().any(Diagnostic::is_error);
+    show(global, &planned)?;
+    Ok(Exit::found(stop))
+}
+
+fn compare(model: &Model, new: &Plan, old: Option<&(Plan, Model)>, arguments: &Arguments, source: SourceFile) -> Planned {
+    let nothing = BTreeMap::new();
+    let before = old.map_or(&nothing, |(p, _)| &p.machines);
+    let hosts: BTreeSet<&HostName> = new.machines.keys().chain(before.keys()).collect();
+    let wanted = |h: &&&HostName| arguments.host.as_ref().is_none_or(|name| name == **h);
+    let machines = hosts.iter().filter(wanted).map(|h| machine(h, before.get(*h), new.machines.get(*h))).collect::<Vec<_>>();
+    let ids = |m: &Model| m.flows.iter().map(|f| f.id.clone()).collect::<BTreeSet<_>>();
+    let (now, then) = (ids(model), old.map(|(_, m)| ids(m)).unwrap_or_default());
+    let only = |m: &Model, other: &BTreeSet<_>| m.flows.iter().filter(|f| !other.contains(&f.id)).cloned().collect();
+    Planned {
+        site: model.name.clone(),
+        digest: new.digest,
+        unchanged: old.is_some() && machines.iter().all(|m| m.state == State::Unchanged),
+        machines,
+        newly_allowed: if old.is_some() { only(model, &then) } else { Vec::new() },
+        no_longer_allowed: old.map(|(_, m)| only(m, &now)).unwrap_or_default(),
+        notes: new.notes.clone(),
+        compared: old.is_some(),
+        full: arguments.text,
+        source,
+    }
+}
+
+fn machine(host: &HostName, old: Option<&MachinePlan>, new: Option<&MachinePlan>) -> Machine {
+    let script = |m: &MachinePlan| emit::nft::script(&m.ruleset, TableFamily::Inet, TABLE);
+    let (before, after) = (old.map(script), new.map(script));
+    let same_settings = old.zip(new).is_some_and(|(o, n)| o.sysctls == n.sysctls && o.mode == n.mode);
+    let state = match (&before, &after) {
+        (None, _) => State::New,
+        (_, None) => State::Gone,
+        (Some(b), Some(a)) if b == a && same_settings => State::Unchanged,
+        _ => State::Changed,
+    };
+    let text = match (&before, &after) {
+        (None, Some(a)) => a.clone(),
+        (b, a) => difference(b.as_deref().unwrap_or_default(), a.as_deref().unwrap_or_default()),
+    };
+    let shown = new.or(old);
+    Machine {
+        host: host.clone(),
+        role: shown.map_or(plan::Role::Host, |m| m.role),
+        mode: shown.map_or(site::model::Mode::Off, |m| m.mode),
+        ids: shown.map_or(0, |m| m.rules.len()),
+        sysctls: shown.map_or(0, |m| m.sysctls.len()),
+        state,
+        text,
+    }
+}
+
+fn difference(old: &str, new: &str) -> String {
+    let diff = TextDiff::from_lines(old, new);
+    let mut out = String::new();
+    for (i, group) in diff.grouped_ops(CONTEXT).iter().enumerate() {
+        if i > 0 {
+            out += "...\n";
+        }
+        for change in group.iter().flat_map(|op| diff.iter_changes(op)) {
+            let sign = match change.tag() {
+                ChangeTag::Delete => '-',
+                ChangeTag::Insert => '+',
+                ChangeTag::Equal => ' ',
+            };
+            out += &format!("{sign}{}\n", change.value().trim_end_matches('\n'));
+        }
+    }
+    out
+}
