@@ -75,7 +75,8 @@ fn one(cx: &mut Cx<'_>, d: &mut Deriver<'_>, node: &Node, parties: &Parties<'_>)
         let note = Diagnostic::note(code::FLW010, "this opens nothing that is not already open").at(node.span, "");
         cx.push(note.help("take it out, or keep it as a reminder"));
     }
-    if let Some(reason) = reason {
+    let unread = until.is_none() && node.get("until").is_some();
+    if let Some(reason) = reason.filter(|_| !unread) {
         let what = format!("{} to {}", list(&node.texts("from")), list(&node.texts("to")));
         let what = format!("opens {} from {what}", node.text("service").map(|t| t.text).unwrap_or_else(|| list(&node.texts("port"))));
         let span = node.entry("service").or_else(|| node.entry("port")).map_or(node.span, |e| e.node.span);

@@ -144,7 +144,7 @@ impl Binder<'_> {
                 continue;
             }
             let wanted = crate::cx::choice(&peer.service);
-            let names: Vec<String> = all.iter().map(|w| self.write(w)).collect();
+            let names: Vec<String> = all.iter().map(|w| self.write(w, all)).collect();
             if group.is_some() || self.model.hosts.contains_key(host) {
                 let help = if names.is_empty() { "no host of the site does".to_owned() } else { format!("there is {}", crate::cx::list(&names)) };
                 cx.error(code::NAM006, t.span, format!("`{}` does not run {wanted} with an endpoint `{}`", t.text, peer.endpoint), help);
@@ -168,12 +168,9 @@ impl Binder<'_> {
         }
     }
 
-    fn write(&self, who: &Who) -> String {
-        let alike = self.model.hosts.get(&who.0).map_or(0, |h| {
-            let service = self.instance(who).map(|i| &i.service.name);
-            h.instances.iter().filter(|i| Some(&i.service.name) == service).count()
-        });
-        if alike > 1 { format!("{}/{}", who.0, who.1) } else { who.0.to_string() }
+    /// How `uses` names a candidate: by its host, or by host and instance where the host has several.
+    fn write(&self, who: &Who, all: &[Who]) -> String {
+        if all.iter().filter(|w| w.0 == who.0).count() > 1 { format!("{}/{}", who.0, who.1) } else { who.0.to_string() }
     }
 
     fn several(&mut self, cx: &mut Cx<'_>, who: &Who, peer: &Peer, all: &[Who], span: Span) {
@@ -181,7 +178,7 @@ impl Binder<'_> {
         if !self.told.insert((span.start, format!("several {what} {}", who.1))) {
             return;
         }
-        let names: Vec<String> = all.iter().map(|w| self.write(w)).collect();
+        let names: Vec<String> = all.iter().map(|w| self.write(w, all)).collect();
         let service = all.first().and_then(|w| self.instance(w)).map(|i| i.service.name.to_string()).unwrap_or_default();
         let d = Diagnostic::error(code::FLW001, format!("`{}` on {} uses one {what}, and there are {}", who.1, who.0, all.len()))
             .at(span, "")

@@ -35,7 +35,8 @@ pub(crate) fn enter(cx: &mut Cx<'_>, d: &mut Deriver<'_>, drafts: &[PublishDraft
             };
             keys.extend(d.book.add_legs(entry, legs.clone(), dnat.clone()));
         }
-        if let Some(reason) = intent::wider(d.model, &Party::Public, &instance.service, endpoint) {
+        let wider = intent::wider(d.model, &Party::Public, &instance.service, endpoint);
+        if let Some(reason) = wider.filter(|_| !draft.until_unread) {
             let what = format!("publishes `{}.{}` on {} to the Internet", p.instance, p.endpoint, p.host);
             let said = weak::Said { why: draft.why.as_deref(), until: draft.until, span: draft.span, origin: &p.origin };
             weak::enter(cx, d, what, &reason, said, keys);

@@ -156,14 +156,14 @@ fn vips(cx: &mut Cx<'_>, node: &Node, draft: &mut EdgeDraft, zones: &mut Zones) 
         for net in subnets {
             let same = |a: &IpAddr| a.is_ipv4() == net.addr().is_ipv4();
             if !given.iter().any(same) && zones.map[&zone].gateways.iter().all(|g| !same(g)) {
-                given.extend(net.hosts().find(|a| *a != net.network()));
+                let first = net.hosts().find(|a| *a != net.network());
+                draft.vip_spans.extend(first.map(|a| (a, draft.span)));
+                given.extend(first);
             }
         }
         given.sort_unstable();
-        if let Some(z) = zones.map.get_mut(&zone) {
-            if z.gateways.is_empty() {
-                z.gateways = given.clone();
-            }
+        if let Some(z) = zones.map.get_mut(&zone).filter(|z| z.gateways.is_empty()) {
+            z.gateways = given.clone();
         }
     }
 }

@@ -61,6 +61,9 @@ impl Hosts {
     }
 }
 
+/// Owner of the edge's virtual addresses; not a host's name.
+const VIP: &str = "the edge's virtual address";
+
 struct Maker<'m> {
     zones: &'m Zones,
     edge: &'m EdgeDraft,
@@ -73,7 +76,7 @@ struct Maker<'m> {
 pub(crate) fn resolve(cx: &mut Cx<'_>, root: &Node, zones: &Zones, edge: &EdgeDraft, services: &Services<'_>) -> Hosts {
     let entries = |key: &str| root.get(key).map(Node::entries).unwrap_or_default();
     let hosts = Hosts { map: BTreeMap::new(), groups: BTreeMap::new(), spans: BTreeMap::new(), runs: BTreeMap::new() };
-    let owners = edge.vip_spans.iter().map(|(a, s)| (*a, ("the edge's virtual address".to_owned(), *s))).collect();
+    let owners = edge.vip_spans.iter().map(|(a, s)| (*a, (VIP.to_owned(), *s))).collect();
     let single = entries("hosts").len() == 1 && entries("groups").is_empty() && edge.edge.kind == EdgeKind::None;
     let mut maker = Maker { zones, edge, owners, single, hosts };
     for entry in entries("hosts") {
@@ -270,6 +273,11 @@ impl Maker<'_> {
             return None;
         }
         if let Some((owner, span)) = self.owners.get(&address) {
+            if owner == VIP {
+                let d = Diagnostic::error(code::EDGE005, format!("{address} of `{name}` is the edge's virtual address in zone `{zone}`")).at(t.span, "").at(*span, "the edge");
+                cx.push(d.help(format!("give `{name}` another address, or the edge: vip = {{ {zone} = \"…\" }}")));
+                return None;
+            }
             let d = Diagnostic::error(code::ADR004, format!("{address} of `{name}` belongs to {owner} already")).at(t.span, "").at(*span, "there");
             cx.push(d.help("give each machine an address of its own"));
             return None;
@@ -286,6 +294,9 @@ impl Maker<'_> {
         }
         if self.zones.inner().next().is_none() || self.edge.edge.public.iter().any(|n| n.contains(&address)) {
             return Some(ZoneName::internet());
+        }
+        if self.zones.broken {
+            return None;
         }
         cx.error(code::ADR006, span, format!("{address} lies in no zone"), "declare a zone whose subnets hold it, or name its zone: zone = \"internet\"");
         None

@@ -19,6 +19,8 @@ pub(crate) struct PublishDraft {
     pub publish: Publish,
     pub why: Option<String>,
     pub until: Option<jiff::civil::Date>,
+    /// A date is there, but is none: told already.
+    pub until_unread: bool,
     pub span: Span,
 }
 
@@ -89,7 +91,8 @@ fn one(cx: &mut Cx<'_>, node: &Node, hosts: &Hosts, edge: &EdgeDraft, services: 
         proto: entry.proto.clone(),
         origin: cx.origin(node.span, node.path.clone()),
     };
-    Some(PublishDraft { publish, why, until, span: t.span })
+    let until_unread = until.is_none() && node.get("until").is_some();
+    Some(PublishDraft { publish, why, until, until_unread, span: t.span })
 }
 
 /// The instance a word means on a host: by its own name, or by its service's where there is one.

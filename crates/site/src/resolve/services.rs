@@ -84,7 +84,7 @@ pub(crate) fn resolve<'c>(cx: &mut Cx<'_>, table: &Spanned<DeTable<'_>>, catalog
 }
 
 /// `service` or `service.endpoint`. Names may hold dots, so the longest service that exists wins.
-pub(crate) fn split<'t>(t: &'t Text, exists: impl Fn(&str) -> bool) -> (&'t str, Option<&'t str>) {
+pub(crate) fn split(t: &Text, exists: impl Fn(&str) -> bool) -> (&str, Option<&str>) {
     if exists(&t.text) {
         return (&t.text, None);
     }

@@ -16,6 +16,8 @@ pub(crate) const SYNC: &str = "sync";
 pub(crate) struct Zones {
     pub map: BTreeMap<ZoneName, Zone>,
     pub spans: BTreeMap<ZoneName, Span>,
+    /// The file has errors up to here: that an address lies in no zone may follow from them, and is not told.
+    pub broken: bool,
 }
 
 impl Zones {
@@ -40,7 +42,7 @@ impl Zones {
 
 /// Reads `[zones]`.
 pub(crate) fn resolve(cx: &mut Cx<'_>, root: &Node) -> Zones {
-    let mut zones = Zones { map: BTreeMap::new(), spans: BTreeMap::new() };
+    let mut zones = Zones { map: BTreeMap::new(), spans: BTreeMap::new(), broken: false };
     let internet = ZoneName::internet();
     let origin = Origin::Builtin { code: "zone internet".into(), why: "everything outside the site's own zones".into() };
     zones.map.insert(internet.clone(), Zone { name: internet, vlan: None, subnets: vec![], gateways: vec![], routed: true, origin });
@@ -51,6 +53,7 @@ pub(crate) fn resolve(cx: &mut Cx<'_>, root: &Node) -> Zones {
             zones.map.insert(zone.name.clone(), zone);
         }
     }
+    zones.broken = cx.failed();
     zones
 }
 

@@ -263,7 +263,7 @@ pub static ALLOW: Section = Section {
         must("to", Kind::Texts, "Likewise.", "to = [\"all\"]"),
         may("service", Kind::Text, "none; then `port`", "`service` or `service.endpoint`.", "service = \"ssh\""),
         may("port", Kind::Texts, "none; then `service`", "Ports with protocol.", "port = \"2345/tcp\""),
-        must("why", Kind::Text, "Why.", "why = \"operators log in through the VPN\""),
+        must("why", Kind::Text, "The reason, for whoever reads the report.", "why = \"operators log in through the VPN\""),
         may("until", Kind::Text, "none; a weakening needs it", "ISO date after which `check` fails.", "until = \"2027-03-31\""),
     ],
 };
@@ -276,7 +276,7 @@ pub static NEVER: Section = Section {
         must("from", Kind::Texts, "Zones, hosts, groups, addresses, `all` or `internet`.", "from = \"dmz\""),
         must("to", Kind::Texts, "Likewise.", "to = \"miner1\""),
         may("port", Kind::Texts, "any", "Ports with protocol.", "port = \"2345/tcp\""),
-        may("why", Kind::Text, "none", "Why.", "why = \"the market's hosts face clients\""),
+        may("why", Kind::Text, "none", "The reason.", "why = \"the market's hosts face clients\""),
     ],
 };
 
