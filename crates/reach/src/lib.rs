@@ -8,17 +8,21 @@
 //!
 //! Pure: no clock, network, file system or process.
 
+pub mod conform;
 pub mod eval;
 pub mod field;
 pub mod network;
 pub mod packet;
 pub mod place;
+pub mod policy;
 pub mod set;
 pub mod trace;
 
+pub use conform::{Deviation, conformance};
 pub use eval::{Eval, Outcome, Past};
 pub use field::Field;
 pub use network::{Answer, Journey, Network, Prover, Question, Sender};
 pub use packet::Packet;
 pub use place::{Link, Place};
+pub use policy::{Policy, policy};
 pub use set::{Set, Store};

@@ -127,11 +127,9 @@ impl Network<'_> {
         let mut out = Vec::new();
         let (Some(s), Some(r)) = (self.machines.get(&from), self.machines.get(&q.to)) else { return out };
         let prover = &mut *self.prover;
-        let (own_src, own_dst) = (sources(&mut prover.store, s.place.own.iter()), prover.own(r));
-        let own_src = if s.place.anywhere { Set::FULL } else { own_src };
+        let own_dst = prover.own(r);
         let fresh = prover.fresh();
-        let no_device = prover.store.value(Field::In, 0);
-        let start = prover.store.all([own_src, fresh, no_device]);
+        let start = prover.leaving(s);
         let sent = prover.through(s, Stage::Outbound, past, start).passed;
         for (zone, d) in &s.devices {
             let wire = prover.store.at(sent, Field::Out, device(d));

@@ -10,6 +10,7 @@ mod journey;
 mod machine;
 mod prover;
 
+pub(crate) use answer::{ports, sources};
 pub use answer::{Answer, Question, Sender};
 pub use deliver::{Delivery, Via};
 pub use journey::{Hop, Journey, Stop};
@@ -68,6 +69,10 @@ impl<'a> Network<'a> {
     /// The store all sets of this network live in.
     pub fn store(&mut self) -> &mut crate::set::Store {
         &mut self.prover.store
+    }
+    /// Machines and prover side by side.
+    pub(crate) fn parts(&mut self) -> (&BTreeMap<HostName, Machine<'a>>, &mut Prover) {
+        (&self.machines, self.prover)
     }
     /// Edge nodes that forward, by name.
     pub fn edges(&self) -> Vec<&HostName> {

@@ -22,8 +22,10 @@ pub enum Stage {
     Inbound,
     /// From the wire to another wire.
     Forward,
-    /// From the routing decision to another wire, for packets whose translation is already undone.
-    ForwardOnly,
+    /// From the wire past the forward hook: judged, sources not yet translated.
+    Judged,
+    /// From the routing decision past the forward hook, for packets whose translation is already undone.
+    JudgedOnly,
     /// From a socket to the wire.
     Outbound,
 }
@@ -36,7 +38,6 @@ pub struct Prover {
     columns: FxHashMap<(u32, Past), Columns>,
     memo: FxHashMap<(u32, Stage, Past, Set), Outcome>,
     own: FxHashMap<u32, Set>,
-    pub(crate) kept: FxHashMap<Digest, Set>,
 }
 
 /// Collects what a type hashes, so that a digest can be taken of it.
@@ -78,7 +79,7 @@ impl Prover {
     }
 
     /// Packets to the machine's own addresses; loopback never comes from a wire.
-    pub(super) fn own(&mut self, m: &Machine<'_>) -> Set {
+    pub(crate) fn own(&mut self, m: &Machine<'_>) -> Set {
         if let Some(known) = self.own.get(&m.id) {
             return *known;
         }
@@ -107,10 +108,18 @@ impl Prover {
     }
 
     /// Packets before their first look at connection tracking. Packets of existing connections follow from those.
-    pub(super) fn fresh(&mut self) -> Set {
+    pub(crate) fn fresh(&mut self) -> Set {
         let states = self.store.rows(&[Field::State], &[vec![(state::NEW, state::NEW)], vec![(state::INVALID, state::INVALID)]]);
         let rest = self.store.row(&[Field::Out, Field::Dnat, Field::Mark, Field::CtMark], &[(0, 0), (0, 0), (0, 0), (0, 0)]);
         self.store.and(states, rest)
+    }
+
+    /// What a machine may send of its own: its addresses, not to itself, no input device.
+    pub(crate) fn leaving(&mut self, m: &Machine<'_>) -> Set {
+        let from = if m.place.anywhere { Set::FULL } else { super::sources(&mut self.store, m.place.own.iter()) };
+        let fresh = self.fresh();
+        let none = self.store.value(Field::In, 0);
+        self.store.all([from, fresh, none])
     }
 
     /// A set of packets through a part of a machine. The set's input device must be set for what comes from a wire.
@@ -133,15 +142,20 @@ impl Prover {
                 Outcome { passed: end.passed, dropped: self.store.or(mine, end.dropped) }
             }
             Stage::Forward => {
+                let judged = self.through(m, Stage::Judged, past, start);
+                let end = self.with(m, rules, past, |e| e.hooks(&[Hook::Postrouting], judged.passed));
+                Outcome { passed: end.passed, dropped: self.store.or(judged.dropped, end.dropped) }
+            }
+            Stage::Judged => {
                 let pre = self.through(m, Stage::Prerouting, past, start);
-                let end = self.through(m, Stage::ForwardOnly, past, pre.passed);
+                let end = self.through(m, Stage::JudgedOnly, past, pre.passed);
                 let local = m.place.local(&mut self.store);
                 let gone = self.store.minus(pre.dropped, local);
                 Outcome { passed: end.passed, dropped: self.store.or(gone, end.dropped) }
             }
-            Stage::ForwardOnly => {
+            Stage::JudgedOnly => {
                 let routed = self.routed(m, start);
-                self.with(m, rules, past, |e| e.hooks(&[Hook::Forward, Hook::Postrouting], routed))
+                self.with(m, rules, past, |e| e.hooks(&[Hook::Forward], routed))
             }
             Stage::Outbound => {
                 let routed = self.routed(m, start);

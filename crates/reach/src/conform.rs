@@ -1,0 +1,216 @@
+//! Conformance: each machine's filter lets through exactly what the model's flows ask for. In comes a network and its
+//! policy, out come differences with a witness: wider (lets through what no flow allows) and narrower (cuts a flow).
+//!
+//! ICMP is left to its own rules: what a network needs of it is the same on every site. Narrower is asked with nothing out
+//! of the ordinary in the past, wider with anything.
+
+use crate::{
+    eval::Past,
+    field::{self, Field, device, state},
+    network::{Network, Stage},
+    packet::Packet,
+    policy::{Gather, Policy, of_edge},
+    set::Set,
+    trace::{self, Step},
+};
+use ruleset::form::Hook;
+use serde::Serialize;
+use std::collections::BTreeMap;
+use words::{Family, HostName, ZoneName};
+
+/// Which way a filter differs from the model.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Side {
+    /// Lets through what no flow allows.
+    Wider,
+    /// Cuts what a flow needs.
+    Narrower,
+}
+
+/// A difference between a machine's filter and the model.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Deviation {
+    /// Which way.
+    pub side: Side,
+    /// The machine.
+    pub host: HostName,
+    /// Where on it: `input`, `output`, `forward dmz -> chain`, `replies`.
+    pub place: String,
+    /// A packet of the difference, as it looks there.
+    pub witness: Packet,
+    /// The rule that decides it, where the walk of the witness finds one.
+    pub step: Option<Step>,
+}
+
+/// Every difference, at most one for each machine and place.
+pub fn conformance(net: &mut Network<'_>, policy: &Policy) -> Vec<Deviation> {
+    let hosts: Vec<HostName> = net.machines().iter().filter(|(_, m)| m.rules.is_some()).map(|(h, _)| h.clone()).collect();
+    let required = required(net);
+    let mut out = Vec::new();
+    for h in &hosts {
+        out.extend(one_machine(net, policy, h, &required));
+    }
+    out
+}
+
+/// Packets the edge must let through.
+#[derive(Debug, Default)]
+struct Required {
+    /// Opening, to published addresses, by zone pair: before translation.
+    published: BTreeMap<(ZoneName, ZoneName), Set>,
+    /// Destinations that are reached from outside only under another address, by zone pair.
+    hidden: BTreeMap<(ZoneName, ZoneName), Set>,
+    /// Answers, by the zone they come from.
+    replies: BTreeMap<ZoneName, Set>,
+}
+
+fn required(net: &mut Network<'_>) -> Required {
+    let model = net.model;
+    let store = net.store();
+    let mut replies: BTreeMap<ZoneName, Gather<'_>> = BTreeMap::new();
+    let mut out = Required::default();
+    for flow in model.flows.iter().filter(|f| !of_edge(model, f)) {
+        for leg in flow.legs.iter().filter(|l| l.from_zone != l.to_zone) {
+            replies.entry(leg.to_zone.clone()).or_default().between(leg.family, &leg.dst, &leg.src, &flow.target);
+            let (f, key) = (leg.family, (leg.from_zone.clone(), leg.to_zone.clone()));
+            for d in flow.publish.iter().filter(|d| Family::of(&d.at) == f && d.at != d.to && leg.from_zone.is_internet()) {
+                let exact = |a: std::net::IpAddr| (field::address(a), field::address(a));
+                let ports = (u128::from(d.port), u128::from(d.port));
+                let proto = u128::from(flow.target.proto.number());
+                let rows: Vec<_> = leg.src.iter().map(|s| vec![field::prefix(s), exact(d.at), (proto, proto), ports]).collect();
+                let there = store.rows(&[field::src(f), field::dst(f), Field::Proto, Field::Dport], &rows);
+                let family = store.value(Field::Family, field::family(f));
+                let there = store.and(there, family);
+                let old = out.published.entry(key.clone()).or_insert(Set::EMPTY);
+                *old = store.or(*old, there);
+                let behind = store.row(&[Field::Family, field::dst(f), Field::Dport], &[(field::family(f), field::family(f)), exact(d.to), (d.to_port.into(), d.to_port.into())]);
+                let old = out.hidden.entry(key.clone()).or_insert(Set::EMPTY);
+                *old = store.or(*old, behind);
+            }
+        }
+    }
+    out.replies = replies.into_iter().map(|(k, g)| (k, g.on(Field::Sport, store))).collect();
+    out
+}
+
+fn one_machine(net: &mut Network<'_>, policy: &Policy, h: &HostName, required: &Required) -> Vec<Deviation> {
+    let mut out = Vec::new();
+    let (machines, prover) = net.parts();
+    let Some(m) = machines.get(h) else { return out };
+    let own = prover.own(m);
+    let arriving = prover.arriving(m);
+    let icmp = prover.store().rows(&[Field::Proto], &[vec![(1, 1)], vec![(58, 58)]]);
+    let essential = essential(prover.store());
+    let aside = prover.store().or(icmp, essential);
+    let mut found = |side, place: String, hooks: Vec<Hook>, w: Option<Packet>, past| {
+        if let Some(witness) = w {
+            let step = decide(m, &hooks, witness, past, side == Side::Wider);
+            out.push(Deviation { side, host: h.clone(), place, witness, step });
+        }
+    };
+    let like = Packet::opening(Family::V4);
+    let allowed = policy.into.get(h).copied().unwrap_or(Set::EMPTY);
+    // To the machine itself.
+    let wire = prover.store().and(arriving, own);
+    let passed = prover.through(m, Stage::Inbound, Past::Any, wire).passed;
+    let store = prover.store();
+    let excess = store.minus(passed, allowed);
+    let excess = store.minus(excess, aside);
+    found(Side::Wider, "input".into(), vec![Hook::Prerouting, Hook::Input], store.pick(excess, &like), Past::Any);
+    let new = store.value(Field::State, state::NEW);
+    let needed = store.all([wire, allowed, new]);
+    let needed = plausible(store, m, needed);
+    let cut = prover.through(m, Stage::Inbound, Past::Quiet, needed).dropped;
+    let cut = prover.store().minus(cut, icmp);
+    found(Side::Narrower, "input".into(), vec![Hook::Prerouting, Hook::Input], prover.store().pick(cut, &like), Past::Quiet);
+    // From the machine itself.
+    let start = prover.leaving(m);
+    let passed = prover.through(m, Stage::Outbound, Past::Any, start).passed;
+    let allowed = policy.out.get(h).copied().unwrap_or(Set::EMPTY);
+    let store = prover.store();
+    let excess = store.minus(passed, allowed);
+    let excess = store.minus(excess, aside);
+    found(Side::Wider, "output".into(), vec![Hook::Output, Hook::Postrouting], store.pick(excess, &like), Past::Any);
+    let needed = store.all([start, allowed, new]);
+    let cut = prover.through(m, Stage::Outbound, Past::Quiet, needed).dropped;
+    let cut = prover.store().minus(cut, icmp);
+    found(Side::Narrower, "output".into(), vec![Hook::Output, Hook::Postrouting], prover.store().pick(cut, &like), Past::Quiet);
+    if !m.host.edge {
+        return out;
+    }
+    // Between zones.
+    let judged = prover.through(m, Stage::Judged, Past::Any, arriving).passed;
+    for (from, d_in) in &m.devices {
+        let from_zone = prover.store().at(judged, Field::In, device(d_in));
+        for (to, d_out) in &m.devices {
+            let store = prover.store();
+            let passed = store.at(from_zone, Field::Out, device(d_out));
+            let allowed = policy.forward.get(&(from.clone(), to.clone())).copied().unwrap_or(Set::EMPTY);
+            let excess = store.minus(passed, allowed);
+            let excess = store.minus(excess, icmp);
+            let w = store.pick(excess, &like).map(|w| w.with(Field::In, device(d_in)).with(Field::Out, device(d_out)));
+            found(Side::Wider, format!("forward {from} -> {to}"), vec![Hook::Forward], w, Past::Any);
+            let key = (from.clone(), to.clone());
+            let published = required.published.get(&key).copied().unwrap_or(Set::EMPTY);
+            let hidden = required.hidden.get(&key).copied().unwrap_or(Set::EMPTY);
+            let fresh = prover.arriving(m);
+            let store = prover.store();
+            let straight = store.minus(allowed, hidden);
+            let needed = store.or(straight, published);
+            let here = store.value(Field::In, device(d_in));
+            let needed = store.all([needed, fresh, here, new]);
+            let cut = prover.through(m, Stage::Judged, Past::Quiet, needed).dropped;
+            let cut = prover.store().minus(cut, icmp);
+            let hooks = vec![Hook::Prerouting, Hook::Forward];
+            let w = prover.store().pick(cut, &like).map(|w| if w.get(Field::Out) == 0 { w.with(Field::Out, device(d_out)) } else { w });
+            found(Side::Narrower, format!("forward {from} -> {to}"), hooks, w, Past::Quiet);
+        }
+        if let Some(back) = required.replies.get(from).copied() {
+            let store = prover.store();
+            let here = store.row(&[Field::In, Field::State], &[(device(d_in), device(d_in)), (state::ESTABLISHED, state::ESTABLISHED)]);
+            let back = store.and(back, here);
+            let cut = prover.through(m, Stage::JudgedOnly, Past::Quiet, back).dropped;
+            found(Side::Narrower, format!("replies from {from}"), vec![Hook::Forward], prover.store().pick(cut, &like), Past::Quiet);
+        }
+    }
+    out
+}
+
+/// DHCP and VRRP: a machine's own business with its link, not a flow.
+fn essential(store: &mut crate::set::Store) -> Set {
+    let one = |n: u128| (n, n);
+    let dhcp = [(0, 67, 68), (0, 68, 67), (1, 547, 546), (1, 546, 547)];
+    let rows: Vec<_> = dhcp.iter().map(|(f, s, d)| vec![one(*f), one(17), one(*s), one(*d)]).collect();
+    let dhcp = store.rows(&[Field::Family, Field::Proto, Field::Sport, Field::Dport], &rows);
+    let vrrp = store.row(&[Field::Proto, Field::Hop], &[one(112), one(255)]);
+    // State sync of the pair, on its own link.
+    let sync = store.row(&[Field::Proto, Field::Dport], &[one(17), one(3780)]);
+    store.any([dhcp, vrrp, sync])
+}
+
+/// Without the packets that a filter rightly refuses although a flow's prefix names them: the machine's own address as
+/// source, and on an edge node a source that does not stand behind the device.
+fn plausible(store: &mut crate::set::Store, m: &crate::network::Machine<'_>, set: Set) -> Set {
+    let own = crate::network::sources(store, m.place.own.iter());
+    let set = store.minus(set, own);
+    if !m.host.edge {
+        return set;
+    }
+    let reverse = m.place.reverse_path(store);
+    store.and(set, reverse)
+}
+
+fn decide(m: &crate::network::Machine<'_>, hooks: &[Hook], mut p: Packet, past: Past, wanted: bool) -> Option<Step> {
+    let rules = m.rules?;
+    let mut last = None;
+    for h in hooks {
+        let t = trace::hook(rules, &m.place, past, *h, p, wanted);
+        last = t.steps.last().cloned().or(last);
+        if !t.passed {
+            break;
+        }
+        p = t.packet;
+    }
+    last
+}

@@ -1,0 +1,176 @@
+//! What the model allows, as the same packet sets the rulesets become: one algebra, two inputs. In come flows, out come
+//! sets over family, addresses, protocol and destination port. Never: devices, states or marks.
+
+use crate::{
+    field::{self, Field},
+    set::{Set, Store},
+};
+use ipnet::IpNet;
+use rustc_hash::FxHashMap;
+use site::model::{Flow, Leg, Model, Party};
+use std::{
+    collections::BTreeMap,
+    net::IpAddr,
+};
+use words::{Family, HostName, Proto, ProtoPorts, ZoneName};
+
+/// What the model allows.
+#[derive(Debug, Clone, Default)]
+pub struct Policy {
+    /// Between zones, by the zones' names; destinations as the listener sees them.
+    pub forward: BTreeMap<(ZoneName, ZoneName), Set>,
+    /// To each machine.
+    pub into: BTreeMap<HostName, Set>,
+    /// From each machine.
+    pub out: BTreeMap<HostName, Set>,
+}
+
+type Cell = (u128, u128);
+
+/// Rows that share one side's address list, gathered before they become sets: the sixty prefixes of the Internet are one
+/// set, not sixty rows for each flow.
+#[derive(Default)]
+pub(crate) struct Gather<'m> {
+    exact: BTreeMap<Family, Vec<Vec<Cell>>>,
+    shared: BTreeMap<(Family, bool, &'m [IpNet]), Vec<Vec<Cell>>>,
+}
+
+/// Address lists longer than this become a set of their own.
+const LONG: usize = 4;
+
+impl<'m> Gather<'m> {
+    fn add(&mut self, leg: &'m Leg, target: &ProtoPorts) {
+        self.between(leg.family, &leg.src, &leg.dst, target);
+    }
+
+    pub(crate) fn between(&mut self, f: Family, from: &'m [IpNet], to: &'m [IpNet], target: &ProtoPorts) {
+        let tails = &tails(target, f);
+        let cells = |nets: &[IpNet]| nets.iter().map(field::prefix).collect::<Vec<_>>();
+        let one_side = |list: &[IpNet]| cells(list).into_iter().flat_map(|a| tails.iter().map(move |t| vec![a, t.0, t.1])).collect::<Vec<_>>();
+        if from.len() > LONG {
+            self.shared.entry((f, true, from)).or_default().extend(one_side(to));
+        } else if to.len() > LONG {
+            self.shared.entry((f, false, to)).or_default().extend(one_side(from));
+        } else {
+            let (src, dst) = (cells(from), &cells(to));
+            let rows = self.exact.entry(f).or_default();
+            rows.extend(src.into_iter().flat_map(|s| dst.iter().flat_map(move |d| tails.iter().map(move |t| vec![s, *d, t.0, t.1]))));
+        }
+    }
+
+    pub(crate) fn on(self, port: Field, store: &mut Store) -> Set {
+        self.finish(port, store, &mut FxHashMap::default())
+    }
+
+    fn finish(self, port: Field, store: &mut Store, lists: &mut FxHashMap<(Field, Vec<IpNet>), Set>) -> Set {
+        let mut parts = Vec::new();
+        for (f, rows) in self.exact {
+            let set = store.rows(&[field::src(f), field::dst(f), Field::Proto, port], &rows);
+            let family = store.value(Field::Family, field::family(f));
+            parts.push(store.and(family, set));
+        }
+        for ((f, is_src, nets), rows) in self.shared {
+            let (list_field, row_field) = if is_src { (field::src(f), field::dst(f)) } else { (field::dst(f), field::src(f)) };
+            let list = *lists.entry((list_field, nets.to_vec())).or_insert_with(|| {
+                let rows: Vec<_> = nets.iter().map(|n| vec![field::prefix(n)]).collect();
+                store.rows(&[list_field], &rows)
+            });
+            let set = store.rows(&[row_field, Field::Proto, port], &rows);
+            let family = store.value(Field::Family, field::family(f));
+            let both = store.and(set, list);
+            parts.push(store.and(family, both));
+        }
+        store.any(parts)
+    }
+}
+
+/// Protocol and destination ports of a target in a family; ICMP has another number in each.
+pub(crate) fn tails(target: &ProtoPorts, f: Family) -> Vec<(Cell, Cell)> {
+    let proto = match (target.proto, f) {
+        (Proto::Icmp, Family::V6) => Proto::Icmp6,
+        (Proto::Icmp6, Family::V4) => Proto::Icmp,
+        (p, _) => p,
+    };
+    let n = u128::from(proto.number());
+    if !proto.has_ports() {
+        return vec![((n, n), (0, Field::Dport.top()))];
+    }
+    target.ports.ranges().iter().map(|r| ((n, n), (r.first().into(), r.last().into()))).collect()
+}
+
+/// Machines by exact address, and those that stand in a prefix.
+pub(crate) struct Who<'m> {
+    exact: BTreeMap<IpAddr, Vec<&'m HostName>>,
+}
+
+impl<'m> Who<'m> {
+    pub(crate) fn new(model: &'m Model) -> Self {
+        let mut exact: BTreeMap<IpAddr, Vec<&'m HostName>> = BTreeMap::new();
+        for (name, h) in &model.hosts {
+            for a in h.addresses() {
+                exact.entry(a).or_default().push(name);
+            }
+            if h.edge {
+                for a in model.edge.vip.values().flatten() {
+                    exact.entry(*a).or_default().push(name);
+                }
+            }
+        }
+        Self { exact }
+    }
+    /// The machines a party's addresses belong to.
+    pub(crate) fn of(&self, party: &'m Party, nets: &[IpNet]) -> Vec<&'m HostName> {
+        if let Party::Host(h) = party {
+            return vec![h];
+        }
+        let mut out: Vec<&HostName> = Vec::new();
+        for n in nets {
+            let (a, b) = (n.network(), n.broadcast());
+            out.extend(self.exact.range(a..=b).flat_map(|(_, h)| h.iter().copied()));
+        }
+        out.sort_unstable();
+        out.dedup();
+        out
+    }
+}
+
+/// What a model allows.
+pub fn policy(store: &mut Store, model: &Model) -> Policy {
+    let who = Who::new(model);
+    let mut forward: BTreeMap<(ZoneName, ZoneName), Gather<'_>> = BTreeMap::new();
+    let mut into: BTreeMap<HostName, Gather<'_>> = BTreeMap::new();
+    let mut out: BTreeMap<HostName, Gather<'_>> = BTreeMap::new();
+    for flow in &model.flows {
+        for leg in &flow.legs {
+            if leg.from_zone != leg.to_zone && !of_edge(model, flow) {
+                forward.entry((leg.from_zone.clone(), leg.to_zone.clone())).or_default().add(leg, &flow.target);
+            }
+            for h in who.of(&flow.to, &leg.dst) {
+                into.entry(h.clone()).or_default().add(leg, &flow.target);
+            }
+            for h in who.of(&flow.from, &leg.src) {
+                out.entry(h.clone()).or_default().add(leg, &flow.target);
+            }
+        }
+    }
+    let mut lists = FxHashMap::default();
+    let mut done = |all: BTreeMap<HostName, Gather<'_>>, store: &mut Store| all.into_iter().map(|(h, g)| (h, g.finish(Field::Dport, store, &mut lists))).collect();
+    let (into, out) = (done(into, store), done(out, store));
+    let forward = forward.into_iter().map(|(k, g)| (k, g.finish(Field::Dport, store, &mut lists))).collect();
+    Policy { forward, into, out }
+}
+
+/// Whether a flow begins or ends at an edge node: not forwarded by it.
+pub(crate) fn of_edge(model: &Model, flow: &Flow) -> bool {
+    let edge = |p: &Party| matches!(p, Party::Host(h) if model.edge.nodes.contains(h));
+    edge(&flow.from) || edge(&flow.to)
+}
+
+/// A flow's legs as one set.
+pub fn flow_set(store: &mut Store, flow: &Flow) -> Set {
+    let mut g = Gather::default();
+    for leg in &flow.legs {
+        g.add(leg, &flow.target);
+    }
+    g.finish(Field::Dport, store, &mut FxHashMap::default())
+}
