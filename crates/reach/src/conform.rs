@@ -121,6 +121,13 @@ fn one_machine(net: &mut Network<'_>, policy: &Policy, h: &HostName, required: &
     let new = store.value(Field::State, state::NEW);
     let needed = store.all([wire, allowed, new]);
     let needed = plausible(store, m, needed);
+    let needed = if m.host.edge {
+        // A source that does not stand behind the device is refused, whatever a flow says.
+        let reverse = m.place.reverse_path(store);
+        store.and(needed, reverse)
+    } else {
+        needed
+    };
     let cut = prover.through(m, Stage::Inbound, Past::Quiet, needed).dropped;
     let cut = prover.store().minus(cut, icmp);
     found(Side::Narrower, "input".into(), vec![Hook::Prerouting, Hook::Input], prover.store().pick(cut, &like), Past::Quiet);
@@ -158,6 +165,7 @@ fn one_machine(net: &mut Network<'_>, policy: &Policy, h: &HostName, required: &
             let store = prover.store();
             let straight = store.minus(allowed, hidden);
             let needed = store.or(straight, published);
+            let needed = plausible(store, m, needed);
             let here = store.value(Field::In, device(d_in));
             let needed = store.all([needed, fresh, here, new]);
             let cut = prover.through(m, Stage::Judged, Past::Quiet, needed).dropped;
@@ -190,15 +198,11 @@ fn essential(store: &mut crate::set::Store) -> Set {
 }
 
 /// Without the packets that a filter rightly refuses although a flow's prefix names them: the machine's own address as
-/// source, and on an edge node a source that does not stand behind the device.
+/// source.
 fn plausible(store: &mut crate::set::Store, m: &crate::network::Machine<'_>, set: Set) -> Set {
     let own = crate::network::sources(store, m.place.own.iter());
     let set = store.minus(set, own);
-    if !m.host.edge {
-        return set;
-    }
-    let reverse = m.place.reverse_path(store);
-    store.and(set, reverse)
+    set
 }
 
 fn decide(m: &crate::network::Machine<'_>, hooks: &[Hook], mut p: Packet, past: Past, wanted: bool) -> Option<Step> {

@@ -106,14 +106,10 @@ pub(crate) struct Who<'m> {
 impl<'m> Who<'m> {
     pub(crate) fn new(model: &'m Model) -> Self {
         let mut exact: BTreeMap<IpAddr, Vec<&'m HostName>> = BTreeMap::new();
-        for (name, h) in &model.hosts {
+        // An edge node is nobody in the zones it stands in: flows of a whole zone do not mean it.
+        for (name, h) in model.hosts.iter().filter(|(_, h)| !h.edge) {
             for a in h.addresses() {
                 exact.entry(a).or_default().push(name);
-            }
-            if h.edge {
-                for a in model.edge.vip.values().flatten() {
-                    exact.entry(*a).or_default().push(name);
-                }
             }
         }
         Self { exact }

@@ -308,7 +308,10 @@ impl<'a> Walk<'a> {
             NatTarget::Map { keys, map } => {
                 let (all, _) = elements(table, map)?;
                 let (t, e) = self.find(keys, all);
-                let e: &Element = e.filter(|_| t != Truth::No)?;
+                if !self.decide(t, || "map of translations".to_owned()) {
+                    return None;
+                }
+                let e: &Element = e?;
                 let Some(Data::Numbers(to)) = &e.data else { return None };
                 (to.first().copied(), to.get(1).copied().or(nat.port.map(|p| p.0.into())), e.id.clone())
             }
