@@ -16,6 +16,7 @@ use std::{
     net::IpAddr,
     sync::{Mutex, PoisonError},
 };
+use words::Family;
 
 /// The namespace that holds the bridges. Capitals cannot clash with host names.
 pub const SWITCH: &str = "Switch";
@@ -149,10 +150,15 @@ impl Lab {
                 }
                 let _ = writeln!(lines, "link set dev {} up", port.device);
             }
-            for route in &node.routes {
-                let _ = writeln!(lines, "{route}");
+            self.batch(&node.name, &lines)?;
+            for (family, flag) in [(Family::V4, "-4"), (Family::V6, "-6")] {
+                let own = node.routes.iter().filter(|(f, _)| *f == family);
+                let lines: String = own.map(|(_, line)| format!("{line}\n")).collect();
+                if !lines.is_empty() {
+                    self.space(&node.name)?.program("ip", &[flag, "-batch", "-"], Some(&lines))?;
+                }
             }
-            self.batch(&node.name, &lines)
+            Ok(())
         })
     }
 

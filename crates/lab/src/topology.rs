@@ -47,8 +47,8 @@ pub struct Node {
     pub managed: bool,
     /// Its devices.
     pub ports: Vec<Port>,
-    /// Routes and rules in the words of `ip -batch`.
-    pub routes: Vec<String>,
+    /// Routes and rules in the words of `ip -batch`, by family.
+    pub routes: Vec<(Family, String)>,
 }
 
 /// A device of a node.
@@ -130,14 +130,13 @@ fn add_host(model: &Model, devices: &Devices, host: &Host, t: &mut Topology) {
 
 /// Default routes by every gateway, and the gateway of its own zone for each source address, so that a machine in several
 /// zones answers where it was asked.
-fn host_routes(model: &Model, t: &Topology, host: &Host, ports: &[Port]) -> Vec<String> {
+fn host_routes(model: &Model, t: &Topology, host: &Host, ports: &[Port]) -> Vec<(Family, String)> {
     /// First private routing table and rule priority; the kernel's own begin at 253 and 32766.
     const FIRST_TABLE: usize = 100;
     /// Metric of the default route that leaves by the host's default zone; the others count from the table's number.
     const BEST_METRIC: usize = 50;
     let mut lines = Vec::new();
     for family in Family::ALL {
-        let flag = ip_flag(family);
         let mut several = Vec::new();
         for (n, port) in ports.iter().enumerate() {
             let Some(gateway) = gateway(model, t, &port.segment, family) else { continue };
@@ -146,13 +145,13 @@ fn host_routes(model: &Model, t: &Topology, host: &Host, ports: &[Port]) -> Vec<
             }
             let table = FIRST_TABLE + n;
             let metric = if host.default_zone.as_str() == port.segment { BEST_METRIC } else { table };
-            lines.push(format!("{flag} route add default via {gateway} dev {} metric {metric} onlink", port.device));
-            several.push(format!("{flag} route add default via {gateway} dev {} table {table} onlink", port.device));
+            lines.push((family, format!("route add default via {gateway} dev {} metric {metric} onlink", port.device)));
+            several.push((family, format!("route add default via {gateway} dev {} table {table} onlink", port.device)));
             let sources = port.addresses.iter().filter(|a| Family::of(&a.addr()) == family);
-            several.extend(sources.map(|a| format!("{flag} rule add priority {} from {} lookup {table}", 1000 + n, a.addr())));
+            several.extend(sources.map(|a| (family, format!("rule add priority {} from {} lookup {table}", 1000 + n, a.addr()))));
         }
         if ports.len() > 1 && !several.is_empty() {
-            lines.push(format!("{flag} rule add priority 900 lookup main suppress_prefixlength 0"));
+            lines.push((family, format!("rule add priority 900 lookup main suppress_prefixlength 0")));
             lines.append(&mut several);
         }
     }
@@ -245,24 +244,16 @@ fn add_internet_routes(t: &mut Topology) {
     for node in t.nodes.values_mut() {
         let Some(port) = node.ports.iter().find(|p| p.segment == internet) else { continue };
         for (family, entrance) in &entrances {
-            let flag = ip_flag(*family);
             if node.role != Role::Outside {
-                node.routes.push(format!("{flag} route add default dev {} metric 50", port.device));
+                node.routes.push((*family, format!("route add default dev {} metric 50", port.device)));
                 continue;
             }
             let others = there.iter().filter(|(name, a)| *name != node.name && Family::of(a) == *family);
-            node.routes.extend(others.map(|(_, a)| format!("{flag} route add {a} dev {}", port.device)));
+            node.routes.extend(others.map(|(_, a)| (*family, format!("route add {a} dev {}", port.device))));
             if let Some(e) = entrance {
-                node.routes.push(format!("{flag} route add default via {e} dev {} onlink", port.device));
+                node.routes.push((*family, format!("route add default via {e} dev {} onlink", port.device)));
             }
         }
-    }
-}
-
-fn ip_flag(family: Family) -> &'static str {
-    match family {
-        Family::V4 => "-4",
-        Family::V6 => "-6",
     }
 }
 

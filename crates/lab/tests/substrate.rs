@@ -16,7 +16,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     net::{IpAddr, SocketAddr},
 };
-use words::Proto;
+use words::{Family, Proto};
 
 fn port(segment: &str, n: u8, addresses: &[&str]) -> Port {
     let addresses = addresses.iter().map(|a| a.parse().expect("address")).collect();
@@ -25,7 +25,7 @@ fn port(segment: &str, n: u8, addresses: &[&str]) -> Port {
 
 /// `a` in the left segment, `b` in the right one, `fw` between them, twice, with virtual addresses.
 fn tiny() -> Topology {
-    let routes = |via: [&str; 2], dev: &str| via.map(|v| format!("route add default via {v} dev {dev} onlink")).to_vec();
+    let routes = |via: [&str; 2], dev: &str| via.map(|v: &str| (Family::of(&v.parse().expect("address")), format!("route add default via {v} dev {dev} onlink"))).to_vec();
     let node = |name: &str, role, ports, routes| (name.to_owned(), Node { name: name.into(), role, managed: true, ports, routes });
     let nodes = BTreeMap::from([
         node("a", Role::Host, vec![port("left", 1, &["10.1.0.10/24", "fd01::10/64"])], routes(["10.1.0.1", "fd01::1"], "left")),

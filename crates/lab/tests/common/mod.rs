@@ -1,9 +1,25 @@
-//! Runs a test function inside namespaces of its own: the test binary starts itself again there.
+//! What the tests share: going inside, reading sites, firing volleys in pieces.
+#![allow(dead_code, reason = "each test uses its own part")]
+#![expect(clippy::print_stdout, reason = "a test tells what it saw")]
 
-use lab::enter;
-use std::process::Stdio;
+use lab::{
+    count, enter, opinion,
+    stage::Stage,
+    truth::{self, Case},
+    volley::{Range, Report},
+};
+use reach::{Network, Prover};
+use site::model::Model;
+use std::{collections::BTreeMap, path::PathBuf, process::Stdio, time::Instant};
 
-/// `true` inside, where the test goes on; outside, runs the copy, shows its output where it failed, and says `false`.
+/// The date sites of tests are read on.
+pub const TODAY: &str = "2026-11-22";
+/// Shots per volley: few enough that every conntrack table holds what passes.
+const VOLLEY: usize = 20_000;
+/// Disagreements printed.
+const SHOWN: usize = 12;
+
+/// `true` inside, where the test goes on; outside, runs the copy, shows its output, and says `false`.
 pub fn inside(test: &str) -> bool {
     if enter::is_inside() {
         enter::enter::<&str>(&[]).expect("mounts inside");
@@ -16,4 +32,66 @@ pub fn inside(test: &str) -> bool {
     assert!(text.contains("1 passed"), "the copy ran no test named {test}:\n{text}");
     print!("{text}");
     false
+}
+
+/// Reads a site file's text.
+pub fn read(name: &str, text: &str) -> Result<Model, String> {
+    let source = words::SourceFile::new(name, text);
+    let outcome = site::read(&source, TODAY);
+    let told = outcome.render(&source);
+    outcome.model.ok_or(told)
+}
+
+/// Reads an example, network layer enforced.
+pub fn example(name: &str) -> Model {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(format!("../../examples/{name}/site.toml"));
+    let text = std::fs::read_to_string(&path).expect("the example");
+    let mut model = read(&format!("examples/{name}/site.toml"), &text).expect("a valid example");
+    model.layers.network = site::model::Mode::Enforce;
+    model
+}
+
+/// Fires cases in volleys; every packet must be accounted for and meet its fate. Returns what went wrong.
+pub fn fire(stage: &Stage, range: &mut Range<'_>, cases: &[Case]) -> Vec<String> {
+    let mut wrong = Vec::new();
+    for chunk in cases.chunks(VOLLEY) {
+        for node in truth::filtering(&stage.model) {
+            let _ = stage.lab.space(&node).expect("node").attempt("conntrack", &["-F"], None);
+        }
+        let shots: Vec<_> = chunk.iter().map(|c| c.shot.clone()).collect();
+        let report = range.fire(&shots).expect("a volley");
+        if report.unaccounted != 0 {
+            wrong.push(format!("{} of {} packets unaccounted for; {}", report.unaccounted, shots.len(), drops(&report)));
+        }
+        wrong.extend(truth::compare(chunk, &report).iter().map(ToString::to_string));
+    }
+    wrong
+}
+
+fn drops(report: &Report) -> String {
+    let all = report.counted.iter().filter(|(_, r)| r.drops);
+    all.map(|(p, r)| format!("{}/{}/{}={}", p.node, p.holder, r.id.as_deref().unwrap_or("-"), r.packets)).collect::<Vec<_>>().join(" ")
+}
+
+/// Fails with the first of many.
+pub fn none(what: &str, wrong: &[String]) {
+    assert!(wrong.is_empty(), "{what}: {} wrong, among them\n{}", wrong.len(), wrong.iter().take(SHOWN).cloned().collect::<Vec<_>>().join("\n"));
+}
+
+/// What the proof, over the rulesets read back from the kernels, says otherwise than the model.
+pub fn proof(stage: &Stage, cases: &[Case]) -> Vec<String> {
+    let rulesets: BTreeMap<_, _> =
+        stage.plan.machines.keys().map(|h| (h.clone(), count::ruleset_of(&stage.lab, h.as_str()).expect("read back"))).collect();
+    let mut prover = Prover::new();
+    let devices = stage.plan.machines.iter().map(|(h, m)| (h.clone(), m.devices.clone())).collect();
+    let network = Network::new(&mut prover, &stage.model, &rulesets, &devices);
+    opinion::disagreements(&stage.model, &network, &stage.lab.topology, cases)
+}
+
+/// Says how long something took.
+pub fn timed<T>(what: &str, f: impl FnOnce() -> T) -> T {
+    let start = Instant::now();
+    let out = f();
+    println!("{what}: {:?}", start.elapsed());
+    out
 }
