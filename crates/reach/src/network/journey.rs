@@ -100,6 +100,8 @@ impl Network<'_> {
         let out = fresh(packet).with(Field::Out, device(&link.device));
         let Some(out) = self.at(&mut j, m, &[Hook::Output, Hook::Postrouting], out, past, wanted) else { return j };
         match m.zone(&link.device).cloned() {
+            // From the Internet's own segment to the Internet: the edge is not on the way.
+            Some(zone) if zone.is_internet() && self.holder(&out.dst()).is_none() && !self.inside(&out) => {}
             Some(zone) => self.wire(&mut j, &zone, out, past, wanted),
             None => j.stop = Some(Stop::NoRoute(from.clone())),
         }
