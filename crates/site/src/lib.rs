@@ -7,15 +7,17 @@
 //! | `resolve` | names exist, addresses fit, groups are expanded |
 //! | `derive` | flows follow from what runs where |
 //! | [`model`] | what comes out |
+//! | [`propose()`] | a first site file from the facts of machines |
 //! | [`code`] | every diagnostic's code |
 //! | [`special`] | what a public address is |
 //! | [`vantage`] | what somebody who stands at an address may open |
 
 pub mod code;
-pub mod generate;
 mod cx;
 mod derive;
+pub mod generate;
 pub mod model;
+mod propose;
 mod resolve;
 pub mod special;
 pub mod syntax;
@@ -23,6 +25,7 @@ pub mod vantage;
 
 pub use generate::generate;
 pub use model::*;
+pub use propose::propose;
 pub use resolve::services::Catalog;
 
 use cx::Cx;
@@ -52,8 +55,20 @@ impl Outcome {
 
 /// Errors after which flows can still be derived without blaming the operator for what follows from them.
 const INDEPENDENT: [Code; 14] = [
-    code::SITE001, code::SITE004, code::SITE008, code::SITE009, code::SITE010, code::SITE011, code::NAM001, code::NAM005, code::NAM006,
-    code::ADR008, code::FLW004, code::FLW005, code::FLW006, code::FLW009,
+    code::SITE001,
+    code::SITE004,
+    code::SITE008,
+    code::SITE009,
+    code::SITE010,
+    code::SITE011,
+    code::NAM001,
+    code::NAM005,
+    code::NAM006,
+    code::ADR008,
+    code::FLW004,
+    code::FLW005,
+    code::FLW006,
+    code::FLW009,
 ];
 
 /// Reads a site file with the compiled-in catalogue. `today` is an ISO date, UTC.
