@@ -68,12 +68,18 @@ pub enum Verb {
     Reach(verb::reach::Arguments),
     /// What would change, per machine, in text and in meaning
     Plan(verb::plan::Arguments),
+    /// This machine's part of the plan as one transaction: stage, probe, confirm or roll back
+    Apply(verb::apply::Arguments),
+    /// What this machine holds against what it should, in meaning
+    Drift(verb::drift::Arguments),
+    /// What is wrong on this machine; no site file needed
+    Audit(verb::audit::Arguments),
     /// Real connections from where this machine stands, held against the site file
     Verify(verb::verify::Arguments),
     /// On the console: only the management path, at once
     BreakGlass(verb::break_glass::Arguments),
     /// Why this rule, finding, flow or catalogue entry exists
     Explain(verb::explain::Arguments),
-    /// Write man pages and completion scripts
+    /// Write man pages, completion scripts, made-up sites
     Generate(verb::generate::Arguments),
 }

@@ -8,6 +8,7 @@ mod args;
 mod exit;
 mod face;
 mod input;
+mod machine;
 mod paint;
 mod planning;
 mod progress;

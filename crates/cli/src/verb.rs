@@ -1,7 +1,10 @@
 //! One file per verb: its arguments, its result, its text. `run` picks the one that was asked for.
 
+pub mod apply;
+pub mod audit;
 pub mod break_glass;
 pub mod check;
+pub mod drift;
 pub mod explain;
 pub mod flows;
 pub mod generate;
@@ -23,6 +26,9 @@ pub fn run(cli: &Cli) -> Result<Exit, Trouble> {
         Verb::Flows(a) => flows::run(a, global),
         Verb::Reach(a) => reach::run(a, global),
         Verb::Plan(a) => plan::run(a, global),
+        Verb::Apply(a) => apply::run(a, global),
+        Verb::Drift(a) => drift::run(a, global),
+        Verb::Audit(a) => audit::run(a, global),
         Verb::Verify(a) => verify::run(a, global),
         Verb::BreakGlass(a) => break_glass::run(a, global),
         Verb::Explain(a) => explain::run(a, global),

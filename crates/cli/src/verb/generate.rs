@@ -1,9 +1,9 @@
-//! `ravelin generate`: man pages and completion scripts from the same definition as the help.
+//! `ravelin generate`: man pages and completion scripts from the same definition as the help; made-up sites for measuring.
 
 use crate::{
     args::{Cli, Global},
     exit::Exit,
-    face::{Face, show},
+    face::{self, Face, show},
     trouble::Trouble,
 };
 use clap::{Args, CommandFactory, Subcommand};
@@ -25,12 +25,24 @@ enum What {
         /// Directory; made if it is missing
         directory: PathBuf,
     },
+    /// A made-up site file, for measuring and trying things out; the same numbers give the same bytes
+    Site {
+        /// How many hosts
+        #[arg(long, default_value_t = SITE_HOSTS)]
+        hosts: usize,
+        /// Another number, another site
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+    },
     /// Completion scripts for bash, zsh and fish
     Completions {
         /// Directory; made if it is missing
         directory: PathBuf,
     },
 }
+
+/// Hosts of a generated site: a mid-sized provider.
+const SITE_HOSTS: usize = 100;
 
 #[derive(Serialize)]
 struct Written {
@@ -45,9 +57,15 @@ impl Face for Written {
 
 /// Writes the files and lists them.
 pub fn run(arguments: &Arguments, global: &Global) -> Result<Exit, Trouble> {
+    let directory = match &arguments.what {
+        What::Site { hosts, seed } => {
+            face::print(&site::generate(*hosts, *seed))?;
+            return Ok(Exit::Ok);
+        }
+        What::Man { directory } | What::Completions { directory } => directory,
+    };
     let mut command = Cli::command().disable_help_subcommand(true);
     command.build();
-    let (What::Man { directory } | What::Completions { directory }) = &arguments.what;
     fs::create_dir_all(directory).map_err(|e| Trouble::io(directory, e))?;
     let files = match &arguments.what {
         What::Man { .. } => {
@@ -58,7 +76,7 @@ pub fn run(arguments: &Arguments, global: &Global) -> Result<Exit, Trouble> {
             pages.sort();
             pages
         }
-        What::Completions { .. } => [Shell::Bash, Shell::Zsh, Shell::Fish]
+        _ => [Shell::Bash, Shell::Zsh, Shell::Fish]
             .into_iter()
             .map(|shell| generate_to(shell, &mut command, "ravelin", directory))
             .collect::<Result<_, _>>()

@@ -1,0 +1,187 @@
+//! `ravelin apply`: this machine's part of the plan as one transaction: prove, stage, probe, confirm, or everything goes back by itself.
+//! The privileged part is another program, `ravelin-applier`; this one proves, seals the bundle and asks for the confirmation.
+
+use crate::{
+    applier::Applier,
+    args::{Format, Global},
+    exit::Exit,
+    face::{Face, remark, show},
+    input::{self, SiteArgument},
+    machine, paint, planning,
+    trouble::Trouble,
+};
+use bundle::Probe;
+use clap::Args;
+use emit::bundle::Link;
+use serde::Serialize;
+use std::{
+    io::{IsTerminal, Write},
+    path::PathBuf,
+    time::Duration,
+};
+use words::{Digest, Generation, HostName};
+
+/// Seconds until an unconfirmed change goes back: long enough to open a second connection and look, short enough that a
+/// machine cut off misses no proving deadline (30 minutes).
+const CONFIRM_WITHIN_SECONDS: u64 = 120;
+
+/// Arguments of `apply`.
+#[derive(Debug, Args)]
+pub struct Arguments {
+    #[command(flatten)]
+    site: SiteArgument,
+    /// Which machine of the site this is [default: by its host name, else by its addresses]
+    #[arg(long, value_name = "NAME")]
+    host: Option<String>,
+    /// Confirm after the probes without asking
+    #[arg(long, conflicts_with = "no_confirm")]
+    yes: bool,
+    /// Leave it waiting; `ravelin apply --confirm` from a second connection confirms it
+    #[arg(long)]
+    no_confirm: bool,
+    /// Confirm the change that waits
+    #[arg(long, conflicts_with_all = ["yes", "no_confirm", "revert"])]
+    confirm: bool,
+    /// Put the last confirmed state back
+    #[arg(long)]
+    revert: bool,
+    /// Seconds until it goes back unless it is confirmed
+    #[arg(long, value_name = "SECONDS", default_value_t = CONFIRM_WITHIN_SECONDS)]
+    within: u64,
+    /// State directory of the applier
+    #[arg(long, value_name = "DIR")]
+    state: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+enum Became {
+    Unchanged,
+    Confirmed,
+    Waiting,
+    Reverted,
+    Refused,
+}
+
+#[derive(Serialize)]
+struct Applied {
+    host: HostName,
+    became: Became,
+    generation: Generation,
+    digest: Option<Digest>,
+    probes: usize,
+}
+
+impl Face for Applied {
+    fn text(&self) -> String {
+        let host = &self.host;
+        let generation = self.generation;
+        match self.became {
+            Became::Unchanged => format!("{host}: nothing to do, generation {generation} holds what the site file says\n"),
+            Became::Confirmed => format!("{host}: generation {generation} is confirmed; {} probes went through\n", self.probes),
+            Became::Waiting => {
+                format!("{host}: generation {generation} is in force and goes back by itself; `ravelin apply --confirm` keeps it\n")
+            }
+            Became::Reverted => format!("{host}: taken back; the last confirmed state is in force\n"),
+            Became::Refused => format!("{host}: refused; nothing was changed\n"),
+        }
+    }
+}
+
+/// Applies to the machine it runs on.
+pub fn run(arguments: &Arguments, global: &Global) -> Result<Exit, Trouble> {
+    let applier = Applier::new(arguments.state.clone());
+    if arguments.confirm || arguments.revert {
+        let status = applier.run(&[if arguments.confirm { "confirm" } else { "revert" }])?;
+        return Ok(if status.success() { Exit::Ok } else { Exit::Cannot });
+    }
+    let (model, source) = input::model(&arguments.site.site, global)?;
+    let facts = machine::facts();
+    let host = planning::this_machine(&model, arguments.host.as_deref(), &facts)?;
+    let devices = model.hosts.get(&host).map(|h| planning::devices(h, &facts)).unwrap_or_default();
+    let plan = planning::plan_with(&model, &devices);
+    let stops: Vec<_> = plan.notes.iter().filter(|n| n.is_error()).collect();
+    if !stops.is_empty() {
+        stops.iter().for_each(|d| anstream::eprint!("{}", paint::diagnostic(d, &source)));
+        show(global, &Applied { host, became: Became::Refused, generation: Generation::default(), digest: None, probes: 0 })?;
+        return Ok(Exit::Found);
+    }
+
+    let status = applier.status()?;
+    if let Some(p) = &status.pending {
+        return Err(Trouble::usage(
+            format!("generation {} waits for its confirmation and goes back in {} s", p.generation, p.reverts_in),
+            "ravelin apply --confirm keeps it, ravelin apply --revert takes it back now",
+        ));
+    }
+    let parent = status.confirmed.as_ref().map(|c| c.digest);
+    let link = Link { generation: status.next_generation, parent, seeds: Vec::new() };
+    let site = planning::site_digest(&source);
+    let sealed = planning::seal(&model, &plan, &devices, &host, site, link.clone())?;
+    let done = |became, generation, digest, probes| Applied { host: host.clone(), became, generation, digest, probes };
+    if let Some(confirmed) = status.confirmed.filter(|c| c.policy == sealed.draft().policy() && status.drift.is_empty()) {
+        show(global, &done(Became::Unchanged, confirmed.generation, Some(confirmed.digest), 0))?;
+        return Ok(Exit::Ok);
+    }
+
+    // What does not work before says nothing about the change: it would only take a good one back.
+    let mut draft = sealed.draft().clone();
+    let (working, silent) = working(&draft.probes);
+    for p in &silent {
+        remark(&format!("not probed, since it does not answer now either: {} {} port {}", p.id, p.to, p.port));
+    }
+    draft.probes = working;
+    let sealed = bundle::Bundle::seal(draft).map_err(|e| Trouble::bug(format!("the bundle does not seal: {e}")))?;
+    let probes = sealed.draft().probes.len();
+
+    let file = tempfile::NamedTempFile::new().map_err(|e| Trouble::io("temporary file", e))?;
+    file.as_file().write_all(&sealed.to_bytes()).map_err(|e| Trouble::io(file.path(), e))?;
+    let within = arguments.within.to_string();
+    let path = file.path().to_string_lossy().into_owned();
+    let mut call = vec!["apply", &path, "--machine", host.as_str(), "--confirm-within", &within];
+    if arguments.yes {
+        call.push("--auto-confirm");
+    }
+    if !applier.run(&call)?.success() {
+        show(global, &done(Became::Reverted, link.generation, None, probes))?;
+        return Ok(Exit::Reverted);
+    }
+    let became = match () {
+        () if arguments.yes => Became::Confirmed,
+        () if arguments.no_confirm => Became::Waiting,
+        () => ask(&applier, global, arguments.within)?,
+    };
+    show(global, &done(became, link.generation, Some(sealed.digest()), probes))?;
+    Ok(if became == Became::Reverted { Exit::Reverted } else { Exit::Ok })
+}
+
+/// Whoever can answer still has a connection. No answer is an answer: the timer takes it back.
+fn ask(applier: &Applier, global: &Global, within: u64) -> Result<Became, Trouble> {
+    if !std::io::stdin().is_terminal() || global.format() != Format::Text {
+        return Ok(Became::Waiting);
+    }
+    remark(&format!("In force; goes back in {within} s. Open a second connection now, and if it works, type yes to keep the change:"));
+    let mut line = String::new();
+    std::io::stdin().read_line(&mut line).map_err(|e| Trouble::io("standard input", e))?;
+    let keep = line.trim().eq_ignore_ascii_case("yes");
+    let status = applier.run(&[if keep { "confirm" } else { "revert" }])?;
+    Ok(if keep && status.success() { Became::Confirmed } else { Became::Reverted })
+}
+
+/// How long a peer may take to answer before the change: one retransmission of a SYN.
+const PATIENCE: Duration = Duration::from_millis(1500);
+
+/// Probes that go through now, and those that do not.
+fn working(probes: &[Probe]) -> (Vec<Probe>, Vec<Probe>) {
+    let answers = |p: &Probe| match std::net::TcpStream::connect_timeout(&(p.to, p.port).into(), PATIENCE) {
+        Ok(_) => true,
+        Err(e) => e.kind() == std::io::ErrorKind::ConnectionRefused,
+    };
+    let tried: Vec<bool> = std::thread::scope(|scope| {
+        let all: Vec<_> = probes.iter().map(|p| scope.spawn(move || answers(p))).collect();
+        all.into_iter().map(|t| t.join().unwrap_or(false)).collect()
+    });
+    let (yes, no): (Vec<_>, Vec<_>) = probes.iter().cloned().zip(tried).partition(|(_, works)| *works);
+    let only = |v: Vec<(Probe, bool)>| v.into_iter().map(|(p, _)| p).collect();
+    (only(yes), only(no))
+}

@@ -1,0 +1,75 @@
+//! `ravelin audit`: what is wrong on this machine. Needs no site file; with one, the rules know more.
+
+use crate::{
+    args::Global,
+    exit::Exit,
+    face::{Face, show},
+    input, machine,
+    paint::{BAD, WARN, paint},
+    planning,
+    trouble::Trouble,
+};
+use audit::{Report, Risk};
+use clap::{Args, ValueEnum};
+use serde::Serialize;
+use std::path::PathBuf;
+
+/// Arguments of `audit`.
+#[derive(Debug, Args)]
+pub struct Arguments {
+    /// The site file, for rules that compare with it
+    #[arg(long, short, value_name = "SITE")]
+    site: Option<PathBuf>,
+    /// Which machine of the site this is [default: by its host name, else by its addresses]
+    #[arg(long, value_name = "NAME", requires = "site")]
+    host: Option<String>,
+    /// Exit with 1 from this risk on
+    #[arg(long, value_enum, default_value_t = Least::Low)]
+    fail_on: Least,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Least {
+    Low,
+    Medium,
+    High,
+    Critical,
+}
+
+#[derive(Serialize)]
+#[serde(transparent)]
+struct Audited(Report);
+
+impl Face for Audited {
+    fn text(&self) -> String {
+        let mut out = String::new();
+        for line in self.0.text().lines() {
+            let worst = line.contains(" critical: ") || line.contains(" high: ");
+            out += &match line.split_once(' ') {
+                Some((code, rest)) if code.starts_with("AUD") => format!("{} {rest}\n", paint(if worst { BAD } else { WARN }, code)),
+                _ => format!("{line}\n"),
+            };
+        }
+        out
+    }
+    fn sarif(&self) -> Option<serde_json::Value> {
+        Some(self.0.sarif())
+    }
+}
+
+/// Looks and judges.
+pub fn run(arguments: &Arguments, global: &Global) -> Result<Exit, Trouble> {
+    let facts = machine::facts();
+    let site = arguments.site.as_ref().map(|path| input::model(path, global)).transpose()?;
+    let host = site.as_ref().map(|(m, _)| planning::this_machine(m, arguments.host.as_deref(), &facts)).transpose()?;
+    let report = audit::run(&facts, site.as_ref().map(|(m, _)| m).zip(host.as_ref()));
+    let least = match arguments.fail_on {
+        Least::Low => Risk::Low,
+        Least::Medium => Risk::Medium,
+        Least::High => Risk::High,
+        Least::Critical => Risk::Critical,
+    };
+    let found = report.at_least(least) > 0;
+    show(global, &Audited(report))?;
+    Ok(Exit::found(found))
+}
