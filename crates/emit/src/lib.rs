@@ -4,7 +4,13 @@
 //! | module | target |
 //! |---|---|
 //! | [`nft`] | one atomic nft script |
+//! | [`sysctl`] | a `sysctl.d` file |
+//! | [`flows`] | flow lists: CSV, JSON, Aerleon |
+//! | [`render`] | all of it as plain files |
 //! | [`mod@bundle`] | the draft of a machine's bundle |
 
 pub mod bundle;
+pub mod flows;
 pub mod nft;
+pub mod render;
+pub mod sysctl;

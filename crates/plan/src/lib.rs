@@ -12,6 +12,7 @@
 //! | `host`, `container` | a host's own filter, engines on it included |
 //! | `limit` | rates and counts of the public |
 //! | `sysctl` | kernel settings behind the rules |
+//! | [`mod@difference`] | what would change, in words |
 //! | [`break_glass`](mod@break_glass) | the management path alone |
 //!
 //! Pure: no clock, network, file system or process. Never: prints, applies, or opens what no flow of the model asks for.
@@ -20,6 +21,7 @@ pub mod break_glass;
 mod build;
 mod container;
 pub mod device;
+pub mod difference;
 mod edge;
 mod essential;
 mod grant;
@@ -32,6 +34,7 @@ pub mod types;
 
 pub use break_glass::break_glass;
 pub use device::Devices;
+pub use difference::{MachineDifference, difference};
 pub use types::{MachinePlan, Options, Plan, Role, RuleInfo, Sysctl, SysctlPhase, SysctlRule, Thresholds};
 
 use site::model::{Mode, Model};

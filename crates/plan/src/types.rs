@@ -76,6 +76,21 @@ pub struct Sysctl {
     pub why: String,
 }
 
+impl Sysctl {
+    /// Whether what was read back is what the plan wants.
+    #[must_use]
+    pub fn is_met_by(&self, read: &str) -> bool {
+        let read = read.trim();
+        match self.rule {
+            SysctlRule::Exactly => read == self.value,
+            SysctlRule::AtLeast => match (read.parse::<u64>(), self.value.parse::<u64>()) {
+                (Ok(have), Ok(want)) => have >= want,
+                _ => false,
+            },
+        }
+    }
+}
+
 /// What reading a setting back must show.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]

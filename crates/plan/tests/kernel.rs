@@ -35,14 +35,16 @@ fn example(name: &str) -> site::Model {
 
 #[test]
 fn the_kernel_takes_the_examples_and_gives_them_back() {
-    for name in ["small"] {
-        let model = example(name);
+    let directory = format!("{}/../../examples", env!("CARGO_MANIFEST_DIR"));
+    let mut names: Vec<String> =
+        std::fs::read_dir(directory).expect("examples").map(|e| e.expect("entry").file_name().to_string_lossy().into_owned()).collect();
+    names.sort();
+    assert!(names.contains(&"small".to_owned()));
+    for name in names {
+        let model = example(&name);
         let plan = plan::plan(&model, &Devices::default(), Options::default());
         for (host, machine) in &plan.machines {
             let script = emit::nft::script(&machine.ruleset, TableFamily::Inet, plan::TABLE);
-            if let Ok(dir) = std::env::var("RAVELIN_DUMP") {
-                std::fs::write(format!("{dir}/{name}-{host}.nft"), &script).expect("dumped");
-            }
             let json = common::load(&script).unwrap_or_else(|e| panic!("{host}: {e}\n{script}"));
             let differences = ruleset::compare(&machine.ruleset, &ruleset::nft::read(&json).expect("reads"));
             assert!(differences.is_empty(), "{host}: {differences:#?}");
@@ -90,4 +92,50 @@ fn every_mutation_is_seen_on_reading_back() {
         }
     }
     assert!(count > 500, "{count}");
+}
+
+/// Golden text, also taken by nft above: a change of the emitted ruleset is seen in review. `RAVELIN_BLESS=1` writes it anew.
+#[test]
+fn the_scripts_are_the_golden_ones() {
+    let model = common::model();
+    let plan = plan::plan(&model, &Devices::default(), Options::default());
+    let files = emit::render::files(&model, &plan, &Devices::default());
+    let cases = ["fw-a/ravelin.nft", "fw-a/90-ravelin.conf", "fw-a/break-glass.nft", "daemon1/ravelin.nft", "docker1/ravelin.nft", "flows.csv", "aerleon/def/ravelin.yaml", "aerleon/policies/ravelin.yaml"];
+    for case in cases {
+        let path = format!("{}/cases/{}", env!("CARGO_MANIFEST_DIR"), case.replace('/', "-"));
+        let text = String::from_utf8(files[case].clone()).expect("text");
+        if std::env::var_os("RAVELIN_BLESS").is_some() {
+            std::fs::create_dir_all(format!("{}/cases", env!("CARGO_MANIFEST_DIR"))).expect("directory");
+            std::fs::write(&path, &text).expect("written");
+        }
+        let golden = std::fs::read_to_string(&path).unwrap_or_default();
+        let differs = golden.lines().zip(text.lines()).enumerate().find(|(_, (a, b))| a != b);
+        assert!(golden == text, "{path} differs, first at {differs:?}; RAVELIN_BLESS=1 writes it anew");
+    }
+}
+
+#[test]
+fn a_plan_differs_from_another_in_words() {
+    let mut model = common::model();
+    let old = plan::plan(&model, &Devices::default(), Options::default());
+    assert!(plan::difference(&old, &old).is_empty());
+    model.flows.retain(|f| f.id.0 != "f0000003");
+    let new = plan::plan(&model, &Devices::default(), Options::default());
+    assert_ne!(old.digest, new.digest);
+    let lines = &plan::difference(&old, &new).remove(&words::HostName::new("daemon1").expect("name")).expect("differs").lines;
+    assert!(lines.iter().any(|l| l.starts_with("- set in/4") && l.contains("f0000003") && l.contains("market1")), "{lines:?}");
+}
+
+#[test]
+fn observing_refuses_nothing_and_sets_nothing_but_room() {
+    let mut model = common::model();
+    model.layers.network = Mode::Observe;
+    let plan = plan::plan(&model, &Devices::default(), Options::default());
+    for machine in plan.machines.values() {
+        let table = &machine.ruleset.tables[0];
+        let rules = table.chains.iter().flat_map(|c| &c.rules).flat_map(|r| &r.statements);
+        assert_eq!(rules.filter(|s| matches!(s, ruleset::Statement::Verdict(ruleset::Verdict::Drop) | ruleset::Statement::Nat(_))).count(), 0);
+        assert!(table.chains.iter().filter_map(|c| c.base.as_ref()).all(|b| b.policy == ruleset::Policy::Accept));
+        assert!(machine.sysctls.iter().all(|s| s.key.ends_with("conntrack_max")));
+    }
 }

@@ -72,15 +72,23 @@ fn tables(want: &Table, have: &Table, out: &mut Vec<Difference>) {
     out.extend(h.keys().filter(|n| !w.contains_key(*n)).map(|n| whole(Change::Added, "chain", n)));
     for (name, set) in &want.sets {
         match have.sets.get(name) {
-            None => out.push(whole(Change::Missing, "set", name)),
+            None => whole_set(Change::Missing, name, set, out),
             Some(other) => sets(name, set, other, out),
         }
     }
-    out.extend(have.sets.keys().filter(|n| !want.sets.contains_key(*n)).map(|n| whole(Change::Added, "set", n)));
+    for (name, set) in have.sets.iter().filter(|(n, _)| !want.sets.contains_key(*n)) {
+        whole_set(Change::Added, name, set, out);
+    }
 }
 
 fn whole(change: Change, kind: &str, name: &str) -> Difference {
     Difference { change, place: format!("{kind} {name}"), id: None, what: format!("the whole {kind}") }
+}
+
+/// A set with everything in it: the elements are what an operator knows.
+fn whole_set(change: Change, name: &str, set: &Set, out: &mut Vec<Difference>) {
+    out.push(whole(change, "set", name));
+    out.extend(set.elements.iter().map(|e| element(change, &format!("set {name}"), set, e)));
 }
 
 fn chains(want: &Chain, have: &Chain, out: &mut Vec<Difference>) {

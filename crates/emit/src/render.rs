@@ -1,0 +1,53 @@
+//! A plan as plain files, for those who deploy by other means. In come model and plan, out come paths and bytes. Never:
+//! touches a disk, or writes what the applier would not.
+//!
+//! ```text
+//! plan.json                      digest, machines, notes
+//! MACHINE/ravelin.nft            one atomic script
+//! MACHINE/break-glass.nft        the management path alone
+//! MACHINE/90-ravelin.conf        sysctl.d
+//! MACHINE/rules.json             why each id is there
+//! flows.csv flows.json           what any other firewall must let pass
+//! aerleon/def/ravelin.yaml aerleon/policies/ravelin.yaml
+//! ```
+
+use crate::{flows, nft, sysctl};
+use plan::{Devices, Plan, TABLE};
+use ruleset::TableFamily;
+use site::model::Model;
+use std::collections::BTreeMap;
+
+/// Every file of a plan, by its path.
+pub fn files(model: &Model, plan: &Plan, devices: &Devices) -> BTreeMap<String, Vec<u8>> {
+    let mut out = BTreeMap::new();
+    let mut put = |path: String, text: String| drop(out.insert(path, text.into_bytes()));
+    let summary = serde_json::json!({
+        "site": plan.site,
+        "digest": plan.digest,
+        "machines": plan.machines.iter().map(|(h, m)| (h.to_string(), serde_json::json!({
+            "role": m.role, "mode": m.mode, "devices": m.devices,
+        }))).collect::<serde_json::Map<_, _>>(),
+        "notes": plan.notes,
+    });
+    put("plan.json".to_owned(), pretty(&summary));
+    for (host, machine) in &plan.machines {
+        put(format!("{host}/ravelin.nft"), nft::script(&machine.ruleset, TableFamily::Inet, TABLE));
+        put(format!("{host}/90-ravelin.conf"), sysctl::file(&machine.sysctls));
+        put(format!("{host}/rules.json"), pretty(&serde_json::to_value(&machine.rules).unwrap_or_default()));
+        if let Some(glass) = plan::break_glass(model, devices, host) {
+            put(format!("{host}/break-glass.nft"), nft::script(&glass, TableFamily::Inet, TABLE));
+        }
+    }
+    let rows = flows::rows(model);
+    put("flows.csv".to_owned(), flows::csv::text(&rows));
+    put("flows.json".to_owned(), flows::json::text(&rows));
+    put("aerleon/def/ravelin.yaml".to_owned(), flows::aerleon::definitions(model, &rows));
+    put("aerleon/policies/ravelin.yaml".to_owned(), flows::aerleon::policy(model, &rows));
+    out
+}
+
+fn pretty(json: &serde_json::Value) -> String {
+    let mut out = serde_json::to_string_pretty(json).unwrap_or_default();
+    out.push('\n');
+    out
+}
