@@ -9,6 +9,7 @@
 //! | [`finding`] | risk, finding, report |
 //! | [`view`] | the facts as rules see them: which services run, where they listen, what their units and files say |
 //! | [`rules`] | the rules |
+//! | [`wanted`](mod@wanted) | which files they want to see |
 //! | [`text`], [`sarif`] | faces of the report, besides its JSON |
 //!
 //! Pure: no clock, network, file system or process.
@@ -18,9 +19,11 @@ pub mod rules;
 pub mod sarif;
 pub mod text;
 pub mod view;
+pub mod wanted;
 
 pub use finding::{Finding, Report, Risk, Unknown};
 pub use rules::{RULES, Rule};
+pub use wanted::{Wanted, wanted};
 
 use facts::{Facts, Source};
 use site::Model;
