@@ -23,10 +23,10 @@ pub enum Step {
     Track,
     /// Connections under way are in the tracking table.
     SeedFlows,
-    /// Kernel settings are written.
-    Settings,
     /// The new ruleset is in force, all of it at once.
     Commit,
+    /// Kernel settings are written: after the ruleset, so that nothing is forwarded before it is filtered.
+    Settings,
     /// The kernel holds what was meant.
     ReadBack,
     /// What must work works.
@@ -50,8 +50,8 @@ impl Step {
         Step::ArmRevert,
         Step::Track,
         Step::SeedFlows,
-        Step::Settings,
         Step::Commit,
+        Step::Settings,
         Step::ReadBack,
         Step::Probe,
         Step::Persist,

@@ -1,6 +1,8 @@
 //! A failure of each kind after each step, from the code's own list of steps: on a machine with a confirmed state and on
 //! one without, with and without a power loss afterwards. Always ends in the last known good state.
 
+#![expect(clippy::print_stdout, reason = "the count is part of what the test says")]
+
 mod common;
 
 use apply::{Step, inject::Kind};
@@ -47,7 +49,6 @@ fn every_step_fails_in_every_way() {
             }
         }
     }
-    #[expect(clippy::print_stdout, reason = "the count is part of what the test says")]
     println!("{count} injected failures over {} steps ended in the last known good state", Step::ALL.len());
     assert!(count >= Step::ALL.len() * Kind::ALL.len() * 2);
 }

@@ -87,6 +87,9 @@ enum Verb {
     Watch { digest: Digest },
 }
 
+/// Notes shown to people: the rest is settings of devices that are not there.
+const NOTES: usize = 5;
+
 /// Exit status where no state could be put back.
 const LOST: u8 = 3;
 
@@ -232,8 +235,11 @@ impl Face for Outcome {
         if let Some(s) = self.seeded {
             text.push_str(&format!("\n{} connections under way, {} put into tracking, {} refused", s.known, s.inserted, s.refused));
         }
-        for note in &self.notes {
+        for note in self.notes.iter().take(NOTES) {
             text.push_str(&format!("\nnote: {note}"));
+        }
+        if self.notes.len() > NOTES {
+            text.push_str(&format!("\nnote: and {} more, all in --json", self.notes.len() - NOTES));
         }
         text
     }
