@@ -60,6 +60,8 @@ pub enum Format {
 /// The verbs, in the order in which an operator meets them.
 #[derive(Debug, Subcommand)]
 pub enum Verb {
+    /// Look at this machine and write a first site file
+    Init(verb::init::Arguments),
     /// Read, resolve and prove; cited lines, stable codes, exit 1 on an error
     Check(verb::check::Arguments),
     /// Every flow that is allowed, and why it exists

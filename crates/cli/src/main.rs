@@ -12,6 +12,7 @@ mod machine;
 mod paint;
 mod planning;
 mod progress;
+mod proof;
 mod sarif;
 mod save;
 mod trouble;

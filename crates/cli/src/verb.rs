@@ -8,6 +8,7 @@ pub mod drift;
 pub mod explain;
 pub mod flows;
 pub mod generate;
+pub mod init;
 pub mod plan;
 pub mod reach;
 pub mod verify;
@@ -22,6 +23,7 @@ use crate::{
 pub fn run(cli: &Cli) -> Result<Exit, Trouble> {
     let global = &cli.global;
     match &cli.verb {
+        Verb::Init(a) => init::run(a, global),
         Verb::Check(a) => check::run(a, global),
         Verb::Flows(a) => flows::run(a, global),
         Verb::Reach(a) => reach::run(a, global),

@@ -1,6 +1,6 @@
 //! Golden cases: each directory of `tests/cases` holds `cmd` (arguments of `ravelin`, one line each run) and the expected
 //! `stdout`, `stderr` and `exit` of them. `UPDATE_EXPECT=1` writes the expectations anew. Paths are relative to the
-//! repository's root; `$TMP` is an empty directory; the date is fixed by `--now` in the command itself.
+//! repository's root; `$TMP` is an empty directory, `$CASE` the case's own; the date is fixed by `--now` in the command itself.
 
 use std::{
     fmt::Write as _,
@@ -16,9 +16,11 @@ fn root() -> PathBuf {
 fn run(case: &Path) -> [(&'static str, String); 3] {
     let temporary = tempfile::tempdir().expect("temporary directory");
     let here = temporary.path().to_str().expect("a path in UTF-8");
+    let own = case.strip_prefix(root()).expect("a case in the repository").display().to_string();
+    let named = |text: Vec<u8>| String::from_utf8(text).expect("UTF-8").replace(here, "$TMP").replace(&own, "$CASE");
     let (mut stdout, mut stderr, mut exit) = (String::new(), String::new(), String::new());
     for line in fs::read_to_string(case.join("cmd")).expect("cmd").lines().filter(|l| !l.is_empty() && !l.starts_with('#')) {
-        let words: Vec<String> = line.split(' ').map(|w| w.replace("$TMP", here)).collect();
+        let words: Vec<String> = line.split(' ').map(|w| w.replace("$TMP", here).replace("$CASE", &own)).collect();
         let out = Command::new(env!("CARGO_BIN_EXE_ravelin"))
             .current_dir(root())
             .env_remove("CLICOLOR_FORCE")
@@ -26,8 +28,8 @@ fn run(case: &Path) -> [(&'static str, String); 3] {
             .args(&words)
             .output()
             .expect("ravelin starts");
-        stdout += &String::from_utf8(out.stdout).expect("UTF-8").replace(here, "$TMP");
-        stderr += &String::from_utf8(out.stderr).expect("UTF-8").replace(here, "$TMP");
+        stdout += &named(out.stdout);
+        stderr += &named(out.stderr);
         writeln!(exit, "{}", out.status.code().expect("no signal")).expect("a string");
     }
     [("stdout", stdout), ("stderr", stderr), ("exit", exit)]
@@ -37,8 +39,7 @@ fn run(case: &Path) -> [(&'static str, String); 3] {
 fn the_command_line_says_what_it_said() {
     let update = std::env::var_os("UPDATE_EXPECT").is_some();
     let mut wrong = Vec::new();
-    let mut cases: Vec<PathBuf> =
-        fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases")).expect("cases").flatten().map(|e| e.path()).collect();
+    let mut cases: Vec<PathBuf> = fs::read_dir(root().join("crates/cli/tests/cases")).expect("cases").flatten().map(|e| e.path()).collect();
     cases.sort();
     assert!(!cases.is_empty(), "no cases found");
     for case in &cases {

@@ -8,6 +8,7 @@ use crate::{
     face::{Face, remark, show},
     input::{self, SiteArgument},
     machine, paint, planning,
+    proof::{self, Proof},
     trouble::Trouble,
 };
 use bundle::Probe;
@@ -100,8 +101,10 @@ pub fn run(arguments: &Arguments, global: &Global) -> Result<Exit, Trouble> {
     let host = planning::this_machine(&model, arguments.host.as_deref(), &facts)?;
     let devices = model.hosts.get(&host).map(|h| planning::devices(h, &facts)).unwrap_or_default();
     let plan = planning::plan_with(&model, &devices);
+    let proof = Proof::of(&model);
     let stops: Vec<_> = plan.notes.iter().filter(|n| n.is_error()).collect();
-    if !stops.is_empty() {
+    if !stops.is_empty() || !proof.holds() {
+        proof.deviations.iter().for_each(|d| remark(&proof::words(d)));
         stops.iter().for_each(|d| anstream::eprint!("{}", paint::diagnostic(d, &source)));
         show(global, &Applied { host, became: Became::Refused, generation: Generation::default(), digest: None, probes: 0 })?;
         return Ok(Exit::Found);

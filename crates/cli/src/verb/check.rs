@@ -6,6 +6,8 @@ use crate::{
     face::{Face, show},
     input::{self, SiteArgument},
     paint::{BAD, GOOD, WARN, diagnostic, paint},
+    planning,
+    proof::{self, Proof},
     sarif,
     trouble::Trouble,
 };
@@ -26,6 +28,7 @@ struct Checked {
     file: String,
     counts: Option<Counts>,
     diagnostics: Vec<Cited>,
+    proof: Option<Proof>,
     #[serde(skip)]
     source: SourceFile,
 }
@@ -61,6 +64,15 @@ impl Face for Checked {
         if let Some(c) = &self.counts {
             out += &format!("{name}: {} zones, {} hosts ({} managed), {} flows\n", c.zones, c.hosts, c.managed, c.flows);
         }
+        if let Some(proof) = &self.proof {
+            out += &proof.deviations.iter().map(|d| format!("{}\n", paint(BAD, proof::words(d)))).collect::<String>();
+            out += &format!(
+                "{name}: proven over all packets: {} rulesets against the flows, {} deviations\n",
+                proof.machines,
+                proof.deviations.len()
+            );
+        }
+        let errors = errors + self.proof.as_ref().map_or(0, |p| p.deviations.len());
         let verdict = match (errors, warnings) {
             (0, 0) => paint(GOOD, "no error, no warning"),
             (0, w) => paint(WARN, format!("no error, {w} warnings")),
@@ -87,8 +99,11 @@ pub fn run(arguments: &Arguments, global: &Global) -> Result<Exit, Trouble> {
         let place = diagnostic.labels.first().map(|l| source.place(l.span.start));
         Cited { line: place.map(|p| p.line), column: place.map(|p| p.column), diagnostic }
     };
-    let diagnostics: Vec<Cited> = read.diagnostics.into_iter().map(cited).collect();
-    let checked = Checked { site: read.model.map(|m| m.name), file: source.name().to_owned(), counts, diagnostics, source };
+    let (proof, notes) =
+        read.model.as_ref().map(|m| (planning::plan(m), m)).map_or((None, Vec::new()), |(plan, m)| (Some(Proof::of(m)), plan.notes));
+    let diagnostics: Vec<Cited> = read.diagnostics.into_iter().chain(notes).map(cited).collect();
+    let checked = Checked { site: read.model.map(|m| m.name), file: source.name().to_owned(), counts, diagnostics, proof, source };
     show(global, &checked)?;
-    Ok(Exit::found(checked.count(Severity::Error) > 0))
+    let holds = checked.proof.as_ref().is_none_or(Proof::holds);
+    Ok(Exit::found(checked.count(Severity::Error) > 0 || !holds))
 }

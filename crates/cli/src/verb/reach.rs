@@ -4,10 +4,10 @@
 use crate::{
     args::Global,
     exit::Exit,
-    face::{Face, show},
+    face::{Face, remark, show},
     input::{self, SiteOption},
     paint::{BAD, DIM, GOOD, HEAD, WARN, paint},
-    planning, progress,
+    planning, progress, proof,
     trouble::Trouble,
 };
 use clap::{Args, ValueEnum};
@@ -17,9 +17,9 @@ use reach::{
     network::{Hop, Stop},
 };
 use serde::Serialize;
-use site::model::Model;
+use site::model::{Mode, Model};
 use std::collections::BTreeMap;
-use words::{Family, HostName, Origin, ProtoPorts};
+use words::{Family, Origin, ProtoPorts};
 
 /// Arguments of `reach`.
 #[derive(Debug, Args)]
@@ -39,6 +39,9 @@ pub struct Arguments {
     /// Suppose A is taken over: any source address, no filter of its own
     #[arg(long)]
     taken_over: bool,
+    /// As the rules are once the network layer is in force, where it only observes now
+    #[arg(long)]
+    enforced: bool,
     #[command(flatten)]
     site: SiteOption,
 }
@@ -101,7 +104,8 @@ impl Reached {
             out += &self.hop(hop);
         }
         match (&j.received, &j.stop) {
-            (_, Some(stop)) => out += &format!("  {}\n", self.stop(stop)),
+            // Told before, as the answer.
+            (_, Some(_)) => {}
             (Some(host), None) => out += &format!("  arrives at {}\n", paint(HEAD, host)),
             (None, None) => out += "  leaves the site\n",
         }
@@ -144,8 +148,12 @@ impl Reached {
 pub fn run(arguments: &Arguments, global: &Global) -> Result<Exit, Trouble> {
     let (model, _) = input::model(&arguments.site.site, global)?;
     let question = question(arguments, &model)?;
+    let model = if arguments.enforced { proof::enforced(&model) } else { model };
+    if model.layers.network == Mode::Observe {
+        remark("The network layer observes and drops nothing: --enforced asks what it would do in force.");
+    }
     let plan = planning::plan(&model);
-    let rulesets: BTreeMap<HostName, ruleset::Ruleset> = plan.machines.iter().map(|(h, m)| (h.clone(), m.ruleset.clone())).collect();
+    let rulesets = proof::rulesets(&plan);
     let answer = progress::during("proving", || {
         let mut prover = Prover::new();
         Network::new(&mut prover, &model, &rulesets, &BTreeMap::new()).reach(&question)
