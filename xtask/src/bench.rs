@@ -1,10 +1,10 @@
-//! `cargo xtask bench`: what has figures in `docs/performance.md`. `ruleset`, `shape` and `commit` are run by the `gauge` crate, in
+//! `cargo xtask bench`: what has figures in `docs/performance.md`. `ruleset`, `shape`, `commit` and `text` are run by the `gauge` crate, in
 //! namespaces of its own; everything else is a criterion benchmark of the workspace, all or one by name.
 
 use crate::process::{self, Stop, cargo};
 
 /// Measured by `gauge`.
-const GAUGE: [&str; 3] = ["ruleset", "shape", "commit"];
+const GAUGE: [&str; 4] = ["ruleset", "shape", "commit", "text"];
 
 /// Runs `gauge`, or `cargo bench`, for one benchmark target where a name is given.
 pub fn run(arguments: &[String]) -> Result<(), Stop> {

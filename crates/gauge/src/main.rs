@@ -19,8 +19,9 @@ use std::{
 
 const HELP: &str = "gauge COMMAND
 
-  ruleset [ROUNDS [PACKETS]]   cost of a packet through each ruleset, variants by turns
-  shape [ROUNDS [PACKETS]]     the same with parts of the emitted shape left out
+  ruleset [ROUNDS [PACKETS [LAP]]] [NAME...]   cost of a packet through each ruleset (or those named), by turns
+  shape [ROUNDS [PACKETS [LAP]]] [NAME...]     the same with parts of the emitted shape left out
+  text [HOSTS]                 what an edge node of a generated site holds, as nft reads it
   commit [ELEMENTS...]         time of one load and of one replacement, or what the socket refused
 ";
 
@@ -34,6 +35,9 @@ const LAP: usize = 20_000;
 const HELD: usize = 2_000;
 /// Sizes of the commit table where none are given.
 const ELEMENTS: [usize; 6] = [100, 1_000, 5_000, 10_000, 20_000, 100_000];
+/// Hosts of the site whose ruleset is printed where none are given.
+const TEXT: usize = 10;
+
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     match run(&arguments) {
@@ -56,8 +60,13 @@ fn run(arguments: &[String]) -> Result<ExitCode, Error> {
     if command == "world" {
         return world(rest.first().map_or("", String::as_str)).map(|()| ExitCode::SUCCESS);
     }
-    let numbers =
-        rest.iter().map(|a| a.parse()).collect::<Result<Vec<usize>, _>>().map_err(|e| Error::Invalid(format!("a number: {e}")))?;
+    let (numbers, names): (Vec<_>, Vec<_>) = rest.iter().map(|a| a.parse::<usize>().map_err(|_| a.clone())).partition(Result::is_ok);
+    let numbers: Vec<usize> = numbers.into_iter().flatten().collect();
+    let names: Vec<String> = names.into_iter().filter_map(Result::err).collect();
+    if command == "text" {
+        print!("{}", gauge::emitted::edge(numbers.first().copied().unwrap_or(TEXT))?.script());
+        return Ok(ExitCode::SUCCESS);
+    }
     if !["ruleset", "shape", "commit"].contains(&command) {
         print!("{HELP}");
         return Ok(ExitCode::from(2));
@@ -66,8 +75,8 @@ fn run(arguments: &[String]) -> Result<ExitCode, Error> {
         return Ok(status.code().and_then(|c| u8::try_from(c).ok()).map_or(ExitCode::FAILURE, ExitCode::from));
     }
     match command {
-        "ruleset" => ruleset(&numbers, variants::rulesets()?),
-        "shape" => ruleset(&numbers, variants::shapes()?),
+        "ruleset" => ruleset(&numbers, &names, variants::rulesets()?),
+        "shape" => ruleset(&numbers, &names, variants::shapes()?),
         _ => commits(&numbers),
     }?;
     Ok(ExitCode::SUCCESS)
@@ -80,7 +89,8 @@ fn world(path: &str) -> Result<(), Error> {
     Sender::open(&policy)?.serve(BufReader::new(io::stdin()), io::stdout())
 }
 
-fn ruleset(numbers: &[usize], (variants, pairs): (Vec<Variant>, Pairs)) -> Result<(), Error> {
+fn ruleset(numbers: &[usize], names: &[String], (mut variants, pairs): (Vec<Variant>, Pairs)) -> Result<(), Error> {
+    variants.retain(|v| names.is_empty() || names.contains(&v.name));
     let extent = Extent {
         rounds: numbers.first().copied().unwrap_or(ROUNDS),
         packets: numbers.get(1).copied().unwrap_or(PACKETS),
@@ -111,7 +121,7 @@ fn ruleset(numbers: &[usize], (variants, pairs): (Vec<Variant>, Pairs)) -> Resul
         println!("| {name} | {} |", cells.join(" | "));
     }
     println!("\n| ratio of cost | new | established | refused |\n|---|---:|---:|---:|");
-    for (a, b) in &pairs {
+    for (a, b) in pairs.iter().filter(|(a, b)| race::ratio(&costs, Load::New, a, b).is_some()) {
         let cells = Load::ALL.map(|l| race::ratio(&costs, l, a, b).map_or("-".into(), |m| show(m, 3)));
         println!("| {a} / {b} | {} |", cells.join(" | "));
     }

@@ -1,12 +1,13 @@
 //! Grants: flows as elements of sets, and the rules that look them up. In come flows with concrete addresses, out come
-//! exact hash sets for what is exact, interval sets only where prefixes or port ranges need them, each element with a
+//! exact hash sets for what is exact or shares one prefix, interval sets only for what is left, each element with a
 //! counter and the flow's id.
 //!
 //! A flow from or to every public address does not repeat the sixty prefixes of the Internet in each element: the rule
 //! asks for the shared set of public prefixes first and looks up the rest. Never: a set whose elements overlap (the
 //! kernel's interval sets refuse some overlaps and answer others by chance); what overlaps goes to a further set.
 
-use crate::build::{Build, address_type, addresses, digit, short};
+use crate::build::{Build, address_type, addresses, digit, is, short};
+use crate::hoist::{Elements, hoist};
 use ipnet::IpNet;
 use ruleset::{Element, Key, Rule, Set, Statement, Value, Verdict};
 use site::model::{Flow, Leg, Party};
@@ -70,6 +71,10 @@ enum Shape {
 }
 
 impl Shape {
+    /// Addresses an element spells out.
+    fn addresses(self) -> usize {
+        if self == Shape::Pair { 2 } else { 1 }
+    }
     fn word(self) -> &'static str {
         match self {
             Shape::Pair => "",
@@ -79,12 +84,11 @@ impl Shape {
     }
 }
 
-/// Elements of one shape, family and port-or-not, exact ones and layers of intervals.
+/// Elements of one shape, family and port-or-not, by key, with the id; first come stays.
 #[derive(Default)]
 struct Bucket {
-    /// By key, with the id; first come stays.
-    exact: BTreeMap<Vec<Value>, String>,
-    layers: Vec<Layer>,
+    exact: Elements,
+    wide: Elements,
 }
 
 /// Elements that do not overlap, indexed by what they pin exactly.
@@ -121,19 +125,22 @@ impl Layer {
 
 impl Bucket {
     fn insert(&mut self, key: Vec<Value>, id: &str) {
-        if key.iter().all(exact) {
-            self.exact.entry(key).or_insert_with(|| id.to_owned());
-            return;
-        }
-        if self.layers.iter().any(|l| l.elements.contains_key(&key)) {
-            return;
-        }
-        let at = self.layers.iter().position(|l| !l.overlaps(&key)).unwrap_or_else(|| {
-            self.layers.push(Layer::default());
-            self.layers.len() - 1
-        });
-        self.layers[at].insert(key, id.to_owned());
+        let side = if key.iter().all(exact) { &mut self.exact } else { &mut self.wide };
+        side.entry(key).or_insert_with(|| id.to_owned());
     }
+}
+
+/// As few layers as first-fit finds.
+fn layers(elements: Elements) -> Vec<Layer> {
+    let mut layers: Vec<Layer> = Vec::new();
+    for (key, id) in elements {
+        let at = layers.iter().position(|l| !l.overlaps(&key)).unwrap_or_else(|| {
+            layers.push(Layer::default());
+            layers.len() - 1
+        });
+        layers[at].insert(key, id);
+    }
+    layers
 }
 
 /// The rules that let these grants pass, and their sets under names that begin with `name`. A rule's own id is the name.
@@ -150,13 +157,19 @@ pub(crate) fn admit(build: &mut Build<'_>, name: &str, grants: &[Grant<'_>]) -> 
         let tail = if ports { "" } else { "/proto" };
         let stem = format!("{name}{}{tail}", shape.word());
         let d = digit(family);
+        let like = Lookup { name, family, shape, ports, prefix: None, interval: false };
         if !bucket.exact.is_empty() {
-            let set = format!("{stem}/{d}");
-            out.push(lookup(build, name, &set, family, shape, ports, bucket.exact, false));
+            out.push(like.clone().rule(build, &format!("{stem}/{d}"), bucket.exact));
         }
-        for (i, layer) in bucket.layers.into_iter().enumerate() {
+        let (groups, rest) = hoist(bucket.wide, shape.addresses());
+        for (i, group) in groups.into_iter().enumerate() {
+            let set = format!("{stem}/prefix{}/{d}", i + 1);
+            let prefix = Some((group.dimension, group.prefix));
+            out.push(Lookup { prefix, ..like.clone() }.rule(build, &set, group.elements));
+        }
+        for (i, layer) in layers(rest).into_iter().enumerate() {
             let set = if i == 0 { format!("{stem}/net/{d}") } else { format!("{stem}/net{}/{d}", i + 1) };
-            out.push(lookup(build, name, &set, family, shape, ports, layer.elements, true));
+            out.push(Lookup { interval: true, ..like.clone() }.rule(build, &set, layer.elements));
         }
     }
     out
@@ -204,44 +217,53 @@ fn ports(set: &PortSet) -> impl Iterator<Item = Value> + '_ {
     set.ranges().iter().map(|r| Value::Range(r.first().into(), r.last().into()))
 }
 
-#[expect(clippy::too_many_arguments, reason = "one private call site per kind of set")]
-fn lookup(
-    build: &mut Build<'_>,
-    name: &str,
-    set_name: &str,
+/// A rule that looks up a set.
+#[derive(Debug, Clone)]
+struct Lookup<'a> {
+    /// The rule's own id.
+    name: &'a str,
     family: Family,
     shape: Shape,
     ports: bool,
-    elements: BTreeMap<Vec<Value>, String>,
+    /// The dimension that is compared in the rule instead of in the set, and with what.
+    prefix: Option<(usize, Value)>,
     interval: bool,
-) -> Rule {
-    let (src, dst) = addresses(family);
-    let mut statements = Vec::new();
-    let mut keys = match shape {
-        Shape::Pair => vec![src, dst],
-        Shape::FromPublic => {
-            statements.push(Statement::Lookup { keys: vec![src], set: public(build, family), negated: false });
-            vec![dst]
+}
+
+impl Lookup<'_> {
+    fn rule(self, build: &mut Build<'_>, set_name: &str, elements: Elements) -> Rule {
+        let (src, dst) = addresses(self.family);
+        let mut statements = Vec::new();
+        let mut keys = match self.shape {
+            Shape::Pair => vec![src, dst],
+            Shape::FromPublic => {
+                statements.push(Statement::Lookup { keys: vec![src], set: public(build, self.family), negated: false });
+                vec![dst]
+            }
+            Shape::ToPublic => {
+                statements.push(Statement::Lookup { keys: vec![dst], set: public(build, self.family), negated: false });
+                vec![src]
+            }
+        };
+        if let Some((dimension, prefix)) = self.prefix {
+            // First: a comparison costs less than a look into any set.
+            statements.insert(0, is(keys.remove(dimension), [prefix]));
         }
-        Shape::ToPublic => {
-            statements.push(Statement::Lookup { keys: vec![dst], set: public(build, family), negated: false });
-            vec![src]
+        let mut types: Vec<String> = keys.iter().map(|_| address_type(self.family)).collect();
+        keys.push(Key::L4Proto);
+        types.push("inet_proto".to_owned());
+        if self.ports {
+            keys.push(Key::Dport);
+            types.push("inet_service".to_owned());
         }
-    };
-    let mut types: Vec<String> = keys.iter().map(|_| address_type(family)).collect();
-    keys.push(Key::L4Proto);
-    types.push("inet_proto".to_owned());
-    if ports {
-        keys.push(Key::Dport);
-        types.push("inet_service".to_owned());
+        let elements = elements.into_iter().map(|(key, id)| Element { key, data: None, id: Some(id), timeout: None, counted: None }).collect();
+        build.set(set_name, Set { types, interval: self.interval, counter: true, elements, ..Set::default() });
+        statements.push(Statement::Lookup { keys, set: set_name.to_owned(), negated: false });
+        statements.push(Statement::Verdict(Verdict::Accept));
+        let id = short(self.name);
+        let what = format!("lets pass what stands in the sets {}/*", self.name);
+        build.builtin(&id, &what, "each element names the flow it is for", statements)
     }
-    let elements = elements.into_iter().map(|(key, id)| Element { key, data: None, id: Some(id), timeout: None, counted: None }).collect();
-    build.set(set_name, Set { types, interval, counter: true, elements, ..Set::default() });
-    statements.push(Statement::Lookup { keys, set: set_name.to_owned(), negated: false });
-    statements.push(Statement::Verdict(Verdict::Accept));
-    let id = short(name);
-    let what = format!("lets pass what stands in the sets {name}/*");
-    build.builtin(&id, &what, "each element names the flow it is for", statements)
 }
 
 /// The shared set of public prefixes, made when first asked for.

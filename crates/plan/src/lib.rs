@@ -6,7 +6,7 @@
 //! | [`types`] | the plan's own types |
 //! | [`device`] | which device stands in which zone |
 //! | `build` | one machine's table while it grows; every id is explained |
-//! | `grant` | flows as elements of sets |
+//! | `grant`, `hoist` | flows as elements of sets; prefixes taken out of them |
 //! | `essential` | ICMP, neighbour discovery, DHCP, and no more |
 //! | `edge`, `guard`, `translate` | an edge node: zone matrix, anti-spoofing, NAT |
 //! | `host`, `container` | a host's own filter, engines on it included |
@@ -26,6 +26,7 @@ mod edge;
 mod essential;
 mod grant;
 mod guard;
+mod hoist;
 mod host;
 pub mod limit;
 pub mod sysctl;
