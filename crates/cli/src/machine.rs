@@ -6,7 +6,12 @@ use ruleset::Ruleset;
 
 /// Everything this machine reports.
 pub fn facts() -> Facts {
-    progress::during("looking at this machine", || observe::machine(&[]))
+    progress::during("looking at this machine", || observe::machine(&interests()))
+}
+
+/// Files the audit's rules ask about, besides the observer's usual ones.
+fn interests() -> Vec<observe::Interest> {
+    audit::wanted().into_iter().map(|w| observe::Interest { path: w.path, holds: w.holds, text: w.text }).collect()
 }
 
 /// What its network reports; quicker.

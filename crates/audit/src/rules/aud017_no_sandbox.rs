@@ -30,7 +30,7 @@ const ENOUGH: usize = 4;
 
 fn check(view: &View) -> Vec<Seen> {
     let mut out = Vec::new();
-    for (service, unit) in view.units.iter().filter(|(s, _)| s.account.is_some()) {
+    for (service, unit) in view.units.iter().filter(|(s, u)| s.account.is_some() && starts(u)) {
         // Distributions ship prometheus and friends with a sandbox of their own; what has none is reported all the same.
         let set = |key: &str| unit.get("Service", key).is_some_and(|v| key == "CapabilityBoundingSet" || !falsehood(v)) || reset(unit, key);
         let missing: Vec<String> = BASIC.iter().filter(|(k, _)| !set(k)).map(|(k, what)| format!("{k} ({what})")).collect();
@@ -42,6 +42,12 @@ fn check(view: &View) -> Vec<Seen> {
         }
     }
     out
+}
+
+/// Whether the unit runs here, or would at boot. Debian's postgresql.service starts nothing itself.
+fn starts(unit: &facts::Unit) -> bool {
+    let idle = ["/bin/true", "/usr/bin/true"].iter().any(|t| unit.get("Service", "ExecStart") == Some(t));
+    (unit.active || unit.enabled) && !idle
 }
 
 /// `CapabilityBoundingSet=` with nothing after it is the empty set: the tightest.

@@ -23,6 +23,12 @@ const CLOSED: [&str; 4] = [
 
 fn check(view: &View) -> Vec<Seen> {
     let open = CLOSED.iter().filter(|n| view.facts.sysctls.get(**n).is_some_and(|v| v.trim().parse::<i32>().is_ok_and(|v| v > 0)));
-    let open: Vec<String> = open.map(|n| format!("{n} = {}", view.facts.sysctls[*n].trim())).collect();
-    if open.is_empty() { Vec::new() } else { vec![Seen::new("sysctl", open.join(", "))] }
+    let open: Vec<&&str> = open.collect();
+    let fix = open.iter().map(|n| format!("{n}=0")).collect::<Vec<_>>().join(" ");
+    let seen: Vec<String> = open.iter().map(|n| format!("{n} = {}", view.facts.sysctls[**n].trim())).collect();
+    if seen.is_empty() {
+        Vec::new()
+    } else {
+        vec![Seen::new("sysctl", seen.join(", ")).fix(format!("sysctl {fix}, and keep it in /etc/sysctl.d"))]
+    }
 }

@@ -22,7 +22,7 @@ fn check(view: &View) -> Vec<Seen> {
         return Vec::new();
     }
     let listeners = view.facts.sockets.iter().filter(|s| s.listens() && view.reach(s.local.ip()) > Reach::Loopback).count();
-    vec![Seen::new("packet filter", format!("no rule or policy drops incoming packets; {listeners} sockets listen beyond loopback"))]
+    vec![Seen::new("packet filter", format!("no rule or policy drops incoming packets; sockets that listen beyond loopback: {listeners}"))]
 }
 
 /// Whether a chain on the input (or an earlier) hook drops by policy or by any rule, chains it jumps to included: any drop
