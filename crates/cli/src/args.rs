@@ -72,6 +72,8 @@ pub enum Verb {
     Plan(verb::plan::Arguments),
     /// This machine's part of the plan as one transaction: stage, probe, confirm or roll back
     Apply(verb::apply::Arguments),
+    /// Plain artefacts for those who deploy by other means
+    Render(verb::render::Arguments),
     /// What this machine holds against what it should, in meaning
     Drift(verb::drift::Arguments),
     /// What is wrong on this machine; no site file needed

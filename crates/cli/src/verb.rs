@@ -11,6 +11,7 @@ pub mod generate;
 pub mod init;
 pub mod plan;
 pub mod reach;
+pub mod render;
 pub mod verify;
 
 use crate::{
@@ -29,6 +30,7 @@ pub fn run(cli: &Cli) -> Result<Exit, Trouble> {
         Verb::Reach(a) => reach::run(a, global),
         Verb::Plan(a) => plan::run(a, global),
         Verb::Apply(a) => apply::run(a, global),
+        Verb::Render(a) => render::run(a, global),
         Verb::Drift(a) => drift::run(a, global),
         Verb::Audit(a) => audit::run(a, global),
         Verb::Verify(a) => verify::run(a, global),

@@ -13,16 +13,12 @@ use clap::Args;
 use plan::{MachinePlan, Plan, TABLE};
 use ruleset::form::TableFamily;
 use serde::Serialize;
-use similar::{ChangeTag, TextDiff};
 use site::model::{Flow, Model};
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::PathBuf,
 };
 use words::{Diagnostic, Digest, HostName, SourceFile};
-
-/// Lines of unchanged text shown around a change.
-const CONTEXT: usize = 2;
 
 /// Arguments of `plan`.
 #[derive(Debug, Args)]
@@ -35,7 +31,7 @@ pub struct Arguments {
     /// Only this machine
     #[arg(long, value_name = "NAME")]
     host: Option<HostName>,
-    /// With the full text of each machine's ruleset, or of its change
+    /// With the full text of each machine's ruleset
     #[arg(long)]
     text: bool,
     /// Also write the plan as JSON to this file, readable for its owner alone
@@ -69,8 +65,10 @@ struct Machine {
     ids: usize,
     sysctls: usize,
     state: State,
-    /// Unified difference of the script, or the script itself where there is nothing to compare with.
-    text: String,
+    /// What changes, a rule, element or setting a line.
+    lines: Vec<String>,
+    /// What the machine would hold.
+    script: String,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -88,7 +86,9 @@ impl Face for Planned {
         for m in self.machines.iter().filter(|m| m.state != State::Unchanged) {
             out += &m.line();
             if self.full {
-                out += &m.text.lines().map(painted).collect::<String>();
+                out += &m.script.lines().map(|l| format!("    {l}\n")).collect::<String>();
+            } else if m.state == State::Changed {
+                out += &m.lines.iter().map(|l| painted(l)).collect::<String>();
             }
         }
         if self.compared {
@@ -178,7 +178,12 @@ fn compare(model: &Model, new: &Plan, old: Option<&(Plan, Model)>, arguments: &A
     let before = old.map_or(&nothing, |(p, _)| &p.machines);
     let hosts: BTreeSet<&HostName> = new.machines.keys().chain(before.keys()).collect();
     let wanted = |h: &&&HostName| arguments.host.as_ref().is_none_or(|name| name == **h);
-    let machines = hosts.iter().filter(wanted).map(|h| machine(h, before.get(*h), new.machines.get(*h))).collect::<Vec<_>>();
+    let changes = old.map(|(p, _)| plan::difference(p, new)).unwrap_or_default();
+    let machines = hosts
+        .iter()
+        .filter(wanted)
+        .map(|h| machine(h, before.get(*h), new.machines.get(*h), changes.get(*h).map(|d| &d.lines)))
+        .collect::<Vec<_>>();
     let ids = |m: &Model| m.flows.iter().map(|f| f.id.clone()).collect::<BTreeSet<_>>();
     let (now, then) = (ids(model), old.map(|(_, m)| ids(m)).unwrap_or_default());
     let only = |m: &Model, other: &BTreeSet<_>| m.flows.iter().filter(|f| !other.contains(&f.id)).cloned().collect();
@@ -196,19 +201,12 @@ fn compare(model: &Model, new: &Plan, old: Option<&(Plan, Model)>, arguments: &A
     }
 }
 
-fn machine(host: &HostName, old: Option<&MachinePlan>, new: Option<&MachinePlan>) -> Machine {
-    let script = |m: &MachinePlan| emit::nft::script(&m.ruleset, TableFamily::Inet, TABLE);
-    let (before, after) = (old.map(script), new.map(script));
-    let same_settings = old.zip(new).is_some_and(|(o, n)| o.sysctls == n.sysctls && o.mode == n.mode);
-    let state = match (&before, &after) {
-        (None, _) => State::New,
-        (_, None) => State::Gone,
-        (Some(b), Some(a)) if b == a && same_settings => State::Unchanged,
+fn machine(host: &HostName, old: Option<&MachinePlan>, new: Option<&MachinePlan>, lines: Option<&Vec<String>>) -> Machine {
+    let state = match (old, new, lines) {
+        (None, ..) => State::New,
+        (_, None, _) => State::Gone,
+        (.., None) => State::Unchanged,
         _ => State::Changed,
-    };
-    let text = match (&before, &after) {
-        (None, Some(a)) => a.clone(),
-        (b, a) => difference(b.as_deref().unwrap_or_default(), a.as_deref().unwrap_or_default()),
     };
     let shown = new.or(old);
     Machine {
@@ -218,25 +216,7 @@ fn machine(host: &HostName, old: Option<&MachinePlan>, new: Option<&MachinePlan>
         ids: shown.map_or(0, |m| m.rules.len()),
         sysctls: shown.map_or(0, |m| m.sysctls.len()),
         state,
-        text,
+        lines: lines.cloned().unwrap_or_default(),
+        script: new.map(|m| emit::nft::script(&m.ruleset, TableFamily::Inet, TABLE)).unwrap_or_default(),
     }
-}
-
-fn difference(old: &str, new: &str) -> String {
-    let diff = TextDiff::from_lines(old, new);
-    let mut out = String::new();
-    for (i, group) in diff.grouped_ops(CONTEXT).iter().enumerate() {
-        if i > 0 {
-            out += "...\n";
-        }
-        for change in group.iter().flat_map(|op| diff.iter_changes(op)) {
-            let sign = match change.tag() {
-                ChangeTag::Delete => '-',
-                ChangeTag::Insert => '+',
-                ChangeTag::Equal => ' ',
-            };
-            out += &format!("{sign}{}\n", change.value().trim_end_matches('\n'));
-        }
-    }
-    out
 }
