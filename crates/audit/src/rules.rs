@@ -148,6 +148,10 @@ mod tests {
         for r in RULES {
             let page = std::fs::read_to_string(format!("{dir}/{}.md", r.code)).unwrap_or_default();
             assert!(page.starts_with(&format!("# {}: {}\n", r.code, r.title)), "docs/audit/{}.md", r.code);
+            let case = format!("{}/cases/{}/expected.txt", env!("CARGO_MANIFEST_DIR"), r.code);
+            let expected = std::fs::read_to_string(case).expect("expected.txt");
+            let example = expected.split("\n\n").next().unwrap_or_default();
+            assert!(page.contains(&format!("```\n{example}\n```")), "docs/audit/{}.md shows another example than its case", r.code);
         }
         let pages = std::fs::read_dir(dir)
             .expect("docs/audit")

@@ -15,6 +15,7 @@
 mod builtin;
 pub mod check;
 pub mod load;
+mod port;
 pub mod recognise;
 pub mod service;
 

@@ -140,7 +140,7 @@ pub struct Endpoint {
 }
 
 /// Port by default.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case", untagged)]
 pub enum PortDefault {
     /// One fixed port.
