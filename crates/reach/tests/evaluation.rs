@@ -186,13 +186,16 @@ proptest! {
         let mut store = Store::new();
         let all: Vec<reach::Set> = packets().iter().map(|p| singleton(&mut store, p)).collect();
         let start = store.any(all.clone());
+        // What is not understood may set marks: the sets then hold every mark, the walk only its own.
+        let text = format!("{rules:?}");
+        let exact = !(text.contains("Unknown") && text.contains("Mark"));
         let whole = Eval::new(&mut store, &rules, &place, past).hook(Hook::Prerouting, start);
         for (p, one) in packets().iter().zip(all) {
             let mut outcomes = Vec::new();
             let complete = trace::every(&rules, &place, past, Hook::Prerouting, *p, |t| { outcomes.push(t); false });
             let (pass, drop) = (outcomes.iter().any(|t| t.passed), outcomes.iter().any(|t| !t.passed));
             let single = Eval::new(&mut store, &rules, &place, past).hook(Hook::Prerouting, one);
-            if complete {
+            if complete && exact {
                 prop_assert_eq!(!single.passed.is_empty(), pass, "passed {:?}", p);
                 prop_assert_eq!(!single.dropped.is_empty(), drop, "dropped {:?}", p);
                 // Precision: whatever is said to pass is an outcome of the walk.
