@@ -11,6 +11,7 @@
 pub mod conform;
 pub mod eval;
 pub mod field;
+pub mod invariant;
 pub mod network;
 pub mod packet;
 pub mod place;
@@ -21,6 +22,7 @@ pub mod trace;
 pub use conform::{Deviation, conformance};
 pub use eval::{Eval, Outcome, Past};
 pub use field::Field;
+pub use invariant::{Violation, check};
 pub use network::{Answer, Journey, Network, Prover, Question, Sender};
 pub use packet::Packet;
 pub use place::{Link, Place};

@@ -170,3 +170,23 @@ pub fn flow_set(store: &mut Store, flow: &Flow) -> Set {
     }
     g.finish(Field::Dport, store, &mut FxHashMap::default())
 }
+
+/// Packets from any of these prefixes.
+pub(crate) fn sources_of(store: &mut Store, nets: &[IpNet]) -> Set {
+    side(store, nets, field::src)
+}
+
+/// Packets to any of these prefixes.
+pub(crate) fn destinations_of(store: &mut Store, nets: &[IpNet]) -> Set {
+    side(store, nets, field::dst)
+}
+
+fn side(store: &mut Store, nets: &[IpNet], on: fn(Family) -> Field) -> Set {
+    let mut parts = Vec::new();
+    for f in Family::ALL {
+        let n = field::family(f);
+        let rows: Vec<_> = nets.iter().filter(|x| Family::of(&x.addr()) == f).map(|x| vec![(n, n), field::prefix(x)]).collect();
+        parts.push(store.rows(&[Field::Family, on(f)], &rows));
+    }
+    store.any(parts)
+}

@@ -29,3 +29,27 @@ fn small_filters_exactly_what_the_model_says() {
 fn curio_cluster_filters_exactly_what_the_model_says() {
     conforms("curio-cluster");
 }
+
+fn holds(name: &str) {
+    let site = Planned::example(name);
+    let mut prover = Prover::new();
+    let mut net = site.network(&mut prover);
+    let found = reach::check(&mut net);
+    let text: Vec<String> = found.iter().map(|v| v.diagnostic(&site.source).render(&site.source)).collect();
+    assert!(text.is_empty(), "{}", text.join("\n"));
+}
+
+#[test]
+fn single_host_violates_nothing() {
+    holds("single-host");
+}
+
+#[test]
+fn small_violates_nothing() {
+    holds("small");
+}
+
+#[test]
+fn curio_cluster_violates_nothing() {
+    holds("curio-cluster");
+}

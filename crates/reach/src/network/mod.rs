@@ -10,7 +10,7 @@ mod journey;
 mod machine;
 mod prover;
 
-pub(crate) use answer::sources;
+pub(crate) use answer::{ports, sources};
 pub use answer::{Answer, Question, Sender};
 pub use deliver::{Delivery, Via};
 pub use journey::{Hop, Journey, Stop};

@@ -1,0 +1,111 @@
+//! NET006: the management path is open on every machine it leads to and through, answers included, whatever happened
+//! before: no rate limit, ban list or unread rule may stand in its way.
+
+use super::{Cx, Violation};
+use crate::{
+    eval::Past,
+    field::{Field, device, state},
+    network::Stage,
+    packet::Packet,
+    policy::Gather,
+    set::Set,
+};
+use site::model::{FlowKind, Party};
+use words::{Family, HostName};
+
+const HELP: &str = "accept the management path before any limit, ban or refusal; the local console stays the last way in";
+
+pub(super) fn check(cx: &mut Cx<'_, '_>) {
+    let model = cx.net.model;
+    if model.management.zones.is_empty() && model.management.nets.is_empty() {
+        let Some(any) = model.hosts.keys().next() else { return };
+        let mut v = Violation::new(cx.code, any, "nobody is declared to manage this site", "say from where in `[site] management = { from = [...] }`");
+        v.blame_origins(std::slice::from_ref(&model.management.origin));
+        cx.out.push(v);
+        return;
+    }
+    for h in cx.hosts() {
+        let (mut opening, mut back) = (Gather::default(), Gather::default());
+        let mut origins = Vec::new();
+        for f in model.flows.iter().filter(|f| f.kind == FlowKind::Management && f.to == Party::Host(h.clone())) {
+            for l in &f.legs {
+                opening.between(l.family, &l.src, &l.dst, &f.target);
+                back.between(l.family, &l.dst, &l.src, &f.target);
+            }
+            origins.extend(f.origins.clone());
+        }
+        let store = cx.net.store();
+        let (opening, back) = (opening.on(Field::Dport, store), back.on(Field::Sport, store));
+        let cut = to_machine(cx, &h, opening, back);
+        if let Some((w, what)) = cut {
+            let mut v = Violation::new(cx.code, &h, format!("{h} may cut the management path: {what}"), HELP);
+            v.witness = Some(w);
+            v.blame_origins(&origins);
+            v.blame(model);
+            cx.out.push(v);
+        }
+    }
+    through_edge(cx);
+}
+
+fn to_machine(cx: &mut Cx<'_, '_>, h: &HostName, opening: Set, back: Set) -> Option<(Packet, &'static str)> {
+    if opening.is_empty() {
+        return None;
+    }
+    let (machines, prover) = cx.net.parts();
+    let m = machines.get(h)?;
+    m.rules?;
+    let wire = prover.arriving(m);
+    let own = crate::network::sources(prover.store(), m.place.own.iter());
+    let store = prover.store();
+    let new = store.value(Field::State, state::NEW);
+    let wire = store.all([wire, opening, new]);
+    let mut wire = store.minus(wire, own);
+    if m.host.edge {
+        let honest = m.place.reverse_path(store);
+        wire = store.and(wire, honest);
+    }
+    let cut = prover.through(m, Stage::Inbound, Past::Any, wire).dropped;
+    if let Some(w) = prover.store().pick(cut, &Packet::opening(Family::V4)) {
+        return Some((w, "it may drop the packet that opens the connection"));
+    }
+    let store = prover.store();
+    let answer = store.row(&[Field::In, Field::State], &[(0, 0), (state::ESTABLISHED, state::ESTABLISHED)]);
+    let answer = store.and(answer, back);
+    let cut = prover.through(m, Stage::Outbound, Past::Any, answer).dropped;
+    prover.store().pick(cut, &Packet::opening(Family::V4)).map(|w| (w, "it may drop its own answer"))
+}
+
+fn through_edge(cx: &mut Cx<'_, '_>) {
+    let model = cx.net.model;
+    let mut pairs: std::collections::BTreeMap<_, (Gather<'_>, Vec<words::Origin>)> = std::collections::BTreeMap::new();
+    for f in model.flows.iter().filter(|f| f.kind == FlowKind::Management && !crate::policy::of_edge(model, f)) {
+        for l in f.legs.iter().filter(|l| l.from_zone != l.to_zone) {
+            let e = pairs.entry((l.from_zone.clone(), l.to_zone.clone())).or_default();
+            e.0.between(l.family, &l.src, &l.dst, &f.target);
+            e.1.extend(f.origins.clone());
+        }
+    }
+    let edges: Vec<HostName> = cx.net.edges().into_iter().cloned().collect();
+    for ((from, to), (gather, origins)) in pairs {
+        let opening = gather.on(Field::Dport, cx.net.store());
+        for e in &edges {
+            let (machines, prover) = cx.net.parts();
+            let Some(m) = machines.get(e) else { continue };
+            let (Some(d), true) = (m.devices.get(&from), m.rules.is_some()) else { continue };
+            let wire = prover.arriving(m);
+            let own = crate::network::sources(prover.store(), m.place.own.iter());
+            let store = prover.store();
+            let here = store.row(&[Field::In, Field::State], &[(device(d), device(d)), (state::NEW, state::NEW)]);
+            let wire = store.all([wire, opening, here]);
+            let wire = store.minus(wire, own);
+            let cut = prover.through(m, Stage::Judged, Past::Any, wire).dropped;
+            if let Some(w) = prover.store().pick(cut, &Packet::opening(Family::V4)) {
+                let mut v = Violation::new(cx.code, e, format!("{e} may cut the management path from {from} to {to}"), HELP);
+                v.witness = Some(w);
+                v.blame_origins(&origins);
+                cx.out.push(v);
+            }
+        }
+    }
+}
