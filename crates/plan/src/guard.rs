@@ -52,7 +52,10 @@ pub(crate) fn chains(b: &mut Build<'_>) {
         let end = b.refuse(&refuse, &what, why, Vec::new());
         b.chain(refuse.clone(), end);
         let mut rules = Vec::new();
-        for &family in &own_families {
+        // Where a zone has no subnet of a family, the end of the guard refuses all of it.
+        let subnets = b.model.zones.get(zone).map(|z| z.subnets.clone()).unwrap_or_default();
+        let here = |f: Family| zone.is_internet() || subnets.iter().any(|n| Family::of(&n.addr()) == f);
+        for &family in own_families.iter().filter(|f| here(**f)) {
             let s = vec![source_in(family, "own"), Statement::Verdict(Verdict::Goto(refuse.clone()))];
             rules.push(b.builtin(&format!("spoof/own/{zone}"), "refuses the node's own addresses from outside", "nobody else has them", s));
         }
@@ -122,6 +125,8 @@ fn declared_outside(b: &Build<'_>) -> Vec<IpNet> {
     out.extend(b.model.management.nets.iter().copied());
     let site = site_prefixes(b);
     out.retain(|n| !site.iter().any(|s| s.contains(n)));
+    // What is public as a whole is admitted anyway.
+    out.retain(|n| !(special::is_public(&n.network()) && special::is_public(&n.broadcast())));
     out.sort_unstable();
     out.dedup();
     out
@@ -133,7 +138,10 @@ fn internet(b: &mut Build<'_>, refuse: &str) -> Vec<Rule> {
     let peers: Vec<IpNet> = peers(b).into_iter().filter(|(z, _)| z.is_internet()).map(|(_, a)| IpNet::from(a)).collect();
     let declared = declared_outside(b);
     let inside: Vec<IpNet> =
-        b.model.zones.values().filter(|z| !z.name.is_internet()).flat_map(|z| z.subnets.iter().copied()).chain(b.model.edge.sync).collect();
+        b.model.zones.values().filter(|z| !z.name.is_internet()).flat_map(|z| z.subnets.iter().copied()).chain(b.model.edge.sync)
+        // Private ones are refused as such.
+        .filter(|n| !special::NOT_PUBLIC_V4.iter().any(|s| s.contains(n)))
+        .collect();
     let public = b.model.edge.public.clone();
     let mut rules = Vec::new();
     if b.model.edge.wan_dynamic {

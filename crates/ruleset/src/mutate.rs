@@ -1,7 +1,7 @@
 //! Mutations for tests: every way to break a table by one step. In comes a table, out come its mutations; a test suite
 //! that does not notice one has a hole, unless the mutation is shown to be equivalent. Never: used outside tests and lab.
 
-use crate::{Chain, Policy, Statement, Table};
+use crate::{Chain, ChainKind, Hook, Policy, Statement, Table, Verdict};
 
 /// One way to break a table.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,6 +33,9 @@ pub enum Mutation {
         to: i32,
     },
 }
+
+/// Where connection tracking hooks in at prerouting and output (`NF_IP_PRI_CONNTRACK`).
+const CONNTRACK: i32 = -200;
 
 /// Priorities a chain is moved to: before connection tracking (-200), and after everything.
 const PRIORITIES: [i32; 2] = [-350, 350];
@@ -93,15 +96,47 @@ pub fn apply(table: &Table, mutation: &Mutation) -> Table {
     out
 }
 
-/// Mutations that change no verdict and no translation, with the reason: what only logs or only counts.
+/// Mutations that change no verdict and no translation, with the reason.
 pub fn equivalent(table: &Table, mutation: &Mutation) -> Option<&'static str> {
-    let Mutation::DropRule { chain, index } = mutation else { return None };
-    let rule = table.chain(chain)?.rules.get(*index)?;
-    let passive = |s: &Statement| {
-        matches!(
-            s,
-            Statement::Match { .. } | Statement::Lookup { .. } | Statement::Log { .. } | Statement::Counter | Statement::Limit { .. } | Statement::Dynamic { .. }
-        )
-    };
-    rule.statements.iter().all(passive).then_some("it only logs or counts: no packet's verdict depends on it")
+    match mutation {
+        Mutation::DropRule { chain, index } => {
+            let rule = table.chain(chain)?.rules.get(*index)?;
+            rule.statements.iter().all(passive).then_some("it only logs or counts: no packet's verdict depends on it")
+        }
+        Mutation::FlipPolicy { chain } => {
+            let last = table.chain(chain)?.rules.last()?;
+            let ends = |s: &Statement| matches!(s, Statement::Verdict(Verdict::Accept | Verdict::Drop));
+            let always = last.statements.iter().all(|s| passes_on(s) || ends(s)) && last.statements.iter().any(ends);
+            always.then_some("its last rule decides every packet: the policy is there for the day that rule is gone")
+        }
+        Mutation::Reprioritise { chain, to } => {
+            let base = table.chain(chain)?.base.as_ref()?;
+            let alone = table.chains.iter().filter_map(|c| c.base.as_ref()).filter(|b| b.hook == base.hook && b.kind == base.kind).count() == 1;
+            let tracked = *to > CONNTRACK;
+            match (base.kind, base.hook) {
+                (ChainKind::Nat, _) if !tracked => Some("the kernel refuses to load it: translation needs tracking before it"),
+                (ChainKind::Nat, _) if alone => Some("the kernel translates at its own place in the hook; the priority orders nat chains, and this is the only one"),
+                (ChainKind::Filter, Hook::Input | Hook::Forward) if alone => Some("nothing else of this table or of the kernel's own decides at this hook"),
+                (ChainKind::Filter, Hook::Output) if alone && tracked => Some("it is still after connection tracking, and alone at this hook"),
+                _ => None,
+            }
+        }
+        Mutation::DropElement { .. } => None,
+    }
+}
+
+fn passes_on(s: &Statement) -> bool {
+    matches!(s, Statement::Log { .. } | Statement::Counter)
+}
+
+fn passive(s: &Statement) -> bool {
+    matches!(
+        s,
+        Statement::Match { .. }
+            | Statement::Lookup { .. }
+            | Statement::Log { .. }
+            | Statement::Counter
+            | Statement::Limit { .. }
+            | Statement::Dynamic { .. }
+    )
 }
