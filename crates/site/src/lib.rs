@@ -15,18 +15,22 @@
 pub mod code;
 mod cx;
 mod derive;
+pub mod fmt;
 pub mod generate;
 pub mod model;
 mod propose;
 mod resolve;
+pub mod schema;
 pub mod special;
 pub mod syntax;
 pub mod vantage;
 
+pub use fmt::format;
 pub use generate::generate;
 pub use model::*;
 pub use propose::propose;
 pub use resolve::services::Catalog;
+pub use schema::schema;
 
 use cx::Cx;
 use words::{Code, Diagnostic, SourceFile};
