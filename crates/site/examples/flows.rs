@@ -11,7 +11,16 @@ fn main() -> std::io::Result<()> {
     if let Some(model) = out.model {
         for f in &model.flows {
             let service = f.service.as_ref().map(|(s, e, i)| format!("{s}.{e} {i}")).unwrap_or_default();
-            println!("{} {:?} {} -> {} {} [{service}] {} legs {}", f.id, f.kind, f.from, f.to, f.target, f.names.join(","), f.legs.iter().map(|l| format!("{}:{}>{}", l.family, l.from_zone, l.to_zone)).collect::<Vec<_>>().join(" "));
+            println!(
+                "{} {:?} {} -> {} {} [{service}] {} legs {}",
+                f.id,
+                f.kind,
+                f.from,
+                f.to,
+                f.target,
+                f.names.join(","),
+                f.legs.iter().map(|l| format!("{}:{}>{}", l.family, l.from_zone, l.to_zone)).collect::<Vec<_>>().join(" ")
+            );
         }
         println!("{} flows", model.flows.len());
     }

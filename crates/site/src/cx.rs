@@ -76,7 +76,12 @@ impl Cx<'_> {
                 None
             }
             Err(_) => {
-                self.error(code::ADR002, t.span, format!("`{}` is not a prefix", t.text), "a prefix looks like 10.20.30.0/24 or 2001:db8:1::/64");
+                self.error(
+                    code::ADR002,
+                    t.span,
+                    format!("`{}` is not a prefix", t.text),
+                    "a prefix looks like 10.20.30.0/24 or 2001:db8:1::/64",
+                );
                 None
             }
         }
@@ -86,7 +91,12 @@ impl Cx<'_> {
             Ok(p) => Some(p),
             Err(e) => {
                 let e: words::PortParseError = e;
-                self.error(code::SITE011, t.span, e.to_string(), "write a port or range with its protocol: `443/tcp`, `6800-7568/tcp`, `any/udp`");
+                self.error(
+                    code::SITE011,
+                    t.span,
+                    e.to_string(),
+                    "write a port or range with its protocol: `443/tcp`, `6800-7568/tcp`, `any/udp`",
+                );
                 None
             }
         }
@@ -106,12 +116,7 @@ impl Cx<'_> {
 /// The candidate nearest to a word, if it is near enough to be a slip of the finger: a third of its letters at most.
 pub(crate) fn closest<'c>(word: &str, candidates: impl IntoIterator<Item = &'c str>) -> Option<&'c str> {
     let limit = (word.chars().count() / 3).max(1);
-    candidates
-        .into_iter()
-        .map(|c| (strsim::damerau_levenshtein(word, c), c))
-        .filter(|(d, _)| *d <= limit)
-        .min()
-        .map(|(_, c)| c)
+    candidates.into_iter().map(|c| (strsim::damerau_levenshtein(word, c), c)).filter(|(d, _)| *d <= limit).min().map(|(_, c)| c)
 }
 
 /// Longest enumeration in a message: more is a page, not a message.

@@ -152,7 +152,8 @@ fn inner(value: &mut Value, depth: usize) {
 }
 
 fn array(a: &mut Array, depth: usize) {
-    let spread = text(a.trailing()).contains('\n') || a.iter().any(|v| [v.decor().prefix(), v.decor().suffix()].into_iter().flatten().any(|r| text(r).contains('\n')));
+    let spread = text(a.trailing()).contains('\n')
+        || a.iter().any(|v| [v.decor().prefix(), v.decor().suffix()].into_iter().flatten().any(|r| text(r).contains('\n')));
     let count = a.len();
     let margin = INDENT.repeat(depth + 1);
     for (i, value) in a.iter_mut().enumerate() {

@@ -125,9 +125,18 @@ fn head(out: &mut String, hosts: usize, seed: u64, places: &[Place]) {
 
 fn location(out: &mut String, p: &Place, port: &mut usize) {
     let x = &p.prefix;
-    let _ = write!(out, "\n[groups.{x}dbs]\nhosts   = \"{x}db[1-{}]\"\naddress = {}\nruns    = [\"yugabyte\"]\n", p.databases, p.both(3, 0, &format!("[11-{}]", 10 + p.databases)));
+    let _ = write!(
+        out,
+        "\n[groups.{x}dbs]\nhosts   = \"{x}db[1-{}]\"\naddress = {}\nruns    = [\"yugabyte\"]\n",
+        p.databases,
+        p.both(3, 0, &format!("[11-{}]", 10 + p.databases))
+    );
     let _ = write!(out, "\n[hosts.{x}mon]\naddress = {}\nruns    = [\"prometheus\"]\n", p.both(4, 0, "21"));
-    let _ = write!(out, "\n[hosts.{x}ns]\naddress = {}\nruns    = [\"dns\", \"ntp\", \"package-mirror\", \"node-exporter\"]\n", p.both(4, 0, "53"));
+    let _ = write!(
+        out,
+        "\n[hosts.{x}ns]\naddress = {}\nruns    = [\"dns\", \"ntp\", \"package-mirror\", \"node-exporter\"]\n",
+        p.both(4, 0, "53")
+    );
     if p.bastion {
         let _ = write!(out, "\n[hosts.{x}bastion]\naddress = {}\nruns    = [\"node-exporter\"]\n", p.both(4, 0, "10"));
     }
@@ -135,7 +144,11 @@ fn location(out: &mut String, p: &Place, port: &mut usize) {
         let c = i + 1;
         let (lotus, miner, market, nas) = (format!("{x}lotus{c}"), format!("{x}miner{c}"), format!("{x}market{c}"), format!("{x}nas{c}"));
         let _ = write!(out, "\n[hosts.{lotus}]\naddress = {}\nruns    = [\"lotus\", \"node-exporter\"]\n", p.both(1, c, "11"));
-        let _ = write!(out, "\n[hosts.{miner}]\naddress = {}\nruns    = [\"lotus-miner\", \"node-exporter\"]\nuses    = {{ lotus = \"{lotus}\" }}\n", p.both(2, c, "11"));
+        let _ = write!(
+            out,
+            "\n[hosts.{miner}]\naddress = {}\nruns    = [\"lotus-miner\", \"node-exporter\"]\nuses    = {{ lotus = \"{lotus}\" }}\n",
+            p.both(2, c, "11")
+        );
         let _ = write!(
             out,
             "\n[hosts.{market}]\naddress = {}\nruns    = [\"boostd\", \"boostd-data\", \"booster-http\", \"node-exporter\"]\nuses    = {{ lotus = \"{lotus}\", lotus-miner = \"{miner}\", boostd-data = \"{market}\", yugabyte = \"{x}dbs\" }}\n",
@@ -147,7 +160,10 @@ fn location(out: &mut String, p: &Place, port: &mut usize) {
             "\n[groups.{x}workers{c}]\nhosts   = \"{x}w{c}-[1-{workers}]\"\naddress = {}\nruns    = [\"lotus-worker\", \"node-exporter\"]\nuses    = {{ lotus-miner = \"{miner}\" }}\n",
             p.both(2, c, &format!("[41-{}]", 40 + workers))
         );
-        let _ = write!(out, "\n[[storage]]\nkind  = \"nfs4\"\nhost  = \"{nas}\"\nmount = \"/mnt/sealed\"\nusers = [\"{x}workers{c}\", \"{miner}\"]\nholds = \"sectors\"\n");
+        let _ = write!(
+            out,
+            "\n[[storage]]\nkind  = \"nfs4\"\nhost  = \"{nas}\"\nmount = \"/mnt/sealed\"\nusers = [\"{x}workers{c}\", \"{miner}\"]\nholds = \"sectors\"\n"
+        );
         let _ = write!(out, "\n[[publish]]\nservice = \"lotus.libp2p\"\non      = \"{lotus}\"\nport    = {port}\n");
         let _ = write!(out, "\n[[publish]]\nservice = \"boostd.libp2p\"\non      = \"{market}\"\nport    = {}\n", *port + 1);
         *port += 2;

@@ -8,10 +8,16 @@
 //! | `derive` | flows follow from what runs where |
 //! | [`model`] | what comes out |
 //! | [`propose()`] | a first site file from the facts of machines |
+//! | [`mod@ansible`] | the same from an Ansible inventory |
+//! | [`mod@fmt`] | canonical formatting |
+//! | [`mod@schema`] | JSON Schema for editors |
+//! | [`mod@tier`] | which requirement holds on this site |
+//! | [`mod@generate`] | made-up sites of any size |
 //! | [`code`] | every diagnostic's code |
 //! | [`special`] | what a public address is |
 //! | [`vantage`] | what somebody who stands at an address may open |
 
+pub mod ansible;
 pub mod code;
 mod cx;
 mod derive;
@@ -23,6 +29,7 @@ mod resolve;
 pub mod schema;
 pub mod special;
 pub mod syntax;
+pub mod tier;
 pub mod vantage;
 
 pub use fmt::format;
@@ -31,6 +38,7 @@ pub use model::*;
 pub use propose::propose;
 pub use resolve::services::Catalog;
 pub use schema::schema;
+pub use tier::{Row, Stand, tier};
 
 use cx::Cx;
 use words::{Code, Diagnostic, SourceFile};

@@ -13,7 +13,9 @@ use std::{
     net::IpAddr,
     sync::Arc,
 };
-use words::{AccountName, EndpointName, Family, GroupName, HostName, InstanceName, Origin, PortSet, Proto, ProtoPorts, ServiceName, ZoneName};
+use words::{
+    AccountName, EndpointName, Family, GroupName, HostName, InstanceName, Origin, PortSet, Proto, ProtoPorts, ServiceName, ZoneName,
+};
 
 /// One site.
 #[derive(Debug, Clone, Serialize)]

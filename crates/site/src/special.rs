@@ -17,18 +17,18 @@ const fn v6(a: u16, b: u16, len: u8) -> IpNet {
 
 /// IPv4 that is never a public peer, from the IANA special-purpose registry (RFC 6890 and its successors).
 pub const NOT_PUBLIC_V4: [IpNet; 12] = [
-    v4(0, 0, 0, 8),       // this network, RFC 791
-    v4(10, 0, 0, 8),      // private, RFC 1918
-    v4(100, 64, 0, 10),   // shared by carriers, RFC 6598
-    v4(127, 0, 0, 8),     // loopback, RFC 1122
-    v4(169, 254, 0, 16),  // link-local, RFC 3927; cloud metadata services live here
-    v4(172, 16, 0, 12),   // private, RFC 1918
-    v4(192, 0, 0, 24),    // protocol assignments, RFC 6890
-    v4(192, 88, 99, 24),  // 6to4 relays, deprecated by RFC 7526
-    v4(192, 168, 0, 16),  // private, RFC 1918
-    v4(198, 18, 0, 15),   // benchmarking, RFC 2544
-    v4(224, 0, 0, 4),     // multicast, RFC 5771
-    v4(240, 0, 0, 4),     // reserved and broadcast, RFC 1112
+    v4(0, 0, 0, 8),      // this network, RFC 791
+    v4(10, 0, 0, 8),     // private, RFC 1918
+    v4(100, 64, 0, 10),  // shared by carriers, RFC 6598
+    v4(127, 0, 0, 8),    // loopback, RFC 1122
+    v4(169, 254, 0, 16), // link-local, RFC 3927; cloud metadata services live here
+    v4(172, 16, 0, 12),  // private, RFC 1918
+    v4(192, 0, 0, 24),   // protocol assignments, RFC 6890
+    v4(192, 88, 99, 24), // 6to4 relays, deprecated by RFC 7526
+    v4(192, 168, 0, 16), // private, RFC 1918
+    v4(198, 18, 0, 15),  // benchmarking, RFC 2544
+    v4(224, 0, 0, 4),    // multicast, RFC 5771
+    v4(240, 0, 0, 4),    // reserved and broadcast, RFC 1112
 ];
 
 /// The one IPv6 prefix public addresses come from, RFC 4291.

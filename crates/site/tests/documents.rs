@@ -33,7 +33,8 @@ fn every_key_is_documented() {
         let _ = write!(out, "### {}\n\n{}\n\n| key | type | default | meaning | example |\n|---|---|---|---|---|\n", s.title, s.what);
         for k in s.keys {
             let default = if k.required { "**required**" } else { k.default };
-            let _ = writeln!(out, "| `{}` | {} | {default} | {} | `{}` |", k.name, words_for(&k.kind), k.what, k.example.replace('|', "\\|"));
+            let _ =
+                writeln!(out, "| `{}` | {} | {default} | {} | `{}` |", k.name, words_for(&k.kind), k.what, k.example.replace('|', "\\|"));
         }
         out.push('\n');
     }

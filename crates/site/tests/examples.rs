@@ -33,7 +33,9 @@ fn small_derives_what_its_services_need() {
     assert!(has(&m, "any public address", "daemon1", "6665/udp"));
     assert!(has(&m, "worker2", "nas1", "2049/tcp"));
     // And nothing else: the database hears the market alone, the controllers hear operators alone.
-    let to = |name: &str, port: &str| m.flows.iter().filter(|f| f.to.to_string() == name && f.target.to_string() == port).map(|f| f.from.to_string()).collect::<Vec<_>>();
+    let to = |name: &str, port: &str| {
+        m.flows.iter().filter(|f| f.to.to_string() == name && f.target.to_string() == port).map(|f| f.from.to_string()).collect::<Vec<_>>()
+    };
     assert_eq!(to("db1", "5433/tcp"), ["market1"]);
     assert_eq!(to("bmc1", "443/tcp"), ["zone ops"]);
     assert!(!m.flows.iter().any(|f| f.from == Party::Public && f.kind != FlowKind::Publish));

@@ -11,8 +11,28 @@ const EXAMPLES: [&str; 3] = [
 
 /// Pieces a hurried hand might leave behind.
 const PIECES: [&str; 22] = [
-    "", "\"", "[", "]", "{", "}", "=", "\n", "0", "-1", "99999999999999999999", "[[never]]\n", "lotus", "internet", "all", "sync", "0.0.0.0/0", "::/0",
-    "[1-3]", "é", "\u{0}", "runs = [\"curio\"]\n",
+    "",
+    "\"",
+    "[",
+    "]",
+    "{",
+    "}",
+    "=",
+    "\n",
+    "0",
+    "-1",
+    "99999999999999999999",
+    "[[never]]\n",
+    "lotus",
+    "internet",
+    "all",
+    "sync",
+    "0.0.0.0/0",
+    "::/0",
+    "[1-3]",
+    "é",
+    "\u{0}",
+    "runs = [\"curio\"]\n",
 ];
 
 fn floor(text: &str, at: usize) -> usize {

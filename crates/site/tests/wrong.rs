@@ -58,7 +58,8 @@ fn every_complaint_cites_a_place_and_shows_a_way_out() {
 #[test]
 fn every_code_is_shown_by_a_case() {
     let seen: BTreeSet<&str> = cases().iter().flat_map(|c| read(c).1.diagnostics.into_iter().map(|d| d.code.0)).collect();
-    let missing: Vec<&str> = site::code::TABLE.iter().map(|(c, _)| c.0).filter(|c| !seen.contains(c) && !TOO_LARGE_TO_SHOW.contains(c)).collect();
+    let missing: Vec<&str> =
+        site::code::TABLE.iter().map(|(c, _)| c.0).filter(|c| !seen.contains(c) && !TOO_LARGE_TO_SHOW.contains(c)).collect();
     assert!(missing.is_empty(), "no case shows {missing:?}");
 }
 

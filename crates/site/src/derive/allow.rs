@@ -1,7 +1,12 @@
 //! Exceptions: in comes `[[allow]]`, out come flows, and weakenings where one is wider than the catalogue intends.
 
 use super::{Deriver, book::Entry, intent, weak};
-use crate::{FlowKind, Host, Instance, Listen, Party, code, cx::Cx, resolve::{places::Parties, services::split}, syntax::{Node, Text}};
+use crate::{
+    FlowKind, Host, Instance, Listen, Party, code,
+    cx::Cx,
+    resolve::{places::Parties, services::split},
+    syntax::{Node, Text},
+};
 use catalog::{App, PortDefault};
 use std::collections::BTreeSet;
 use words::{Diagnostic, EndpointName, HostName, InstanceName, PortSet, ProtoPorts, ServiceName};
@@ -32,7 +37,12 @@ fn one(cx: &mut Cx<'_>, d: &mut Deriver<'_>, node: &Node, parties: &Parties<'_>)
         (Some(service), None) => services(cx, d, node, &service, parties),
         (None, Some(_)) => ports(cx, d, node, parties),
         (Some(_), Some(port)) => {
-            cx.error(code::SITE015, port.span, "`service` and `port` are both given", "keep one: `service` follows the port a service really uses");
+            cx.error(
+                code::SITE015,
+                port.span,
+                "`service` and `port` are both given",
+                "keep one: `service` follows the port a service really uses",
+            );
             return;
         }
         (None, None) => {
@@ -69,7 +79,11 @@ fn one(cx: &mut Cx<'_>, d: &mut Deriver<'_>, node: &Node, parties: &Parties<'_>)
     }
     if let Some((from, to)) = lost.filter(|_| news == 0) {
         let outside = from == Party::Public || matches!(&from, Party::Outside(..));
-        let help = if outside { "a private address is not reachable from outside: use [[publish]]" } else { "give both addresses of one family in routed zones" };
+        let help = if outside {
+            "a private address is not reachable from outside: use [[publish]]"
+        } else {
+            "give both addresses of one family in routed zones"
+        };
         cx.error(code::FLW003, node.span, format!("there is no way from {from} to {to}"), help);
     } else if news == 0 && !froms.is_empty() && !ends.is_empty() {
         let note = Diagnostic::note(code::FLW010, "this opens nothing that is not already open").at(node.span, "");
@@ -92,7 +106,8 @@ fn list(texts: &[Text]) -> String {
 fn wider(d: &Deriver<'_>, from: &Party, end: &End) -> Option<String> {
     let touched = |host: &Host| -> Option<String> {
         host.instances.iter().flat_map(|i| i.listens.iter().map(move |l| (i, l))).find_map(|(i, l)| {
-            let hit = l.proto.contains(&end.target.proto) && (l.ports.intersects(&end.target.ports) || (l.ports.is_empty() && end.target.ports.is_all()));
+            let hit = l.proto.contains(&end.target.proto)
+                && (l.ports.intersects(&end.target.ports) || (l.ports.is_empty() && end.target.ports.is_all()));
             let endpoint = i.service.endpoint(l.endpoint.as_str()).filter(|_| hit)?;
             intent::wider(d.model, from, &i.service, endpoint)
         })
@@ -115,10 +130,12 @@ fn ports(cx: &mut Cx<'_>, d: &Deriver<'_>, node: &Node, parties: &Parties<'_>) -
     let mut out = Vec::new();
     for (to, target) in to.iter().flat_map(|t| targets.iter().map(move |p| (t, p))) {
         // Where the ports are exactly an instance's endpoint, say so: layers above treat it by what is spoken there.
-        let exact = |h: &HostName| d.model.hosts.get(h).and_then(|h| {
-            let all = h.instances.iter().flat_map(|i| i.listens.iter().map(move |l| (i, l)));
-            all.into_iter().find(|(_, l)| l.ports == target.ports && l.proto.contains(&target.proto))
-        });
+        let exact = |h: &HostName| {
+            d.model.hosts.get(h).and_then(|h| {
+                let all = h.instances.iter().flat_map(|i| i.listens.iter().map(move |l| (i, l)));
+                all.into_iter().find(|(_, l)| l.ports == target.ports && l.proto.contains(&target.proto))
+            })
+        };
         let found: Option<(&Instance, &Listen)> = match to {
             Party::Host(h) => exact(h),
             _ => None,
@@ -209,5 +226,8 @@ fn fixed(service: &catalog::Service, endpoint: &EndpointName, to: Party) -> Vec<
         PortDefault::Random { suggest, .. } => PortSet::one(*suggest),
         PortDefault::None { .. } => PortSet::all(),
     };
-    e.proto.iter().map(|p| End { to: to.clone(), target: ProtoPorts { proto: *p, ports: ports.clone() }, service: None, app: e.app }).collect()
+    e.proto
+        .iter()
+        .map(|p| End { to: to.clone(), target: ProtoPorts { proto: *p, ports: ports.clone() }, service: None, app: e.app })
+        .collect()
 }

@@ -109,8 +109,15 @@ impl Binder<'_> {
                 out.push(Vec::new());
                 continue;
             }
-            let all: Vec<Who> = peer.service.iter().flat_map(|s| self.by_service.get(s).into_iter().flatten()).filter(|w| *w != who && self.plays(w, peer)).cloned().collect();
-            let said: Vec<Text> = self.draft(who).map(|d| peer.service.iter().filter_map(|s| d.uses.get(s).cloned()).collect()).unwrap_or_default();
+            let all: Vec<Who> = peer
+                .service
+                .iter()
+                .flat_map(|s| self.by_service.get(s).into_iter().flatten())
+                .filter(|w| *w != who && self.plays(w, peer))
+                .cloned()
+                .collect();
+            let said: Vec<Text> =
+                self.draft(who).map(|d| peer.service.iter().filter_map(|s| d.uses.get(s).cloned()).collect()).unwrap_or_default();
             let chosen = if said.is_empty() { all.clone() } else { self.chosen(cx, &said, &all, peer) };
             if chosen.is_empty() && !said.is_empty() {
                 out.push(Vec::new());
@@ -137,20 +144,30 @@ impl Binder<'_> {
             let (host, instance) = t.text.split_once('/').map_or((t.text.as_str(), None), |(h, i)| (h, Some(i)));
             let group = self.model.groups.get(host);
             let before = out.len();
-            out.extend(all.iter().filter(|(h, i)| {
-                (h.as_str() == host || group.is_some_and(|g| g.contains(h))) && instance.is_none_or(|n| i.as_str() == n)
-            }).cloned());
+            out.extend(
+                all.iter()
+                    .filter(|(h, i)| {
+                        (h.as_str() == host || group.is_some_and(|g| g.contains(h))) && instance.is_none_or(|n| i.as_str() == n)
+                    })
+                    .cloned(),
+            );
             if out.len() > before || !self.told.insert((t.span.start, t.text.clone())) {
                 continue;
             }
             let wanted = crate::cx::choice(&peer.service);
             let names: Vec<String> = all.iter().map(|w| self.write(w, all)).collect();
             if group.is_some() || self.model.hosts.contains_key(host) {
-                let help = if names.is_empty() { "no host of the site does".to_owned() } else { format!("there is {}", crate::cx::list(&names)) };
+                let help =
+                    if names.is_empty() { "no host of the site does".to_owned() } else { format!("there is {}", crate::cx::list(&names)) };
                 cx.error(code::NAM006, t.span, format!("`{}` does not run {wanted} with an endpoint `{}`", t.text, peer.endpoint), help);
             } else {
                 let hosts = self.model.hosts.keys().map(HostName::as_str);
-                cx.error(code::NAM001, t.span, format!("no host is called `{host}`"), crate::cx::meant(host, hosts, "declare it under [hosts]"));
+                cx.error(
+                    code::NAM001,
+                    t.span,
+                    format!("no host is called `{host}`"),
+                    crate::cx::meant(host, hosts, "declare it under [hosts]"),
+                );
             }
         }
         out
@@ -159,7 +176,12 @@ impl Binder<'_> {
     fn unused(&mut self, cx: &mut Cx<'_>, who: &Who, peers: &[Peer]) {
         let Some(draft) = self.draft(who) else { return };
         // Written on the instance itself; on the host it is for whoever needs it.
-        let own: Vec<(ServiceName, Text)> = draft.uses.iter().filter(|(_, t)| !draft.path.is_empty() && t.path.starts_with(&draft.path)).map(|(s, t)| (s.clone(), t.clone())).collect();
+        let own: Vec<(ServiceName, Text)> = draft
+            .uses
+            .iter()
+            .filter(|(_, t)| !draft.path.is_empty() && t.path.starts_with(&draft.path))
+            .map(|(s, t)| (s.clone(), t.clone()))
+            .collect();
         for (service, t) in own {
             if !peers.iter().any(|p| p.service.contains(&service)) && self.told.insert((t.span.start, "unused".into())) {
                 let help = "take it out, or write it where a service needs it";

@@ -61,7 +61,8 @@ impl<'m> Book<'m> {
                 extend(&mut flow.names, entry.names);
                 extend(&mut flow.publish, publish);
                 for leg in legs {
-                    match flow.legs.iter_mut().find(|l| l.family == leg.family && l.from_zone == leg.from_zone && l.to_zone == leg.to_zone) {
+                    match flow.legs.iter_mut().find(|l| l.family == leg.family && l.from_zone == leg.from_zone && l.to_zone == leg.to_zone)
+                    {
                         Some(same) => same.dst = ipnet::IpNet::aggregate(&[same.dst.clone(), leg.dst].concat()),
                         None => flow.legs.push(leg),
                     }
@@ -86,7 +87,6 @@ impl<'m> Book<'m> {
         self.flows.contains_key(&key(entry))
     }
 
-
     /// Whether egress without names already covers these ports of a party.
     pub fn covered(&self, from: &Party, target: &ProtoPorts) -> bool {
         self.wide().get(&(from.clone(), target.proto.number())).is_some_and(|w| w.iter().any(|(_, ports)| within(&target.ports, ports)))
@@ -109,8 +109,11 @@ impl<'m> Book<'m> {
         for (k, f) in self.flows.iter().filter(|(_, f)| f.to == Party::Public && f.kind != FlowKind::Allow) {
             let over = wide.get(&(f.from.clone(), f.target.proto.number())).into_iter().flatten();
             // The widest that covers it; of two equal ones the named is folded into the nameless.
-            let best = over.filter(|(w, ports)| w != k && within(&f.target.ports, ports) && (*ports != f.target.ports || !f.names.is_empty()));
-            if let Some((w, _)) = best.max_by_key(|(_, ports)| ports.ranges().iter().map(|r| u32::from(r.last()) - u32::from(r.first()) + 1).sum::<u32>()) {
+            let best =
+                over.filter(|(w, ports)| w != k && within(&f.target.ports, ports) && (*ports != f.target.ports || !f.names.is_empty()));
+            if let Some((w, _)) =
+                best.max_by_key(|(_, ports)| ports.ranges().iter().map(|r| u32::from(r.last()) - u32::from(r.first()) + 1).sum::<u32>())
+            {
                 narrow.push((k.clone(), w.clone()));
             }
         }

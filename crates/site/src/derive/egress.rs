@@ -31,7 +31,11 @@ fn catalogue(d: &mut Deriver<'_>, host: &Host, present: &BTreeSet<&str>) {
                 continue;
             }
             let what = if e.any { "egress any public address".to_owned() } else { format!("egress {}", e.names.join(", ")) };
-            let entry = Origin::Catalog { service: instance.service.name.to_string(), entry: what, source: source(&instance.service.source, &e.source) };
+            let entry = Origin::Catalog {
+                service: instance.service.name.to_string(),
+                entry: what,
+                source: source(&instance.service.source, &e.source),
+            };
             for target in &e.to {
                 let kind = if instance.service.name.as_str() == "host" { FlowKind::Infrastructure } else { FlowKind::Egress };
                 d.book.add(Entry {
@@ -75,7 +79,11 @@ fn given(cx: &mut Cx<'_>, d: &mut Deriver<'_>, service: &'static str, addresses:
                 catalog::PortDefault::Fixed(p) => PortSet::one(p),
                 _ => continue,
             };
-            let catalogue = Origin::Catalog { service: service.into(), entry: format!("endpoint {}", e.name), source: source(&entry.source, &e.source) };
+            let catalogue = Origin::Catalog {
+                service: service.into(),
+                entry: format!("endpoint {}", e.name),
+                source: source(&entry.source, &e.source),
+            };
             any |= d
                 .book
                 .add(Entry {

@@ -23,7 +23,9 @@ pub(crate) fn wider(model: &Model, from: &Party, service: &Service, endpoint: &E
         Intended::Operator => operator(model, from),
         Intended::Monitoring => operator(model, from) || runs(&|s| s.role == Role::Monitoring),
         Intended::Peers => runs(&|s| s.peers.iter().any(|p| p.service.contains(&service.name) && p.endpoint == endpoint.name)),
-        Intended::Cluster => runs(&|s| s.name == service.name || s.peers.iter().any(|p| p.service.contains(&service.name) && p.endpoint == endpoint.name)),
+        Intended::Cluster => {
+            runs(&|s| s.name == service.name || s.peers.iter().any(|p| p.service.contains(&service.name) && p.endpoint == endpoint.name))
+        }
         Intended::Local => false,
     };
     if fine {
@@ -50,9 +52,11 @@ fn operator(model: &Model, from: &Party) -> bool {
     };
     match from {
         Party::Zone(z) => management.zones.contains(z),
-        Party::Host(h) => model.hosts.get(h).is_some_and(|h| h.interfaces.iter().any(|i| management.zones.contains(&i.zone)) || h.addresses().any(|a| covered(&a.into()))),
+        Party::Host(h) => model
+            .hosts
+            .get(h)
+            .is_some_and(|h| h.interfaces.iter().any(|i| management.zones.contains(&i.zone)) || h.addresses().any(|a| covered(&a.into()))),
         Party::Outside(_, nets) => !nets.is_empty() && nets.iter().all(covered),
         Party::Public => false,
     }
 }
-

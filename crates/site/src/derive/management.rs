@@ -51,8 +51,10 @@ fn for_operators(instance: &Instance, listen: &Listen) -> bool {
 fn open(d: &mut Deriver<'_>, host: &Host, instance: &Instance, listen: &Listen, from: &Party, kind: FlowKind) -> bool {
     let mut any = false;
     for proto in listen.proto.iter().filter(|_| !listen.ports.is_empty()) {
-        let source = instance.service.endpoint(listen.endpoint.as_str()).map(|e| source(&instance.service.source, &e.source)).unwrap_or_default();
-        let catalogue = Origin::Catalog { service: instance.service.name.to_string(), entry: format!("endpoint {}", listen.endpoint), source };
+        let source =
+            instance.service.endpoint(listen.endpoint.as_str()).map(|e| source(&instance.service.source, &e.source)).unwrap_or_default();
+        let catalogue =
+            Origin::Catalog { service: instance.service.name.to_string(), entry: format!("endpoint {}", listen.endpoint), source };
         let entry = Entry {
             kind,
             from: from.clone(),

@@ -22,8 +22,8 @@ mod management;
 mod peers;
 mod publish;
 mod storage;
-mod weak;
 pub(crate) mod ways;
+mod weak;
 
 use crate::{
     Instance, Model, Weakening,
@@ -76,7 +76,8 @@ impl<'m> Deriver<'m> {
 pub(crate) fn derive(cx: &mut Cx<'_>, root: &Node, resolved: Resolved<'_>) -> Model {
     let Resolved { mut model, services, zones, hosts, publishes, infrastructure, instance_spans } = resolved;
     let bindings = bind::bind(cx, &mut model, &hosts);
-    let span_of_key = |key: &str| root.get(key).map(Node::entries).unwrap_or_default().iter().map(|e| (e.key.clone(), e.key_span)).collect();
+    let span_of_key =
+        |key: &str| root.get(key).map(Node::entries).unwrap_or_default().iter().map(|e| (e.key.clone(), e.key_span)).collect();
     let mut d = Deriver {
         model: &model,
         services: &services,
@@ -89,7 +90,8 @@ pub(crate) fn derive(cx: &mut Cx<'_>, root: &Node, resolved: Resolved<'_>) -> Mo
     };
     management::enter(cx, &mut d);
     peers::enter(cx, &mut d, &bindings);
-    let stores: BTreeMap<String, Span> = root.get("storage").map(Node::items).unwrap_or_default().iter().map(|n| (n.path.clone(), n.span)).collect();
+    let stores: BTreeMap<String, Span> =
+        root.get("storage").map(Node::items).unwrap_or_default().iter().map(|n| (n.path.clone(), n.span)).collect();
     storage::enter(cx, &mut d, |o| match o {
         Origin::Site { path, .. } => stores.get(path).copied().unwrap_or_default(),
         _ => Span::default(),
@@ -102,7 +104,13 @@ pub(crate) fn derive(cx: &mut Cx<'_>, root: &Node, resolved: Resolved<'_>) -> Mo
     let (flows, ids) = book.close();
     let weakenings = weak
         .into_iter()
-        .map(|w| Weakening { what: w.what, why: w.why, until: w.until, flows: w.keys.iter().filter_map(|k| ids.get(k).cloned()).collect(), origin: w.origin })
+        .map(|w| Weakening {
+            what: w.what,
+            why: w.why,
+            until: w.until,
+            flows: w.keys.iter().filter_map(|k| ids.get(k).cloned()).collect(),
+            origin: w.origin,
+        })
         .collect();
     model.flows = flows;
     model.weakenings = weakenings;

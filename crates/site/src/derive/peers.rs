@@ -34,9 +34,12 @@ fn one(cx: &mut Cx<'_>, d: &mut Deriver<'_>, who: &Who, from: &Instance, peer: &
                 PortDefault::Random { suggest, .. } => suggest,
                 _ => 0,
             });
-            let d = Diagnostic::error(code::FLW006, format!("`{}.{}` on {} takes a random port, but `{}` on {} must reach it", to.1, peer.endpoint, to.0, who.1, who.0))
-                .at(span, "")
-                .help(format!("pin it: {{ service = \"{}\", ports = {{ {} = {suggest} }} }}", target.service.name, peer.endpoint));
+            let d = Diagnostic::error(
+                code::FLW006,
+                format!("`{}.{}` on {} takes a random port, but `{}` on {} must reach it", to.1, peer.endpoint, to.0, who.1, who.0),
+            )
+            .at(span, "")
+            .help(format!("pin it: {{ service = \"{}\", ports = {{ {} = {suggest} }} }}", target.service.name, peer.endpoint));
             cx.push(d);
         }
         return;
@@ -79,7 +82,11 @@ fn one(cx: &mut Cx<'_>, d: &mut Deriver<'_>, who: &Who, from: &Instance, peer: &
 
 /// A full source: entries give a path below the service's own, or a source of their own.
 pub(crate) fn source(whole: &str, part: &str) -> String {
-    if part.contains(':') || part.contains('@') || part.is_empty() { format!("{whole} {part}").trim().to_owned() } else { format!("{whole}:{part}") }
+    if part.contains(':') || part.contains('@') || part.is_empty() {
+        format!("{whole} {part}").trim().to_owned()
+    } else {
+        format!("{whole}:{part}")
+    }
 }
 
 fn no_way(cx: &mut Cx<'_>, d: &Deriver<'_>, who: &Who, to: &Who, peer: &Peer) {

@@ -9,19 +9,27 @@ use words::{Diagnostic, Origin, ProtoPorts, Span};
 pub(crate) fn enter(cx: &mut Cx<'_>, d: &mut Deriver<'_>, span_of: impl Fn(&Origin) -> Span) {
     let model = d.model;
     for store in &model.storages {
-        let Some(instance) = model.hosts.get(&store.host).and_then(|h| h.instances.iter().find(|i| i.service.name.as_str() == store.kind)) else {
+        let Some(instance) = model.hosts.get(&store.host).and_then(|h| h.instances.iter().find(|i| i.service.name.as_str() == store.kind))
+        else {
             continue;
         };
         let span = span_of(&store.origin);
         for listen in &instance.listens {
-            let Some(endpoint) = instance.service.endpoint(listen.endpoint.as_str()).filter(|e| e.intended == Intended::Peers) else { continue };
+            let Some(endpoint) = instance.service.endpoint(listen.endpoint.as_str()).filter(|e| e.intended == Intended::Peers) else {
+                continue;
+            };
             if listen.ports.is_empty() {
                 let suggest = match endpoint.port {
                     PortDefault::Random { suggest, .. } => suggest,
                     _ => 0,
                 };
-                let diagnostic = Diagnostic::error(code::FLW006, format!("`{}.{}` on {} takes a random port", store.kind, listen.endpoint, store.host)).at(span, "");
-                cx.push(diagnostic.help(format!("pin it on the host: runs = [{{ service = \"{}\", ports = {{ {} = {suggest} }} }}]", store.kind, listen.endpoint)));
+                let diagnostic =
+                    Diagnostic::error(code::FLW006, format!("`{}.{}` on {} takes a random port", store.kind, listen.endpoint, store.host))
+                        .at(span, "");
+                cx.push(diagnostic.help(format!(
+                    "pin it on the host: runs = [{{ service = \"{}\", ports = {{ {} = {suggest} }} }}]",
+                    store.kind, listen.endpoint
+                )));
                 continue;
             }
             let catalogue = Origin::Catalog {

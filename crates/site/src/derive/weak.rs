@@ -52,6 +52,10 @@ fn missing(cx: &mut Cx<'_>, reason: &str, span: Span, key: &str) {
     let d = Diagnostic::error(code::WEAK001, format!("this is wider than the catalogue intends and needs `{key}`"))
         .at(span, "")
         .with_note(reason.to_owned())
-        .help(if key == "why" { "add why = \"…\" and until = \"2027-01-31\"" } else { "add until = \"2027-01-31\": the day on which you will look at it again" });
+        .help(if key == "why" {
+            "add why = \"…\" and until = \"2027-01-31\""
+        } else {
+            "add until = \"2027-01-31\": the day on which you will look at it again"
+        });
     cx.push(d);
 }

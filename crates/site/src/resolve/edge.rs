@@ -101,7 +101,12 @@ fn sync(cx: &mut Cx<'_>, node: &Node, draft: &mut EdgeDraft, zones: &mut Zones) 
     let pair = draft.edge.kind == EdgeKind::Ravelin && draft.edge.nodes.len() == 2;
     let Some(t) = text else {
         if pair && node.get("sync").is_none() {
-            cx.error(code::EDGE002, draft.span, "a pair needs a link of its own for connection state", "add sync = { subnet = \"10.255.0.0/30\" }");
+            cx.error(
+                code::EDGE002,
+                draft.span,
+                "a pair needs a link of its own for connection state",
+                "add sync = { subnet = \"10.255.0.0/30\" }",
+            );
         }
         return;
     };
@@ -131,7 +136,12 @@ fn vips(cx: &mut Cx<'_>, node: &Node, draft: &mut EdgeDraft, zones: &mut Zones) 
         let key = Text { text: e.key.clone(), span: e.key_span, path: e.node.path.clone() };
         let Some(zone) = zones.find(cx, &key) else { continue };
         if !zones.map[&zone].routed {
-            cx.error(code::EDGE007, e.key_span, format!("zone `{zone}` is not routed, so it has no virtual address"), "take out the address, or `routed = false`");
+            cx.error(
+                code::EDGE007,
+                e.key_span,
+                format!("zone `{zone}` is not routed, so it has no virtual address"),
+                "take out the address, or `routed = false`",
+            );
             continue;
         }
         for t in e.node.as_texts() {

@@ -128,7 +128,9 @@ impl Maker<'_> {
 
     fn add(&mut self, cx: &mut Cx<'_>, entry: &Entry, name: HostName, i: usize, count: usize, runs: Vec<RunDraft>) {
         if let Some(other) = self.hosts.spans.get(&name) {
-            let d = Diagnostic::error(code::SITE006, format!("two hosts are called `{name}`")).at(entry.key_span, "").at(*other, "the other one");
+            let d = Diagnostic::error(code::SITE006, format!("two hosts are called `{name}`"))
+                .at(entry.key_span, "")
+                .at(*other, "the other one");
             cx.push(d.help("rename one"));
             return;
         }
@@ -156,7 +158,15 @@ impl Maker<'_> {
     }
 
     /// Interfaces sorted by zone, and the zone written first.
-    fn interfaces(&mut self, cx: &mut Cx<'_>, entry: &Entry, name: &HostName, i: usize, count: usize, edge: bool) -> (Vec<Interface>, Option<ZoneName>) {
+    fn interfaces(
+        &mut self,
+        cx: &mut Cx<'_>,
+        entry: &Entry,
+        name: &HostName,
+        i: usize,
+        count: usize,
+        edge: bool,
+    ) -> (Vec<Interface>, Option<ZoneName>) {
         let node = &entry.node;
         let mut by_zone: BTreeMap<ZoneName, Vec<IpNet>> = BTreeMap::new();
         let mut first = None;
@@ -250,7 +260,15 @@ impl Maker<'_> {
         out
     }
 
-    fn address(&mut self, cx: &mut Cx<'_>, zone: Option<ZoneName>, t: &Text, name: &HostName, i: usize, count: usize) -> Option<(ZoneName, IpNet)> {
+    fn address(
+        &mut self,
+        cx: &mut Cx<'_>,
+        zone: Option<ZoneName>,
+        t: &Text,
+        name: &HostName,
+        i: usize,
+        count: usize,
+    ) -> Option<(ZoneName, IpNet)> {
         let all = match range::expand(&t.text) {
             Ok(all) => all,
             Err(e) => {
@@ -274,11 +292,15 @@ impl Maker<'_> {
         }
         if let Some((owner, span)) = self.owners.get(&address) {
             if owner == VIP {
-                let d = Diagnostic::error(code::EDGE005, format!("{address} of `{name}` is the edge's virtual address in zone `{zone}`")).at(t.span, "").at(*span, "the edge");
+                let d = Diagnostic::error(code::EDGE005, format!("{address} of `{name}` is the edge's virtual address in zone `{zone}`"))
+                    .at(t.span, "")
+                    .at(*span, "the edge");
                 cx.push(d.help(format!("give `{name}` another address, or the edge: vip = {{ {zone} = \"…\" }}")));
                 return None;
             }
-            let d = Diagnostic::error(code::ADR004, format!("{address} of `{name}` belongs to {owner} already")).at(t.span, "").at(*span, "there");
+            let d = Diagnostic::error(code::ADR004, format!("{address} of `{name}` belongs to {owner} already"))
+                .at(t.span, "")
+                .at(*span, "there");
             cx.push(d.help("give each machine an address of its own"));
             return None;
         }
@@ -298,7 +320,12 @@ impl Maker<'_> {
         if self.zones.broken {
             return None;
         }
-        cx.error(code::ADR006, span, format!("{address} lies in no zone"), "declare a zone whose subnets hold it, or name its zone: zone = \"internet\"");
+        cx.error(
+            code::ADR006,
+            span,
+            format!("{address} lies in no zone"),
+            "declare a zone whose subnets hold it, or name its zone: zone = \"internet\"",
+        );
         None
     }
 
@@ -309,7 +336,12 @@ impl Maker<'_> {
         if let Some(t) = node.text("zone") {
             if let Some((name, _)) = self.zones.map.get_key_value(t.text.as_str()) {
                 if !interfaces.is_empty() && !interfaces.iter().any(|i| &i.zone == name) {
-                    cx.error(code::SITE015, t.span, format!("`zone` is `{name}`, but there is no address in it"), "give an address in it, or name another zone");
+                    cx.error(
+                        code::SITE015,
+                        t.span,
+                        format!("`zone` is `{name}`, but there is no address in it"),
+                        "give an address in it, or name another zone",
+                    );
                 }
                 return name.clone();
             }
@@ -338,7 +370,12 @@ const MAX_DEVICE: usize = 15;
 fn device_ok(cx: &mut Cx<'_>, t: &Text) -> bool {
     let ok = !t.text.is_empty() && t.text.len() <= MAX_DEVICE && t.text.bytes().all(|b| b.is_ascii_graphic() && !b"/\"'\\*".contains(&b));
     if !ok {
-        cx.error(code::SITE005, t.span, format!("`{}` is not a device name", t.text), "a device name has 1 to 15 letters, digits, `.`, `-`, `_`: eth0, bond0.20");
+        cx.error(
+            code::SITE005,
+            t.span,
+            format!("`{}` is not a device name", t.text),
+            "a device name has 1 to 15 letters, digits, `.`, `-`, `_`: eth0, bond0.20",
+        );
     }
     ok
 }

@@ -45,10 +45,8 @@ pub(crate) fn resolve<'c>(cx: &mut Cx<'_>, root: &Node, table: &Spanned<DeTable<
     let mut instance_spans = BTreeMap::new();
     let empty = BTreeMap::new();
     for (name, drafts) in &hosts.runs {
-        let made: Vec<Instance> = drafts
-            .iter()
-            .map(|d| runs::instance(cx, d, pins.get(&(name.clone(), d.name.clone())).unwrap_or(&empty)))
-            .collect();
+        let made: Vec<Instance> =
+            drafts.iter().map(|d| runs::instance(cx, d, pins.get(&(name.clone(), d.name.clone())).unwrap_or(&empty))).collect();
         runs::collisions(cx, name, drafts, &made);
         instance_spans.extend(drafts.iter().map(|d| ((name.clone(), d.name.clone()), d.span)));
         if let Some(host) = hosts.map.get_mut(name) {
@@ -170,7 +168,12 @@ fn miners(cx: &mut Cx<'_>, site: Option<&Node>) -> Vec<String> {
         if digits.is_some_and(|d| !d.is_empty() && d.len() <= 20 && d.bytes().all(|b| b.is_ascii_digit())) {
             out.push(t.text);
         } else {
-            cx.error(code::SITE005, t.span, format!("`{}` is not a miner id", t.text), "a miner id looks like f01234 (t01234 on a test network)");
+            cx.error(
+                code::SITE005,
+                t.span,
+                format!("`{}` is not a miner id", t.text),
+                "a miner id looks like f01234 (t01234 on a test network)",
+            );
         }
     }
     out
@@ -191,9 +194,13 @@ fn uplink(cx: &mut Cx<'_>, site: Option<&Node>) -> Option<u64> {
         // Below 2^53 every whole number of bits per second is exact; the range check keeps it there.
         (Ok(n), Some(f)) if n > 0.0 && n * f < 1e15 => Some((n * f) as u64),
         _ => {
-            cx.error(code::SITE009, t.span, format!("`{}` is not a bandwidth", t.text), "write a number and a unit: 500Mbit, 10Gbit, 2.5Gbit");
+            cx.error(
+                code::SITE009,
+                t.span,
+                format!("`{}` is not a bandwidth", t.text),
+                "write a number and a unit: 500Mbit, 10Gbit, 2.5Gbit",
+            );
             None
         }
     }
 }
-

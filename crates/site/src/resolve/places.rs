@@ -145,7 +145,8 @@ pub(crate) fn management(cx: &mut Cx<'_>, root: &Node, zones: &Zones, services: 
     let mut out = Management { zones: vec![], nets: vec![], by, origin: site_origin(cx, root) };
     let Some(e) = entry else {
         if let Some(site) = root.entry("site") {
-            let d = Diagnostic::warning(code::SITE013, "no management path is declared: nothing keeps the operators' way in open").at(site.key_span, "");
+            let d = Diagnostic::warning(code::SITE013, "no management path is declared: nothing keeps the operators' way in open")
+                .at(site.key_span, "");
             cx.push(d.help("add management = { from = [\"198.51.100.7/32\"], by = \"ssh\" } with your own zone or address"));
         }
         return (out, service);

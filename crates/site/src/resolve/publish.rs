@@ -96,7 +96,14 @@ fn one(cx: &mut Cx<'_>, node: &Node, hosts: &Hosts, edge: &EdgeDraft, services: 
 }
 
 /// The instance a word means on a host: by its own name, or by its service's where there is one.
-pub(crate) fn instance<'r>(cx: &mut Cx<'_>, runs: &'r [RunDraft], word: &str, host: &HostName, t: &crate::syntax::Text, services: &Services<'_>) -> Option<&'r RunDraft> {
+pub(crate) fn instance<'r>(
+    cx: &mut Cx<'_>,
+    runs: &'r [RunDraft],
+    word: &str,
+    host: &HostName,
+    t: &crate::syntax::Text,
+    services: &Services<'_>,
+) -> Option<&'r RunDraft> {
     if let Some(run) = runs.iter().find(|r| r.name.as_str() == word) {
         return Some(run);
     }
@@ -106,13 +113,22 @@ pub(crate) fn instance<'r>(cx: &mut Cx<'_>, runs: &'r [RunDraft], word: &str, ho
         [] => {
             services.find(cx, word, t.span)?;
             let names: Vec<&str> = runs.iter().filter(|r| !r.implicit).map(|r| r.name.as_str()).collect();
-            let help = if names.is_empty() { format!("add it: runs = [\"{word}\"]") } else { format!("it runs {}; add it to `runs`, or name another host", crate::cx::list(&names)) };
+            let help = if names.is_empty() {
+                format!("add it: runs = [\"{word}\"]")
+            } else {
+                format!("it runs {}; add it to `runs`, or name another host", crate::cx::list(&names))
+            };
             cx.error(code::NAM006, t.span, format!("`{host}` does not run `{word}`"), help);
             None
         }
         several => {
             let names: Vec<&str> = several.iter().map(|r| r.name.as_str()).collect();
-            cx.error(code::NAM007, t.span, format!("`{host}` runs several instances of `{word}`"), format!("write {}", crate::cx::choice(&names)));
+            cx.error(
+                code::NAM007,
+                t.span,
+                format!("`{host}` runs several instances of `{word}`"),
+                format!("write {}", crate::cx::choice(&names)),
+            );
             None
         }
     }
@@ -122,7 +138,10 @@ fn at(cx: &mut Cx<'_>, t: &crate::syntax::Text, host: &Host, edge: &EdgeDraft) -
     let a = cx.address(t)?;
     let own = host.addresses().any(|h| h == a);
     let (message, help) = if a.is_ipv6() && !own && !host.interfaces.iter().all(|i| i.addresses.is_empty()) {
-        (format!("{a} is not an address of `{}`", host.name), "IPv6 is published at the host's own address; it is not translated".to_owned())
+        (
+            format!("{a} is not an address of `{}`", host.name),
+            "IPv6 is published at the host's own address; it is not translated".to_owned(),
+        )
     } else if !special::is_public(&a) && edge.edge.kind != EdgeKind::None {
         (format!("{a} is not a public address"), "the Internet cannot reach a private address: name one of edge.public".to_owned())
     } else if !own && !edge.edge.wan_dynamic && !edge.edge.public.is_empty() && !edge.edge.public.iter().any(|n| n.contains(&a)) {

@@ -50,7 +50,9 @@ pub(crate) fn read(cx: &mut Cx<'_>, host: &Node, services: &Services<'_>) -> Vec
             draft.uses.entry(service.clone()).or_insert_with(|| t.clone());
         }
         if let Some(other) = out.iter().find(|d| d.name == draft.name) {
-            let d = Diagnostic::error(code::SITE006, format!("two instances are called `{}`", draft.name)).at(item.span, "").at(other.span, "the other one");
+            let d = Diagnostic::error(code::SITE006, format!("two instances are called `{}`", draft.name))
+                .at(item.span, "")
+                .at(other.span, "the other one");
             cx.push(d.help(format!("give each a name: {{ service = \"{}\", name = \"{}-2\", port = … }}", draft.service.name, draft.name)));
             continue;
         }
@@ -201,9 +203,11 @@ pub(crate) fn collisions(cx: &mut Cx<'_>, host: &HostName, drafts: &[RunDraft], 
     for (i, a) in instances.iter().enumerate() {
         for (j, b) in instances.iter().enumerate().skip(i + 1) {
             let apart = matches!((drafts[i].bind, drafts[j].bind), (Some(x), Some(y)) if x != y);
-            let clash = a.listens.iter().flat_map(|x| b.listens.iter().map(move |y| (x, y))).find(|(x, y)| {
-                x.proto.iter().any(|p| p.has_ports() && y.proto.contains(p)) && x.ports.intersects(&y.ports)
-            });
+            let clash = a
+                .listens
+                .iter()
+                .flat_map(|x| b.listens.iter().map(move |y| (x, y)))
+                .find(|(x, y)| x.proto.iter().any(|p| p.has_ports() && y.proto.contains(p)) && x.ports.intersects(&y.ports));
             if let (false, Some((x, y))) = (apart, clash) {
                 let both = format!("`{}.{}` and `{}.{}`", a.name, x.endpoint, b.name, y.endpoint);
                 let d = Diagnostic::error(code::FLW004, format!("{both} both use port {} on {host}", y.ports))

@@ -1,11 +1,7 @@
 //! Services: in come the catalogue and `[services]`, out comes one lookup over both. The operator's own entry wins over
 //! the catalogue's of the same name, with a warning.
 
-use crate::{
-    code,
-    cx::Cx,
-    syntax::Text,
-};
+use crate::{code, cx::Cx, syntax::Text};
 use catalog::Service;
 use std::{collections::BTreeMap, sync::Arc};
 use toml::{Spanned, de::DeTable};

@@ -69,7 +69,12 @@ fn one(cx: &mut Cx<'_>, entry: &Entry) -> Option<Zone> {
     subnets.sort_unstable();
     subnets.dedup();
     if let Some(empty) = node.get("subnets").filter(|n| n.as_texts().is_empty() && n.as_int().is_none()) {
-        cx.error(code::SITE003, empty.span, format!("zone `{name}` has no subnet"), "write at least one prefix: subnets = [\"10.20.10.0/24\"]");
+        cx.error(
+            code::SITE003,
+            empty.span,
+            format!("zone `{name}` has no subnet"),
+            "write at least one prefix: subnets = [\"10.20.10.0/24\"]",
+        );
     }
     let gateways = node.texts("gateway").iter().filter_map(|t| inside(cx, t, &name, &subnets)).collect();
     let vlan = node.int("vlan").and_then(|(n, _)| u16::try_from(n).ok());
@@ -115,10 +120,13 @@ fn overlap(cx: &mut Cx<'_>, zones: &Zones, zone: &Zone, entry: &Entry) {
             }
         }
         if zone.vlan.is_some() && zone.vlan == other.vlan {
-            let d = Diagnostic::error(code::ADR009, format!("zones `{}` and `{}` share VLAN {}", other.name, zone.name, zone.vlan.unwrap_or(0)))
-                .at(entry.key_span, "")
-                .at(zones.spans.get(&other.name).copied().unwrap_or_default(), "the other zone")
-                .help("give each zone its own tag: machines in one VLAN reach each other past every firewall");
+            let d = Diagnostic::error(
+                code::ADR009,
+                format!("zones `{}` and `{}` share VLAN {}", other.name, zone.name, zone.vlan.unwrap_or(0)),
+            )
+            .at(entry.key_span, "")
+            .at(zones.spans.get(&other.name).copied().unwrap_or_default(), "the other zone")
+            .help("give each zone its own tag: machines in one VLAN reach each other past every firewall");
             cx.push(d);
         }
     }

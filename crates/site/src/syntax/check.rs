@@ -26,11 +26,11 @@ pub(crate) fn section(cx: &mut Cx<'_>, node: &Node, section: &Section, cite: Spa
         }
     }
     for key in section.keys.iter().filter(|k| k.required && node.entry(k.name).is_none()) {
-        cx.push(
-            Diagnostic::error(code::SITE003, format!("{} needs `{}`", place(node, section), key.name))
-                .at(cite, "")
-                .help(format!("add `{}` ({})", key.example, key.what.trim_end_matches('.').to_lowercase())),
-        );
+        cx.push(Diagnostic::error(code::SITE003, format!("{} needs `{}`", place(node, section), key.name)).at(cite, "").help(format!(
+            "add `{}` ({})",
+            key.example,
+            key.what.trim_end_matches('.').to_lowercase()
+        )));
     }
 }
 

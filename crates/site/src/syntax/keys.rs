@@ -69,7 +69,13 @@ pub static ROOT: Section = Section {
     keys: &[
         must("site", Kind::Table(&SITE), "The site itself.", "[site]"),
         may("layers", Kind::Table(&LAYERS), "every layer `observe`", "Mode of each layer.", "[layers]"),
-        may("zones", Kind::Map(&Kind::Table(&ZONE)), "none: everything is `internet`", "Zones; a zone is a VLAN. `internet` exists always.", "[zones]"),
+        may(
+            "zones",
+            Kind::Map(&Kind::Table(&ZONE)),
+            "none: everything is `internet`",
+            "Zones; a zone is a VLAN. `internet` exists always.",
+            "[zones]",
+        ),
         may("edge", Kind::Table(&EDGE), "`kind = \"none\"`", "The perimeter.", "[edge]"),
         may("hosts", Kind::Map(&Kind::Table(&HOST)), "none", "Machines.", "[hosts]"),
         may("groups", Kind::Map(&Kind::Table(&GROUP)), "none", "Machines of a kind.", "[groups.workers]"),
@@ -77,8 +83,20 @@ pub static ROOT: Section = Section {
         may("storage", Kind::List(&Kind::Table(&STORAGE)), "nothing", "Stores and who uses them.", "[[storage]]"),
         may("external", Kind::Map(&Kind::Table(&EXTERNAL)), "nothing", "Named places outside.", "[external.alerts]"),
         may("allow", Kind::List(&Kind::Table(&ALLOW)), "nothing", "What the catalogue cannot know.", "[[allow]]"),
-        may("never", Kind::List(&Kind::Table(&NEVER)), "nothing", "What must not be reachable, besides the built-in invariants.", "[[never]]"),
-        may("services", Kind::Map(&Kind::Foreign), "none", "Services of the operator's own, in the catalogue's form.", "[services.dealbot]"),
+        may(
+            "never",
+            Kind::List(&Kind::Table(&NEVER)),
+            "nothing",
+            "What must not be reachable, besides the built-in invariants.",
+            "[[never]]",
+        ),
+        may(
+            "services",
+            Kind::Map(&Kind::Foreign),
+            "none",
+            "Services of the operator's own, in the catalogue's form.",
+            "[services.dealbot]",
+        ),
     ],
 };
 
@@ -90,9 +108,27 @@ pub static SITE: Section = Section {
         may("name", Kind::Text, "`site`", "Name of the site.", "name = \"sp-example\""),
         may("miners", Kind::Texts, "none", "Miner ids.", "miners = [\"f01234\"]"),
         may("uplink", Kind::Text, "unknown", "Uplink's bandwidth: a number with `kbit`, `Mbit`, `Gbit` or `Tbit`.", "uplink = \"10Gbit\""),
-        may("management", Kind::Table(&MANAGEMENT), "none, with a warning", "Who manages the machines; never cut.", "management = { from = [\"ops\"], by = \"ssh\" }"),
-        may("dns", Kind::Texts, "hosts that run `dns`, else any public resolver", "Resolvers: addresses, or hosts of the site.", "dns = [\"10.20.90.53\"]"),
-        may("ntp", Kind::Texts, "hosts that run `ntp`, else any public server", "Time servers: addresses, or hosts of the site.", "ntp = [\"ns1\"]"),
+        may(
+            "management",
+            Kind::Table(&MANAGEMENT),
+            "none, with a warning",
+            "Who manages the machines; never cut.",
+            "management = { from = [\"ops\"], by = \"ssh\" }",
+        ),
+        may(
+            "dns",
+            Kind::Texts,
+            "hosts that run `dns`, else any public resolver",
+            "Resolvers: addresses, or hosts of the site.",
+            "dns = [\"10.20.90.53\"]",
+        ),
+        may(
+            "ntp",
+            Kind::Texts,
+            "hosts that run `ntp`, else any public server",
+            "Time servers: addresses, or hosts of the site.",
+            "ntp = [\"ns1\"]",
+        ),
     ],
 };
 
@@ -136,13 +172,43 @@ pub static EDGE: Section = Section {
     title: "[edge]",
     what: "The perimeter.",
     keys: &[
-        may("kind", Kind::OneOf(&["none", "external", "ravelin"]), "`none`", "`none`: the host layer is the perimeter; `external`: somebody else's firewall; `ravelin`: one Linux firewall or a pair.", "kind = \"ravelin\""),
+        may(
+            "kind",
+            Kind::OneOf(&["none", "external", "ravelin"]),
+            "`none`",
+            "`none`: the host layer is the perimeter; `external`: somebody else's firewall; `ravelin`: one Linux firewall or a pair.",
+            "kind = \"ravelin\"",
+        ),
         may("nodes", Kind::Texts, "none", "The firewall's hosts, in order of preference; two make a pair.", "nodes = [\"fw-a\", \"fw-b\"]"),
         may("public", Kind::Texts, "none", "The site's public prefixes.", "public = [\"203.0.113.0/28\", \"2001:db8:20::/48\"]"),
-        may("wan", Kind::OneOf(&["static", "dynamic"]), "`static`", "`dynamic`: the public address comes by DHCP or PPP.", "wan = \"dynamic\""),
-        may("sync", Kind::Table(&SYNC), "none; a pair needs one", "The link between the pair's nodes.", "sync = { subnet = \"10.255.0.0/30\" }"),
-        may("vip", Kind::Map(&Kind::Texts), "a pair: the first address of each routed zone's subnets", "Virtual addresses by zone: the zones' gateways.", "vip = { internet = \"203.0.113.1\", dmz = \"10.20.10.1\" }"),
-        may("egress-address", Kind::Text, "`vip.internet`, or the node's own", "Source address of translated v4 egress.", "egress-address = \"203.0.113.1\""),
+        may(
+            "wan",
+            Kind::OneOf(&["static", "dynamic"]),
+            "`static`",
+            "`dynamic`: the public address comes by DHCP or PPP.",
+            "wan = \"dynamic\"",
+        ),
+        may(
+            "sync",
+            Kind::Table(&SYNC),
+            "none; a pair needs one",
+            "The link between the pair's nodes.",
+            "sync = { subnet = \"10.255.0.0/30\" }",
+        ),
+        may(
+            "vip",
+            Kind::Map(&Kind::Texts),
+            "a pair: the first address of each routed zone's subnets",
+            "Virtual addresses by zone: the zones' gateways.",
+            "vip = { internet = \"203.0.113.1\", dmz = \"10.20.10.1\" }",
+        ),
+        may(
+            "egress-address",
+            Kind::Text,
+            "`vip.internet`, or the node's own",
+            "Source address of translated v4 egress.",
+            "egress-address = \"203.0.113.1\"",
+        ),
         may("ips", Kind::Table(&IPS), "not inspected", "Intrusion prevention at the edge.", "ips = { inspect = [\"internet\"] }"),
     ],
 };
@@ -151,7 +217,12 @@ pub static EDGE: Section = Section {
 pub static SYNC: Section = Section {
     title: "edge.sync",
     what: "The link between the pair's nodes; it becomes the zone `sync`.",
-    keys: &[must("subnet", Kind::Text, "A prefix with room for two; the nodes take its first addresses in order.", "subnet = \"10.255.0.0/30\"")],
+    keys: &[must(
+        "subnet",
+        Kind::Text,
+        "A prefix with room for two; the nodes take its first addresses in order.",
+        "subnet = \"10.255.0.0/30\"",
+    )],
 };
 
 /// `edge.ips`.
@@ -161,7 +232,13 @@ pub static IPS: Section = Section {
     keys: &[
         may("inspect", Kind::Texts, "`internet`", "Zones whose traffic is inspected.", "inspect = [\"internet\"]"),
         may("rules", Kind::Texts, "the curated set", "Rule files.", "rules = [\"rules/*.rules\"]"),
-        may("on-failure", Kind::OneOf(&["open", "closed"]), "`open`", "What happens to packets while the engine is down.", "on-failure = \"open\""),
+        may(
+            "on-failure",
+            Kind::OneOf(&["open", "closed"]),
+            "`open`",
+            "What happens to packets while the engine is down.",
+            "on-failure = \"open\"",
+        ),
     ],
 };
 
@@ -169,15 +246,52 @@ const ADDRESS: Kind = Kind::Either(&[Kind::Texts, Kind::Map(&Kind::Texts)]);
 const DEVICE: Kind = Kind::Either(&[Kind::Text, Kind::Map(&Kind::Text)]);
 const RUNS: Kind = Kind::List(&Kind::Either(&[Kind::Text, Kind::Table(&INSTANCE)]));
 
-const H_ZONE: Key = may("zone", Kind::Text, "the zone whose subnets hold the address", "Its zone; of several, the one its default route leaves by.", "zone = \"chain\"");
-const H_ADDRESS: Key = may("address", ADDRESS, "only a site's single host can do without", "An address, a list (v4 and v6), or a table from zone to addresses.", "address = [\"10.20.20.11\", \"2001:db8:20:20::11\"]");
-const H_RUNS: Key = may("runs", RUNS, "nothing", "Services it runs: names, or tables.", "runs = [\"lotus\", { service = \"lotus-worker\", name = \"pc1\", port = 3457 }]");
+const H_ZONE: Key = may(
+    "zone",
+    Kind::Text,
+    "the zone whose subnets hold the address",
+    "Its zone; of several, the one its default route leaves by.",
+    "zone = \"chain\"",
+);
+const H_ADDRESS: Key = may(
+    "address",
+    ADDRESS,
+    "only a site's single host can do without",
+    "An address, a list (v4 and v6), or a table from zone to addresses.",
+    "address = [\"10.20.20.11\", \"2001:db8:20:20::11\"]",
+);
+const H_RUNS: Key = may(
+    "runs",
+    RUNS,
+    "nothing",
+    "Services it runs: names, or tables.",
+    "runs = [\"lotus\", { service = \"lotus-worker\", name = \"pc1\", port = 3457 }]",
+);
 const H_ACCOUNT: Key = may("account", Kind::Text, "the catalogue's", "Account its services run under.", "account = \"lotus\"");
-const H_MANAGED: Key = may("managed", Kind::Bool, "`true`", "Whether Ravelin manages it. `false`: a BMC, an appliance, somebody else's; its own filter is unknown.", "managed = false");
-const H_DEVICE: Key = may("device", DEVICE, "found on the machine, else the zone's name", "Network device, or a table from zone to device.", "device = { dmz = \"eth1\" }");
+const H_MANAGED: Key = may(
+    "managed",
+    Kind::Bool,
+    "`true`",
+    "Whether Ravelin manages it. `false`: a BMC, an appliance, somebody else's; its own filter is unknown.",
+    "managed = false",
+);
+const H_DEVICE: Key = may(
+    "device",
+    DEVICE,
+    "found on the machine, else the zone's name",
+    "Network device, or a table from zone to device.",
+    "device = { dmz = \"eth1\" }",
+);
 const H_COEXIST: Key = may("coexist", Kind::Texts, "nothing", "Software on it that keeps its own rules.", "coexist = [\"docker\"]");
-const H_USES: Key = may("uses", Kind::Map(&Kind::Text), "the only candidate", "Which host, or `host/instance`, plays a part for its services.", "uses = { lotus = \"daemon1\" }");
-const H_CONTAINER: Key = may("container", Kind::OneOf(&["docker", "podman"]), "none", "Container engine its services run in.", "container = \"docker\"");
+const H_USES: Key = may(
+    "uses",
+    Kind::Map(&Kind::Text),
+    "the only candidate",
+    "Which host, or `host/instance`, plays a part for its services.",
+    "uses = { lotus = \"daemon1\" }",
+);
+const H_CONTAINER: Key =
+    may("container", Kind::OneOf(&["docker", "podman"]), "none", "Container engine its services run in.", "container = \"docker\"");
 
 /// `hosts.NAME`.
 pub static HOST: Section = Section {
@@ -192,7 +306,15 @@ pub static GROUP: Section = Section {
     what: "Machines of a kind: names and addresses are ranges with equally many members.",
     keys: &[
         must("hosts", Kind::Texts, "Names with ranges.", "hosts = \"worker[01-40]\""),
-        H_ZONE, H_ADDRESS, H_RUNS, H_ACCOUNT, H_MANAGED, H_DEVICE, H_COEXIST, H_USES, H_CONTAINER,
+        H_ZONE,
+        H_ADDRESS,
+        H_RUNS,
+        H_ACCOUNT,
+        H_MANAGED,
+        H_DEVICE,
+        H_COEXIST,
+        H_USES,
+        H_CONTAINER,
     ],
 };
 
@@ -204,12 +326,24 @@ pub static INSTANCE: Section = Section {
         must("service", Kind::Text, "Entry of the catalogue, or of `[services]`.", "service = \"lotus-worker\""),
         may("name", Kind::Text, "the service's name", "Name, unique on its host.", "name = \"pc1\""),
         may("port", PORT, "the catalogue's", "Port of its first endpoint.", "port = 3457"),
-        may("ports", Kind::Map(&PORT), "the catalogue's", "Ports by endpoint. Naming an optional endpoint switches it on.", "ports = { libp2p = 24001 }"),
+        may(
+            "ports",
+            Kind::Map(&PORT),
+            "the catalogue's",
+            "Ports by endpoint. Naming an optional endpoint switches it on.",
+            "ports = { libp2p = 24001 }",
+        ),
         may("bind", Kind::Text, "the catalogue's", "Address it listens on; `loopback` for this machine only.", "bind = \"loopback\""),
         may("repo", Kind::Text, "the catalogue's", "Repository or data directory.", "repo = \"/data/w2\""),
         may("account", Kind::Text, "the host's, else the catalogue's", "Account it runs under.", "account = \"worker\""),
         may("container", Kind::OneOf(&["docker", "podman"]), "the host's", "Container engine it runs in.", "container = \"podman\""),
-        may("uses", Kind::Map(&Kind::Text), "the host's, else the only candidate", "Which host, or `host/instance`, plays a part for it.", "uses = { lotus = \"daemon1\" }"),
+        may(
+            "uses",
+            Kind::Map(&Kind::Text),
+            "the host's, else the only candidate",
+            "Which host, or `host/instance`, plays a part for it.",
+            "uses = { lotus = \"daemon1\" }",
+        ),
     ],
 };
 
@@ -223,7 +357,13 @@ pub static PUBLISH: Section = Section {
         may("at", Kind::Texts, "the host's own public addresses, else the edge's", "Public addresses.", "at = \"203.0.113.5\""),
         may("port", PORT, "the endpoint's", "Public port.", "port = 24001"),
         may("host-port", PORT, "the endpoint's; `port` where that is random", "Port on the machine.", "host-port = 12310"),
-        may("why", Kind::Text, "none; a weakening needs it", "Why, where the endpoint is not meant for the public.", "why = \"clients read the chain here\""),
+        may(
+            "why",
+            Kind::Text,
+            "none; a weakening needs it",
+            "Why, where the endpoint is not meant for the public.",
+            "why = \"clients read the chain here\"",
+        ),
         may("until", Kind::Text, "none; a weakening needs it", "ISO date after which `check` fails.", "until = \"2027-03-31\""),
     ],
 };
@@ -282,5 +422,20 @@ pub static NEVER: Section = Section {
 
 /// Every section, in the order of the documentation.
 pub static SECTIONS: [&Section; 16] = [
-    &ROOT, &SITE, &MANAGEMENT, &LAYERS, &ZONE, &EDGE, &SYNC, &IPS, &HOST, &GROUP, &INSTANCE, &PUBLISH, &STORAGE, &EXTERNAL, &ALLOW, &NEVER,
+    &ROOT,
+    &SITE,
+    &MANAGEMENT,
+    &LAYERS,
+    &ZONE,
+    &EDGE,
+    &SYNC,
+    &IPS,
+    &HOST,
+    &GROUP,
+    &INSTANCE,
+    &PUBLISH,
+    &STORAGE,
+    &EXTERNAL,
+    &ALLOW,
+    &NEVER,
 ];
