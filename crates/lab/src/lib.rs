@@ -15,6 +15,7 @@ pub mod attempt;
 pub mod build;
 pub mod connect;
 pub mod count;
+pub mod demo;
 pub mod enter;
 pub mod error;
 pub mod expect;

@@ -5,13 +5,13 @@
 //! same text back. Never: calls an attempt stopped when no rule counted it.
 
 use crate::{
-    attempt::{Attempt, Deed, Expected},
+    attempt::{Attempt, Deed, Expected, Group},
     build::Lab,
     connect::{self, Answer},
     count::{self, Readings},
     error::LabError,
     topology::Role,
-    volley::{Range, Report, Sent, Shot},
+    volley::{Outcome, Range, Report, Sent, Shot},
 };
 use plan::{Plan, TABLE};
 use serde::Serialize;
@@ -34,6 +34,10 @@ pub struct Decision {
     /// Line of the site file, or the catalogue entry or built-in rule where no line is behind it.
     pub line: String,
 }
+
+/// What attempts fired together share: the fallen machine, the sender, the group, the target's segment; a number of its own
+/// for what must be tried alone.
+type Kin<'k> = (Option<&'k str>, &'k str, Group, &'k str, usize);
 
 /// What became of an attempt.
 #[derive(Debug, Clone, Serialize)]
@@ -64,23 +68,94 @@ impl<'a> Trial<'a> {
         Ok(Self { lab, model, plan, range: Range::open(lab, Vec::new())?, fallen: BTreeMap::new() })
     }
 
-    /// Carries out everything in order; `each` hears of every row. Machines that were taken over are given back at the end.
+    /// Carries out everything; `each` hears of every row. Packets that probably meet one rule are fired together and taken
+    /// apart again where they do not. Machines that were taken over are given back at the end.
     pub fn run(&mut self, attempts: &[Attempt], mut each: impl FnMut(&Row)) -> Result<Vec<Row>, LabError> {
-        let mut rows = Vec::with_capacity(attempts.len());
-        for attempt in attempts {
-            let row = self.one(attempt);
-            let row = match row {
-                Ok(row) => row,
-                Err(e) => {
-                    self.give_back()?;
-                    return Err(e);
-                }
-            };
-            each(&row);
-            rows.push(row);
+        let mut groups: BTreeMap<Kin<'_>, Vec<usize>> = BTreeMap::new();
+        for (n, attempt) in attempts.iter().enumerate() {
+            groups.entry(self.kin(n, attempt)).or_default().push(n);
         }
+        let mut rows: BTreeMap<usize, Row> = BTreeMap::new();
+        let outcome = groups.values().try_for_each(|members| {
+            let some: Vec<&Attempt> = members.iter().filter_map(|n| attempts.get(*n)).collect();
+            for (n, row) in members.iter().zip(self.several(&some)?) {
+                each(&row);
+                rows.insert(*n, row);
+            }
+            Ok(())
+        });
         self.give_back()?;
+        outcome.map(|()| rows.into_values().collect())
+    }
+
+    /// What attempts must share to be fired together; whatever is not a single packet to be stopped stays alone.
+    fn kin<'k>(&self, n: usize, a: &'k Attempt) -> Kin<'k>
+    where
+        'a: 'k,
+    {
+        let segment = self.lab.topology.holder(a.dst(), None).and_then(|h| h.ports.iter().find(|p| p.addresses.iter().any(|x| x.addr() == a.dst())));
+        let segment = segment.map_or("", |p| p.segment.as_str());
+        let alone = a.via.is_some() || a.expected != Expected::Stopped || !matches!(a.deed, Deed::Send(_));
+        (a.taken_over.then_some(a.node.as_str()), a.node.as_str(), a.group, segment, if alone { n + 1 } else { 0 })
+    }
+
+    /// Fires together; where one rule counted every packet, it decided each. Otherwise by halves.
+    fn several(&mut self, attempts: &[&Attempt]) -> Result<Vec<Row>, LabError> {
+        let shot = |a: &&Attempt| match &a.deed {
+            Deed::Send(packet) => Some(Shot { node: a.node.clone(), packet: *packet }),
+            Deed::Connect { .. } => None,
+        };
+        let first = match attempts {
+            [] => return Ok(Vec::new()),
+            [one] => return Ok(vec![self.one(one)?]),
+            [first, ..] => first,
+        };
+        self.take_over(if first.taken_over { Some(&first.node) } else { None })?;
+        let shots: Vec<Shot> = attempts.iter().filter_map(shot).collect();
+        let witnesses: BTreeSet<String> = attempts.iter().flat_map(|a| self.witnesses(a)).collect();
+        let report = self.range.fire_past(&shots, witnesses.into_iter().collect())?;
+        let drops: Vec<_> = report.counted.values().filter(|r| r.drops).collect();
+        let all = usize::try_from(report.dropped).is_ok_and(|d| d == attempts.len());
+        if drops.len() == 1 && all && report.outcomes.iter().all(|o| o.landed.is_empty()) {
+            return Ok(attempts.iter().zip(&report.outcomes).map(|(a, o)| self.judge_packet(a, Some(o), &report)).collect());
+        }
+        let half = attempts.len() / 2;
+        let (left, right) = attempts.split_at(half);
+        let mut rows = self.several(left)?;
+        rows.append(&mut self.several(right)?);
         Ok(rows)
+    }
+
+    /// Carries out honest attempts one after the other with one reading of all counters before and after: each must reach
+    /// its end, and its flow must have been counted.
+    pub fn together(&mut self, attempts: &[Attempt]) -> Result<Vec<Row>, LabError> {
+        self.give_back()?;
+        let machines: Vec<String> = self.plan.machines.keys().map(|h| h.as_str().to_owned()).collect();
+        let before = count::read(self.lab, machines.iter().map(String::as_str))?;
+        let mut seen = Vec::with_capacity(attempts.len());
+        for attempt in attempts {
+            seen.push(match &attempt.deed {
+                Deed::Connect { src, dst, proto } => {
+                    let answer = connect::ask(self.lab.space(&attempt.node)?, Some(*src), *dst, *proto)?;
+                    (answer.node().map(str::to_owned), answer_words(&answer))
+                }
+                Deed::Send(packet) => {
+                    let report = self.range.fire_past(&[Shot { node: attempt.node.clone(), packet: *packet }], Vec::new())?;
+                    let landed = report.outcomes.first().and_then(|o| o.landed.keys().next().cloned());
+                    (landed.clone(), landed.map_or("did not arrive".to_owned(), |n| format!("reached {n}")))
+                }
+            });
+        }
+        let counted = count::difference(&before, &count::read(self.lab, machines.iter().map(String::as_str))?);
+        let judge = |(attempt, (node, words)): (&Attempt, (Option<String>, String))| {
+            let decided = self.decisions(attempt, &counted, false);
+            // Single packets are of protocols without ports, which built-in rules pass, not elements of a flow.
+            let connection = matches!(attempt.deed, Deed::Connect { .. });
+            let filtered = connection && self.witnesses(attempt).iter().any(|w| machines.contains(w));
+            let right = attempt.expected == Expected::Reaches(node.unwrap_or_default()) && (!filtered || !decided.is_empty());
+            Row { attempt: attempt.clone(), seen: words, right, decided }
+        };
+        Ok(attempts.iter().zip(seen).map(judge).collect())
     }
 
     fn one(&mut self, attempt: &Attempt) -> Result<Row, LabError> {
@@ -99,7 +174,7 @@ impl<'a> Trial<'a> {
             Deed::Send(packet) => {
                 let shot = Shot { node: attempt.node.clone(), packet: *packet };
                 let report = self.range.fire_past(&[shot], self.witnesses(attempt))?;
-                self.judge_packet(attempt, &report)
+                self.judge_packet(attempt, report.outcomes.first(), &report)
             }
         };
         if let Some(via) = attempt.via {
@@ -123,12 +198,7 @@ impl<'a> Trial<'a> {
     }
 
     fn judge_connection(&self, attempt: &Attempt, answer: &Answer, counted: &Readings) -> Row {
-        let seen = match answer {
-            Answer::From { node, .. } => format!("{node} answered"),
-            Answer::Refused { why } => format!("refused at once: {why}"),
-            Answer::Rejected { why } => format!("rejected: {why}"),
-            Answer::Silence => "no answer".to_owned(),
-        };
+        let seen = answer_words(answer);
         let right = match &attempt.expected {
             Expected::Reaches(node) => answer.node() == Some(node),
             Expected::Stopped => answer.node().is_none() && count::dropped(counted) > 0,
@@ -136,8 +206,7 @@ impl<'a> Trial<'a> {
         Row { attempt: attempt.clone(), seen, right, decided: self.decisions(attempt, counted, !right) }
     }
 
-    fn judge_packet(&self, attempt: &Attempt, report: &Report) -> Row {
-        let outcome = report.outcomes.first();
+    fn judge_packet(&self, attempt: &Attempt, outcome: Option<&Outcome>, report: &Report) -> Row {
         let landed: Vec<&String> = outcome.map(|o| o.landed.keys().collect()).unwrap_or_default();
         let sent = outcome.map_or(Sent::Unroutable, |o| o.sent);
         let drop = report.counted.iter().find(|(_, r)| r.drops).map(|(p, _)| p.node.clone());
@@ -207,6 +276,15 @@ impl<'a> Trial<'a> {
         let flag = if via.is_ipv4() { "-4" } else { "-6" };
         let (dst, via) = (attempt.dst().to_string(), via.to_string());
         self.lab.space(&attempt.node)?.program("ip", &[flag, "route", verb, &dst, "via", &via], None).map(drop)
+    }
+}
+
+fn answer_words(answer: &Answer) -> String {
+    match answer {
+        Answer::From { node, .. } => format!("{node} answered"),
+        Answer::Refused { why } => format!("refused at once: {why}"),
+        Answer::Rejected { why } => format!("rejected: {why}"),
+        Answer::Silence => "no answer".to_owned(),
     }
 }
 

@@ -37,8 +37,10 @@ const EAR_BUFFER: usize = 4 << 20;
 const ROUND: usize = 128;
 /// How long nothing must arrive before the counters are read.
 const SILENCE: Duration = Duration::from_millis(30);
+/// The same for a single packet, whose counters are few and soon read again.
+const SHORT_SILENCE: Duration = Duration::from_millis(4);
 /// How long a packet may take before it is called unaccounted for.
-const PATIENCE: Duration = Duration::from_secs(3);
+const PATIENCE: Duration = Duration::from_secs(2);
 /// Events taken from the kernel at once.
 const EVENTS: usize = 256;
 
@@ -105,6 +107,8 @@ pub struct Range<'a> {
     next_id: u64,
     readings: Option<Readings>,
     counting: Vec<String>,
+    silence: Duration,
+    elements: bool,
 }
 
 impl<'a> Range<'a> {
@@ -120,7 +124,13 @@ impl<'a> Range<'a> {
                 ears.push(ear);
             }
         }
-        Ok(Self { lab, poll, ears, guns: BTreeMap::new(), next_id: 1, readings: None, counting })
+        Ok(Self { lab, poll, ears, guns: BTreeMap::new(), next_id: 1, readings: None, counting, silence: SILENCE, elements: true })
+    }
+
+    /// Whether elements' counters are read as well; they are by default.
+    pub fn count_elements(&mut self, yes: bool) {
+        self.elements = yes;
+        self.readings = None;
     }
 
     /// Forgets the last reading of the counters; to be called after rulesets changed.
@@ -132,8 +142,12 @@ impl<'a> Range<'a> {
     pub fn fire_past(&mut self, shots: &[Shot], counting: Vec<String>) -> Result<Report, LabError> {
         self.readings = None;
         let all = std::mem::replace(&mut self.counting, counting);
+        let silence = std::mem::replace(&mut self.silence, SHORT_SILENCE);
+        let elements = std::mem::replace(&mut self.elements, false);
         let report = self.fire(shots);
         self.counting = all;
+        self.silence = silence;
+        self.elements = elements;
         self.readings = None;
         report
     }
@@ -162,7 +176,7 @@ impl<'a> Range<'a> {
     fn settle(&mut self, first: u64, mut outcomes: Vec<Outcome>, before: &Readings) -> Result<Report, LabError> {
         let start = Instant::now();
         loop {
-            while self.listen(SILENCE, first, &mut outcomes)? > 0 {}
+            while self.listen(self.silence, first, &mut outcomes)? > 0 {}
             let after = self.read_counters()?;
             let counted = count::difference(before, &after);
             let dropped = count::dropped(&counted);
@@ -176,7 +190,8 @@ impl<'a> Range<'a> {
     }
 
     fn read_counters(&self) -> Result<Readings, LabError> {
-        count::read(self.lab, self.counting.iter().map(String::as_str))
+        let nodes = self.counting.iter().map(String::as_str);
+        if self.elements { count::read(self.lab, nodes) } else { count::read_rules(self.lab, nodes) }
     }
 
     /// Takes what has arrived; waits at most `wait` for the first. Returns how many marked packets came.

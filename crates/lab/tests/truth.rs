@@ -23,6 +23,7 @@ fn whole(test: &str, example: &str) {
     assert!(lands > 0);
     let proof = common::timed("proof", || common::proof(&stage, &cases));
     let mut range = Range::open(&stage.lab, truth::filtering(&stage.model)).expect("range");
+    range.count_elements(false);
     let kernel = common::timed("kernel", || common::fire(&stage, &mut range, &cases));
     common::none("kernel against model", &kernel);
     common::none("proof against model", &proof);

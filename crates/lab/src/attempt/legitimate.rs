@@ -81,7 +81,8 @@ fn end<'t>(
     let node = match party {
         Party::Host(h) => topology.nodes.get(h.as_str()).filter(usable).filter(|n| address(n).is_some()),
         Party::Public => topology.nodes.get(stand_in).filter(|n| address(n).is_some()),
-        Party::Zone(_) | Party::Outside(..) => topology.nodes.values().filter(usable).find(|n| address(n).is_some()),
+        Party::Zone(_) => topology.nodes.values().filter(usable).filter(|n| n.role != Role::Edge).find(|n| address(n).is_some()),
+        Party::Outside(..) => topology.nodes.values().filter(usable).find(|n| address(n).is_some()),
     };
     node.and_then(|n| address(&n).map(|a| (n, a)))
 }
