@@ -243,7 +243,8 @@ pub struct Publish {
     pub instance: InstanceName,
     /// Endpoint of it.
     pub endpoint: EndpointName,
-    /// Public addresses, v4 and v6. A v4 one that is not the machine's own is translated.
+    /// Public addresses, v4 and v6. A v4 one that is not the machine's own is translated. `0.0.0.0` stands for the edge's own
+    /// address on the Internet side where that is dynamic.
     pub at: Vec<IpAddr>,
     /// Public port.
     pub port: u16,

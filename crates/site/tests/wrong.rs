@@ -1,7 +1,11 @@
 //! Every wrong file says exactly what it should. `UPDATE_EXPECT=1 cargo test -p site` writes the expectations anew; read
 //! the difference before you commit it.
 
-use std::{collections::BTreeSet, fs, path::PathBuf};
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::{Path, PathBuf},
+};
 use words::{Diagnostic, Severity, SourceFile};
 
 const TODAY: &str = "2026-11-22";
@@ -15,7 +19,7 @@ fn cases() -> Vec<PathBuf> {
     out
 }
 
-fn read(case: &PathBuf) -> (SourceFile, site::Outcome) {
+fn read(case: &Path) -> (SourceFile, site::Outcome) {
     let text = fs::read_to_string(case.join("site.toml")).expect("site.toml");
     let source = SourceFile::new("site.toml", text);
     let out = site::read(&source, TODAY);

@@ -1,6 +1,7 @@
 //! Resolution: in come the tree and the catalogue, out comes the site with every name resolved and every address checked,
 //! still without flows.
 
+mod addresses;
 pub(crate) mod edge;
 pub(crate) mod hosts;
 pub(crate) mod places;
