@@ -6,12 +6,15 @@ use crate::build::{Build, digit, is, one_of, prefix_set, short};
 use crate::grant::{interval, number};
 use ipnet::IpNet;
 use ruleset::{ChainKind, Data, Element, Hook, Key, MapRef, Nat, NatKind, NatTarget, Policy, Rule, Set, Statement, Value};
+use site::model::Dnat;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use words::{Code, Diagnostic, Family};
 
 /// `dstnat`.
 const DSTNAT: i32 = -100;
+/// `RTN_LOCAL`: an address of the node.
+const LOCAL: u128 = 2;
 /// `srcnat`.
 const SRCNAT: i32 = 100;
 
@@ -24,7 +27,8 @@ pub(crate) fn chains(b: &mut Build<'_>) {
     let wan = Value::Name(wan);
     let mut inwards = Vec::new();
     for family in Family::ALL {
-        inwards.extend(publish(b, family, &wan));
+        inwards.extend(publish(b, family, &wan, false));
+        inwards.extend(publish(b, family, &wan, true));
     }
     if !inwards.is_empty() {
         b.base("publish", ChainKind::Nat, Hook::Prerouting, DSTNAT, Policy::Accept, inwards);
@@ -35,11 +39,17 @@ pub(crate) fn chains(b: &mut Build<'_>) {
     }
 }
 
-fn publish(b: &mut Build<'_>, family: Family, wan: &Value) -> Option<Rule> {
+/// Published ports of one family, at an address that is known, or at whatever address the node leases (`leased`, which
+/// the model writes as the unspecified address).
+fn publish(b: &mut Build<'_>, family: Family, wan: &Value, leased: bool) -> Option<Rule> {
     let mut elements: BTreeMap<Vec<Value>, Element> = BTreeMap::new();
     for flow in &b.model.flows {
-        for dnat in flow.publish.iter().filter(|d| Family::of(&d.at) == family && Family::of(&d.to) == family) {
-            let key = vec![Value::one(number(&dnat.at)), Value::one(flow.target.proto.number()), Value::one(dnat.port)];
+        let mine = |d: &&Dnat| Family::of(&d.at) == family && Family::of(&d.to) == family && d.at.is_unspecified() == leased;
+        for dnat in flow.publish.iter().filter(mine) {
+            let mut key = vec![Value::one(flow.target.proto.number()), Value::one(dnat.port)];
+            if !leased {
+                key.insert(0, Value::one(number(&dnat.at)));
+            }
             let data = Some(Data::Numbers(vec![number(&dnat.to), u128::from(dnat.to_port)]));
             let what = format!("translates {} port {}/{} to {} port {}", dnat.at, dnat.port, flow.target.proto, dnat.to, dnat.to_port);
             b.explain(&flow.id.0, what, flow.why.clone(), flow.origins.clone());
@@ -49,25 +59,21 @@ fn publish(b: &mut Build<'_>, family: Family, wan: &Value) -> Option<Rule> {
     if elements.is_empty() {
         return None;
     }
-    let d = digit(family);
     let address = crate::build::address_type(family);
-    let set = Set {
-        types: vec![address.clone(), "inet_proto".to_owned(), "inet_service".to_owned()],
-        map: Some(vec![address, "inet_service".to_owned()]),
-        elements: elements.into_values().collect(),
-        ..Set::default()
-    };
-    let name = format!("publish/{d}");
-    b.set(&name, set);
-    let target = crate::build::addresses(family).1;
-    let nat = Nat {
-        kind: NatKind::Dnat,
-        family: Some(family),
-        address: NatTarget::Map { keys: vec![target, Key::L4Proto, Key::Dport], map: MapRef::Named(name) },
-        port: None,
-        flags: Vec::new(),
-    };
-    let statements = vec![is(Key::Iifname, [wan.clone()]), one_of(Key::L4Proto, &[6, 17]), Statement::Nat(nat)];
+    let mut types = vec!["inet_proto".to_owned(), "inet_service".to_owned()];
+    let mut keys = vec![Key::L4Proto, Key::Dport];
+    let mut statements = vec![is(Key::Iifname, [wan.clone()]), one_of(Key::L4Proto, &[6, 17])];
+    if leased {
+        statements.push(one_of(Key::FibDaddrType, &[LOCAL]));
+    } else {
+        types.insert(0, address.clone());
+        keys.insert(0, crate::build::addresses(family).1);
+    }
+    let name = format!("publish{}/{}", if leased { "/leased" } else { "" }, digit(family));
+    let elements = elements.into_values().collect();
+    b.set(&name, Set { types, map: Some(vec![address, "inet_service".to_owned()]), elements, ..Set::default() });
+    let address = NatTarget::Map { keys, map: MapRef::Named(name) };
+    statements.push(Statement::Nat(Nat { kind: NatKind::Dnat, family: Some(family), address, port: None, flags: Vec::new() }));
     Some(b.builtin("publish", "translates published addresses to the machines behind them", "each element names its flow", statements))
 }
 
@@ -95,7 +101,7 @@ pub(crate) fn shared_address(model: &site::Model) -> Option<IpAddr> {
 fn announced(model: &site::Model) -> BTreeMap<IpAddr, (IpAddr, &site::model::Flow)> {
     let mut out = BTreeMap::new();
     for flow in &model.flows {
-        for d in flow.publish.iter().filter(|d| d.at.is_ipv4() && d.to.is_ipv4() && d.at != d.to) {
+        for d in flow.publish.iter().filter(|d| d.at.is_ipv4() && d.to.is_ipv4() && d.at != d.to && !d.at.is_unspecified()) {
             let peer_to_peer = flow.app == catalog::App::Libp2p;
             let known: Option<&(IpAddr, &site::model::Flow)> = out.get(&d.to);
             if known.is_none_or(|(_, f)| peer_to_peer && f.app != catalog::App::Libp2p) {

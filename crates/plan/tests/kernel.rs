@@ -139,3 +139,20 @@ fn observing_refuses_nothing_and_sets_nothing_but_room() {
         assert!(machine.sysctls.iter().all(|s| s.key.ends_with("conntrack_max")));
     }
 }
+
+#[test]
+fn a_leased_address_is_published_too() {
+    let mut model = common::model();
+    model.edge.wan_dynamic = true;
+    model.edge.vip.remove(&words::ZoneName::internet());
+    for d in model.flows.iter_mut().flat_map(|f| &mut f.publish) {
+        d.at = "0.0.0.0".parse().expect("unspecified");
+    }
+    let plan = plan::plan(&model, &Devices::default(), Options::default());
+    let machine = plan.machines.values().find(|m| m.role == plan::Role::Edge).expect("edge");
+    let script = emit::nft::script(&machine.ruleset, TableFamily::Inet, plan::TABLE);
+    assert!(script.contains("fib daddr type local dnat ip to meta l4proto . th dport map @publish/leased/4"), "{script}");
+    assert!(script.contains("udp th sport 67 th dport 68") && script.contains("masquerade"), "{script}");
+    let live = ruleset::nft::read(&common::load(&script).expect("taken")).expect("reads");
+    assert_eq!(ruleset::compare(&machine.ruleset, &live), []);
+}
