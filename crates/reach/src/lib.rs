@@ -5,10 +5,21 @@
 //! | [`field`] | the fields of a packet, as levels of a decision diagram |
 //! | [`set`] | packet sets and their algebra |
 //! | [`packet`] | one packet: a witness |
+//! | [`place`] | the machine a ruleset stands on |
+//! | [`eval`] | all packets through a ruleset at once |
+//! | [`trace`](mod@trace) | one packet through a ruleset, rule by rule |
+//! | [`network`] | from sender to receiver over zones and edge; [`Network::reach`] answers |
+//! | [`policy`](mod@policy) | what the model allows, as the same sets |
+//! | [`conform`] | filters against the policy, both ways |
+//! | [`invariant`] | what must never be, NET001 and on |
+//! | [`diff`] | what a change opens and closes, in words |
+//! | [`dead`](mod@dead) | rules and elements that never decide |
 //!
 //! Pure: no clock, network, file system or process.
 
 pub mod conform;
+pub mod dead;
+pub mod diff;
 pub mod eval;
 pub mod field;
 pub mod invariant;
@@ -20,6 +31,8 @@ pub mod set;
 pub mod trace;
 
 pub use conform::{Deviation, conformance};
+pub use dead::dead;
+pub use diff::{Change, difference, snapshot};
 pub use eval::{Eval, Outcome, Past};
 pub use field::Field;
 pub use invariant::{Violation, check};

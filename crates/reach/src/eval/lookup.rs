@@ -53,6 +53,11 @@ impl<'a> Eval<'a> {
         Matched { may: self.store.any(may), must: self.store.any(must) }
     }
 
+    /// The packets that may match one element.
+    pub(crate) fn element_set(&mut self, keys: &[Key], e: &Element) -> Set {
+        self.element(keys, e).may
+    }
+
     /// The packets that match one element.
     pub(super) fn element(&mut self, keys: &[Key], e: &Element) -> Matched {
         let mut all = Matched::exactly(Set::FULL);

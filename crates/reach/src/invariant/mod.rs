@@ -106,8 +106,7 @@ impl Cx<'_, '_> {
         self.net.store().rows(&[Field::Proto, Field::Dport], &rows)
     }
 
-    /// What of a set may be delivered to a machine from a zone, accepted weakenings apart; ways whose filters are known
-    /// first.
+    /// What of a set may be delivered to a machine from a zone; ways whose filters are known first.
     pub(crate) fn exposed(&mut self, from: &ZoneName, to: &HostName, set: Set) -> Vec<(Via, Set)> {
         if set.is_empty() {
             return Vec::new();
@@ -116,7 +115,6 @@ impl Cx<'_, '_> {
         let mut out: Vec<(Via, Set)> = Vec::new();
         for d in ways {
             let hit = self.net.store().and(d.delivered, set);
-            let hit = self.net.store().minus(hit, self.accepted);
             if !hit.is_empty() {
                 out.push((d.via, hit));
             }
@@ -129,6 +127,9 @@ impl Cx<'_, '_> {
     pub(crate) fn delivered(&mut self, from: &ZoneName, to: &HostName, via: &Via, hit: Set, message: impl Fn(&crate::Packet) -> String, help: &str) {
         let q = Question { from: Sender::Zone(from.clone()), to: to.clone(), target: None, family: None };
         let like = self.net.typical(&q);
+        // What nobody accepted weighs more than what somebody did.
+        let unaccepted = self.net.store().minus(hit, self.accepted);
+        let (hit, accepted) = if unaccepted.is_empty() { (hit, true) } else { (unaccepted, false) };
         let Some(w) = self.net.store().pick(hit, &like) else { return };
         let found = self.net.confirm(&q.from, from, to, w);
         let mut v = Violation::new(self.code, to, message(&w), help);
@@ -142,6 +143,9 @@ impl Cx<'_, '_> {
             v.journey = Some(j);
         }
         v.blame(self.net.model);
+        if accepted {
+            v.accept(self.net.model);
+        }
         self.out.push(v);
     }
 }

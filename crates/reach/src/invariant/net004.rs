@@ -23,12 +23,18 @@ pub(super) fn check(cx: &mut Cx<'_, '_>) {
         let judged = prover.through(m, Stage::Judged, Past::Any, start).passed;
         let honest = m.place.reverse_path(prover.store());
         let spoofed = prover.store().minus(judged, honest);
-        let mut found = Vec::new();
+        let mut hits = Vec::new();
         for (zone, d) in &m.devices {
             let here = prover.store().value(Field::In, device(d));
-            let hit = prover.store().and(spoofed, here);
-            if let Some(w) = prover.store().pick(hit, &Packet::opening(Family::V4)) {
-                found.push((zone.clone(), w));
+            hits.push((zone.clone(), prover.store().and(spoofed, here)));
+        }
+        let zones: Vec<_> = m.devices.keys().cloned().collect();
+        let mut found = Vec::new();
+        for (zone, hit) in hits {
+            // Somebody in this zone speaking in another zone's name.
+            let like = zones.iter().find(|z| **z != zone && !z.is_internet()).map_or_else(|| Packet::opening(Family::V4), |z| cx.net.like(z, z));
+            if let Some(w) = cx.net.store().pick(hit, &like) {
+                found.push((zone, w));
             }
         }
         for (zone, w) in found {

@@ -6,10 +6,9 @@ use crate::{
     eval::Past,
     field::{Field, device},
     network::Stage,
-    packet::Packet,
     set::Set,
 };
-use words::{Family, HostName};
+use words::HostName;
 
 const HELP: &str = "apply the same plan to both nodes; `ravelin drift` shows which one departed";
 
@@ -45,16 +44,13 @@ pub(super) fn check(cx: &mut Cx<'_, '_>) {
                     continue;
                 }
                 let (only_a, only_b) = (store.minus(x, y), store.minus(y, x));
-                let like = Packet::opening(Family::V4);
-                if let Some(w) = store.pick(only_a, &like) {
-                    found.push((a, b, from.clone(), to.clone(), w));
-                }
-                if let Some(w) = store.pick(only_b, &like) {
-                    found.push((b, a, from.clone(), to.clone(), w));
-                }
+                found.push((a, b, from.clone(), to.clone(), only_a));
+                found.push((b, a, from.clone(), to.clone(), only_b));
             }
         }
-        for (yes, no, from, to, w) in found {
+        for (yes, no, from, to, only) in found {
+            let like = cx.net.like(&from, &to);
+            let Some(w) = cx.net.store().pick(only, &like) else { continue };
             let mut v = Violation::new(cx.code, yes, format!("{yes} passes from {from} to {to} what {no} does not"), HELP);
             v.witness = Some(w);
             v.blame_origins(std::slice::from_ref(&cx.net.model.edge.origin));

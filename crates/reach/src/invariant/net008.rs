@@ -14,6 +14,8 @@ const HELP: &str = "give the flow its IPv4 leg, or close the IPv6 one";
 
 pub(super) fn check(cx: &mut Cx<'_, '_>) {
     let forget: Vec<Field> = Field::ALL.into_iter().filter(|f| !matches!(f, Field::Proto | Field::Dport)).rev().collect();
+    let addresses: Vec<_> = cx.net.model.hosts.values().flat_map(|h| h.addresses()).collect();
+    let known = crate::network::sources(cx.net.store(), addresses.iter());
     for h in cx.hosts() {
         let both = |list: &mut dyn Iterator<Item = Family>| {
             let all: Vec<Family> = list.collect();
@@ -36,11 +38,17 @@ pub(super) fn check(cx: &mut Cx<'_, '_>) {
             let all = store.and(all, spoken);
             let (v4, v6) = (store.value(Field::Family, 0), store.value(Field::Family, 1));
             let (four, six) = (store.and(all, v4), store.and(all, v6));
-            let open4 = store.forget_all(four, &forget);
-            let open6 = store.forget_all(six, &forget);
-            let more = store.minus(open6, open4);
-            let more = store.minus(more, excused);
-            let hit = store.and(six, more);
+            // Twice: for anybody, and for those whom no line of the site file names.
+            let mut hit = Set::EMPTY;
+            for without in [Set::EMPTY, known] {
+                let (four, six) = (store.minus(four, without), store.minus(six, without));
+                let open4 = store.forget_all(four, &forget);
+                let open6 = store.forget_all(six, &forget);
+                let more = store.minus(open6, open4);
+                let more = store.minus(more, excused);
+                let more = store.and(six, more);
+                hit = store.or(hit, more);
+            }
             if hit.is_empty() {
                 continue;
             }

@@ -20,6 +20,8 @@ pub struct Violation {
     pub journey: Option<Journey>,
     /// Proved. Otherwise it hangs on something that cannot be seen, which the notes name: a warning, not an error.
     pub certain: bool,
+    /// Accepted by a weakening of the site file that has not ended: a warning, not an error.
+    pub accepted: bool,
     /// What else is known.
     pub notes: Vec<String>,
     /// Which lines and entries let it happen; the first is the one to change.
@@ -40,6 +42,7 @@ impl Violation {
             witness: None,
             journey: None,
             certain: true,
+            accepted: false,
             notes: Vec::new(),
             origins: Vec::new(),
             help: help.to_owned(),
@@ -61,6 +64,21 @@ impl Violation {
         }
     }
 
+    /// Notes the weakenings that accept it.
+    pub(crate) fn accept(&mut self, model: &Model) {
+        self.accepted = true;
+        let ids: Vec<String> = self.journey.iter().flat_map(|j| j.ids()).map(str::to_owned).collect();
+        for w in model.weakenings.iter().filter(|w| w.flows.iter().any(|f| ids.contains(&f.0))) {
+            self.notes.push(format!("accepted until {}: {}", w.until, w.why));
+            self.blame_origins(std::slice::from_ref(&w.origin));
+        }
+    }
+
+    /// Whether it stops a change.
+    pub fn is_error(&self) -> bool {
+        self.certain && !self.accepted
+    }
+
     pub(crate) fn blame_origins(&mut self, origins: &[Origin]) {
         for o in origins {
             if !self.origins.contains(o) {
@@ -73,7 +91,13 @@ impl Violation {
 
     /// The diagnostic, citing the site file.
     pub fn diagnostic(&self, source: &SourceFile) -> Diagnostic {
-        let mut d = if self.certain { Diagnostic::error(self.code, &self.message) } else { Diagnostic::warning(self.code, format!("unproven: {}", self.message)) };
+        let mut d = if self.accepted {
+            Diagnostic::warning(self.code, format!("accepted for now: {}", self.message))
+        } else if self.certain {
+            Diagnostic::error(self.code, &self.message)
+        } else {
+            Diagnostic::warning(self.code, format!("unproven: {}", self.message))
+        };
         let mut cited = Vec::new();
         for o in &self.origins {
             if let Origin::Site { file, line, path } = o {
@@ -96,7 +120,8 @@ impl Violation {
         }
         if let Some(j) = &self.journey {
             for h in j.hops.iter().take(TOLD) {
-                if let Some(s) = h.trace.steps.last() {
+                // A policy that accepts what nobody asked about explains nothing.
+                if let Some(s) = h.trace.steps.last().filter(|s| s.id.is_some() || !h.trace.passed) {
                     let id = s.id.as_deref().map(|i| format!(" ({i})")).unwrap_or_default();
                     d = d.with_note(format!("{} {}: {} in chain {}{id}", h.host, h.hook, s.did, s.chain));
                 }

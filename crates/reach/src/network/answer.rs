@@ -269,21 +269,39 @@ impl Network<'_> {
         });
         let f = q.family.or(common).unwrap_or(Family::V4);
         let mut p = Packet::opening(f);
-        let src = match &q.from {
-            Sender::Host(h) | Sender::TakenOver(h) => of(h, f),
-            Sender::Zone(z) => self.somebody(z, f),
-        };
-        if let Some(a) = src {
-            p = p.from(a);
-        }
-        if let Some(a) = of(&q.to, f) {
-            p = p.to(a);
+        // Both families are filled in, so that a set of the other one finds a likely packet too.
+        for g in Family::ALL {
+            let src = match &q.from {
+                Sender::Host(h) | Sender::TakenOver(h) => of(h, g),
+                Sender::Zone(z) => self.somebody(z, g),
+            };
+            if let Some(a) = src {
+                p.set(field::src(g), field::address(a));
+            }
+            if let Some(a) = of(&q.to, g) {
+                p.set(field::dst(g), field::address(a));
+            }
         }
         if let Some(t) = &q.target {
             p = p.with(Field::Proto, t.proto.number().into()).with(Field::Dport, t.ports.ranges().first().map_or(0, |r| r.first()).into());
         } else if let Some(l) = self.machines.get(&q.to).and_then(|m| m.host.instances.iter().flat_map(|i| &i.listens).find(|l| !l.ports.is_empty())) {
             let proto = l.proto.first().map_or(6, |p| p.number());
             p = p.with(Field::Proto, proto.into()).with(Field::Dport, l.ports.ranges().first().map_or(0, |r| r.first()).into());
+        }
+        p
+    }
+
+    /// A likely packet from somebody in one zone to some machine in another.
+    pub(crate) fn like(&self, from: &ZoneName, to: &ZoneName) -> Packet {
+        let mut p = Packet::opening(Family::V4);
+        for g in Family::ALL {
+            if let Some(a) = self.somebody(from, g) {
+                p.set(field::src(g), field::address(a));
+            }
+            let holder = self.model.hosts.values().filter(|h| !h.edge).filter_map(|h| h.interface(to)).flat_map(|i| &i.addresses).map(|n| n.addr());
+            if let Some(a) = holder.into_iter().find(|a| Family::of(a) == g).or_else(|| self.somebody(to, g)) {
+                p.set(field::dst(g), field::address(a));
+            }
         }
         p
     }
