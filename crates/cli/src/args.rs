@@ -82,6 +82,8 @@ pub enum Verb {
     Verify(verb::verify::Arguments),
     /// On the console: only the management path, at once
     BreakGlass(verb::break_glass::Arguments),
+    /// The whole site on this machine, in namespaces, with attackers
+    Lab(verb::lab::Arguments),
     /// Why this rule, finding, flow or catalogue entry exists
     Explain(verb::explain::Arguments),
     /// Write man pages, completion scripts, made-up sites

@@ -26,6 +26,9 @@ pub enum Trouble {
     /// The result was shown already; only the exit code is left.
     #[error("")]
     Shown(Exit),
+    /// Another program has said it; its exit code is ours.
+    #[error("")]
+    Passed(u8),
     /// An invariant of ours broke.
     #[error("{0}")]
     Bug(String),
@@ -50,6 +53,7 @@ impl Trouble {
         let red = anstyle::AnsiColor::Red.on_default().bold();
         let help = match self {
             Self::Shown(exit) => return (*exit).into(),
+            Self::Passed(code) => return ExitCode::from(*code),
             Self::Usage { help, .. } => help.clone(),
             Self::Io { source, .. } => match source.kind() {
                 std::io::ErrorKind::NotFound => "check the path".to_owned(),

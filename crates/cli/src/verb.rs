@@ -9,6 +9,7 @@ pub mod explain;
 pub mod flows;
 pub mod generate;
 pub mod init;
+pub mod lab;
 pub mod plan;
 pub mod reach;
 pub mod render;
@@ -35,6 +36,7 @@ pub fn run(cli: &Cli) -> Result<Exit, Trouble> {
         Verb::Audit(a) => audit::run(a, global),
         Verb::Verify(a) => verify::run(a, global),
         Verb::BreakGlass(a) => break_glass::run(a, global),
+        Verb::Lab(a) => lab::run(a, global),
         Verb::Explain(a) => explain::run(a, global),
         Verb::Generate(a) => generate::run(a, global),
     }

@@ -1,0 +1,38 @@
+//! The holder of a standing lab: builds the site inside, puts the rules in force, listens everywhere, says so, and waits.
+
+use super::trouble;
+use crate::{args::Global, exit::Exit, face, input, trouble::Trouble};
+use lab::{
+    build::Neighbours,
+    enter::{Entered, enter},
+    listen::{Ports, serve},
+    stage::Stage,
+    stand::{READY, wait_for_ever},
+    topology::Role,
+    truth::catalogue_ports,
+};
+use plan::Options;
+use std::path::Path;
+use words::Generation;
+
+/// Runs inside until somebody ends it.
+pub fn hold(site: &Path, bare: bool, global: &Global) -> Result<Exit, Trouble> {
+    let arguments: Vec<_> = std::env::args_os().skip(1).collect();
+    if let Entered::Done(_) = enter(&arguments).map_err(trouble)? {
+        return Err(Trouble::usage("this verb is the lab's own", "ravelin lab up SITE"));
+    }
+    let (model, _) = input::model(site, global)?;
+    let stage = Stage::build(model, Options::default(), Neighbours::Dynamic).map_err(trouble)?;
+    let sockets = serve(&stage.lab, &ports(&stage)).map_err(trouble)?;
+    let rules = if bare { 0 } else { stage.apply_all(Generation(1)).map_err(trouble)? };
+    let hosts: Vec<&str> = stage.lab.topology.nodes.keys().map(String::as_str).collect();
+    face::print(&format!("{READY}{rules} machines hold their rules, {sockets} sockets listen; machines: {}\n", hosts.join(" ")))?;
+    wait_for_ever()
+}
+
+/// Every port of the catalogue on every machine: what nobody should reach is there to be reached.
+fn ports(stage: &Stage) -> Ports {
+    let all = catalogue_ports(catalog::builtin().values().map(AsRef::as_ref), &stage.model);
+    let nodes = stage.lab.topology.nodes.values().filter(|n| n.role != Role::Router);
+    nodes.map(|n| (n.name.clone(), all.clone())).collect()
+}
