@@ -14,7 +14,7 @@ use net::{Namespace, wire};
 use std::{
     collections::BTreeMap,
     io::{Read, Write},
-    net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream},
+    net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket},
     path::Path,
     sync::atomic::{AtomicBool, AtomicUsize, Ordering},
     time::Duration,
@@ -75,6 +75,16 @@ fn open(site: &Site, count: usize) -> Vec<Flow> {
         f.called.set_nodelay(true).expect("sets");
     }
     flows
+}
+
+/// Two UDP sockets that are connected to each other and have said nothing for a while.
+fn udp_pair(site: &Site) -> (UdpSocket, UdpSocket) {
+    let bind = |ns: &Namespace, at| ns.within(|| UdpSocket::bind(SocketAddr::new(at, 0)).expect("binds"));
+    let (ours, theirs) = (bind(&site.here, site.here_at[1]), bind(&site.there, site.there_at[1]));
+    ours.connect(theirs.local_addr().expect("address")).expect("connects");
+    theirs.connect(ours.local_addr().expect("address")).expect("connects");
+    ours.set_read_timeout(Some(PATIENCE)).expect("sets");
+    (ours, theirs)
 }
 
 /// Applies while half of the flows are busy; out comes how many exchanges there were meanwhile.
@@ -202,6 +212,8 @@ fn a_host_keeps_what_was_open_before() {
     let dir = tempfile::tempdir().expect("directory");
     let site = host_site();
     let mut flows = open(&site, FLOWS);
+    let (ours, theirs) = udp_pair(&site);
+    let stranger = site.there.within(|| UdpSocket::bind(SocketAddr::new(site.there_at[1], 0)).expect("binds"));
     assert_eq!((flows.len(), tracked(&site.here)), (FLOWS, 0), "nothing is tracked yet");
     let bundle = strict(&ruleset("22"), vec![]);
     let mut said = String::new();
@@ -209,6 +221,12 @@ fn a_host_keeps_what_was_open_before() {
     let alive = flows.iter_mut().filter_map(|f| f.speak().ok()).count();
     println!("{alive} of {FLOWS} connections alive after the first apply, {exchanges} exchanges meanwhile; {}", said.replace('\n', "; "));
     assert_eq!(alive, FLOWS);
+    theirs.send(b"still").expect("sends");
+    assert_eq!(ours.recv(&mut [0; 8]).expect("a connected UDP socket goes on hearing its peer"), 5);
+    let before = counted(&site.here, "NET099");
+    stranger.send_to(b"new", ours.local_addr().expect("address")).expect("sends");
+    std::thread::sleep(Duration::from_millis(50));
+    assert_eq!(counted(&site.here, "NET099"), before + 1, "and nobody else is let in");
     let source = Ipv4Addr::new(10, 9, 0, 2);
     strict_afterwards(&site.here, &site.there, &site.here, site.here_at, source);
     assert!(flows.iter_mut().all(|f| f.speak().is_ok()), "and they go on");

@@ -1,0 +1,26 @@
+//! The unit that loads the confirmed generation at boot, held against systemd's own opinion.
+
+use std::{path::Path, process::Command};
+
+#[test]
+fn the_boot_unit_is_well_formed_and_comes_before_the_network() {
+    let unit = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../packaging/ravelin-restore.service");
+    let text = std::fs::read_to_string(&unit).expect("is there");
+    for line in [
+        "Before=network-pre.target shutdown.target",
+        "ExecStart=/usr/sbin/ravelin-applier boot",
+        "ConditionPathExists=/var/lib/ravelin/confirmed/bundle",
+    ] {
+        assert!(text.lines().any(|l| l == line), "{line}");
+    }
+    // systemd-analyze wants the program to exist: the one that was built takes its place.
+    let dir = tempfile::tempdir().expect("directory");
+    let copy = dir.path().join("ravelin-restore.service");
+    std::fs::write(&copy, text.replace("/usr/sbin/ravelin-applier", env!("CARGO_BIN_EXE_ravelin-applier"))).expect("writes");
+    let Ok(out) = Command::new("systemd-analyze").args(["verify", "--man=no"]).arg(&copy).output() else {
+        return; // A machine without systemd has no opinion.
+    };
+    let said = String::from_utf8_lossy(&out.stderr);
+    let ours: Vec<&str> = said.lines().filter(|l| l.contains("ravelin-restore")).collect();
+    assert!(ours.is_empty(), "{ours:?}");
+}
