@@ -22,9 +22,14 @@ pub struct Edge {
     pub ruleset: Ruleset,
 }
 
+/// The text of the generated site with so many hosts.
+pub fn site_file(hosts: usize) -> String {
+    site::generate(hosts, SEED)
+}
+
 /// The first edge node of a generated site with so many hosts, everything in force.
 pub fn edge(hosts: usize) -> Result<Edge, Error> {
-    let source = SourceFile::new("generated.toml", site::generate(hosts, SEED));
+    let source = SourceFile::new("generated.toml", site_file(hosts));
     let outcome = site::read(&source, TODAY);
     let errors = || Error::Invalid(outcome.render(&source));
     let mut model = outcome.model.clone().ok_or_else(errors)?;

@@ -12,6 +12,7 @@
 //! - [`sender`]: the process that sends and counts them
 //! - [`race`]: variants by turns, medians, intervals
 //! - [`commit`]: how long a load takes, and what the socket refuses
+//! - [`whole`]: `ravelin check` as a process
 
 pub mod commit;
 pub mod emitted;
@@ -23,6 +24,7 @@ pub mod sender;
 pub mod stage;
 pub mod stats;
 pub mod variants;
+pub mod whole;
 
 /// The world did not do what it was asked.
 #[derive(Debug, thiserror::Error)]

@@ -10,6 +10,7 @@ use gauge::{
     stage::{self, Place},
     stats::Median,
     variants::{self, Pairs},
+    whole,
 };
 use std::{
     fs,
@@ -21,6 +22,7 @@ const HELP: &str = "gauge COMMAND
 
   ruleset [ROUNDS [PACKETS [LAP]]] [NAME...]   cost of a packet through each ruleset (or those named), by turns
   shape [ROUNDS [PACKETS [LAP]]] [NAME...]     the same with parts of the emitted shape left out
+  check PROGRAM [HOSTS...]     time and memory of `PROGRAM check` on generated sites
   text [HOSTS]                 what an edge node of a generated site holds, as nft reads it
   commit [ELEMENTS...]         time of one load and of one replacement, or what the socket refused
 ";
@@ -66,6 +68,9 @@ fn run(arguments: &[String]) -> Result<ExitCode, Error> {
     if command == "text" {
         print!("{}", gauge::emitted::edge(numbers.first().copied().unwrap_or(TEXT))?.script());
         return Ok(ExitCode::SUCCESS);
+    }
+    if command == "check" {
+        return checks(names.first(), &numbers).map(|()| ExitCode::SUCCESS);
     }
     if !["ruleset", "shape", "commit"].contains(&command) {
         print!("{HELP}");
@@ -181,3 +186,17 @@ fn commits(numbers: &[usize]) -> Result<(), Error> {
 
 /// Loads of each size.
 const LOADS: usize = 5;
+
+/// Sizes of sites where none are given.
+const SITES: [usize; 4] = [10, 100, 1_000, 5_000];
+
+fn checks(program: Option<&String>, numbers: &[usize]) -> Result<(), Error> {
+    let program = program.ok_or_else(|| Error::Invalid("which program? `gauge check PROGRAM [HOSTS...]`".into()))?;
+    println!("| hosts | lines | seconds, median of {LOADS} | largest memory | exit | verdict |\n|---:|---:|---:|---:|---:|---|");
+    for &hosts in if numbers.is_empty() { &SITES[..] } else { numbers } {
+        let c = whole::check(std::path::Path::new(program), hosts, LOADS)?;
+        let code = c.code.map_or("killed".into(), |c| c.to_string());
+        println!("| {hosts} | {} | {} | {} MB | {code} | {} |", c.lines, show(c.seconds, 3), c.memory / 1024, c.verdict);
+    }
+    Ok(())
+}
