@@ -1,4 +1,5 @@
 //! A hand-made model and the real nft in a namespace of its own.
+#![allow(dead_code, reason = "each test takes what it needs")]
 
 use ipnet::IpNet;
 use site::model::*;
@@ -102,6 +103,8 @@ pub fn model() -> Model {
         // Overlaps the one above: must go to a further set.
         flow("f0000007", FlowKind::Allow, h("market1"), h("daemon1"), "7000-7100/tcp", vec![leg(V4, "dmz", "chain", &["10.20.10.11/32"], &["10.20.20.11/32"])], vec![]),
         flow("f0000008", FlowKind::Infrastructure, h("fw-a"), Party::Outside("ntp".into(), nets(&["192.168.7.1/32"])), "123/udp", vec![leg(V4, "internet", "internet", &["203.0.113.2/32"], &["192.168.7.1/32"])], vec![]),
+        flow("f000000a", FlowKind::Allow, h("market1"), h("docker1"), "8081/tcp", vec![leg(V4, "dmz", "dmz", &["10.20.10.11/32"], &["10.20.10.12/32"])], vec![]),
+        flow("f000000b", FlowKind::Allow, h("docker1"), h("market1"), "9100/tcp", vec![leg(V4, "dmz", "dmz", &["10.20.10.12/32"], &["10.20.10.11/32"])], vec![]),
         flow("f0000009", FlowKind::Allow, h("market1"), h("daemon1"), "gre", vec![leg(V4, "dmz", "chain", &["10.20.10.11/32"], &["10.20.20.11/32"])], vec![]),
     ];
     flows.sort_by(|a, b| a.id.cmp(&b.id));

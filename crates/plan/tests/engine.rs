@@ -1,0 +1,74 @@
+//! A container engine's published ports on the kernel: with the engine's own rules in place (as Docker writes them), what
+//! no flow allows does not reach the container, what a flow allows does; the same outwards. Without our table everything
+//! goes through, which shows that the probe works.
+
+mod common;
+
+use plan::{Devices, Options};
+use ruleset::TableFamily;
+use std::process::Command;
+use words::HostName;
+
+/// The host with an engine, a container behind `docker0` and a neighbour in the zone, each in a namespace of its own.
+/// Nobody listens: a refused connection has reached its host, a lost one has not.
+const STAGE: &str = r#"
+unshare -n sleep 60 & c=$!
+unshare -n sleep 60 & w=$!
+trap 'kill $c $w' EXIT
+for n in $c $w; do while [ "$(readlink /proc/$n/ns/net)" = "$(readlink /proc/self/ns/net)" ]; do sleep 0.02; done; done
+at() { n=$1; shift; nsenter --net=/proc/$n/ns/net "$@"; }
+ip link set lo up
+ip link add docker0 type bridge
+ip addr add 172.17.0.1/16 dev docker0
+ip link set docker0 up
+ip link add veth1 type veth peer name eth0
+ip link set eth0 netns $c
+ip link set veth1 master docker0 up
+at $c ip link set lo up
+at $c ip addr add 172.17.0.2/16 dev eth0
+at $c ip link set eth0 up
+at $c ip route add default via 172.17.0.1
+ip link add dmz type veth peer name peer
+ip link set peer netns $w
+ip addr add 10.20.10.12/24 dev dmz
+ip link set dmz up
+at $w ip link set lo up
+at $w ip addr add 10.20.10.11/24 dev peer
+at $w ip link set peer up
+echo 1 > /proc/sys/net/ipv4/ip_forward
+iptables -t nat -N DOCKER
+iptables -t nat -A PREROUTING -m addrtype --dst-type LOCAL -j DOCKER
+for p in 8080 8081; do iptables -t nat -A DOCKER ! -i docker0 -p tcp --dport $p -j DNAT --to-destination 172.17.0.2:80; done
+iptables -t nat -A POSTROUTING -s 172.17.0.0/16 ! -o docker0 -j MASQUERADE
+try() { if at $1 timeout 1 bash -c "exec 3<>/dev/tcp/$2/$3" 2>&1 | grep -q refused; then echo "$4 reached"; else echo "$4 lost"; fi; }
+try $w 10.20.10.12 8080 before/in
+try $c 10.20.10.11 9 before/out
+nft -f "$RULES"
+try $w 10.20.10.12 8080 denied/in
+try $w 10.20.10.12 8081 allowed/in
+try $c 10.20.10.11 9 denied/out
+try $c 10.20.10.11 9100 allowed/out
+nft list table inet ravelin | grep 'counter packets' | grep -e deny/ingress -e deny/egress
+"#;
+
+#[test]
+fn published_ports_obey_the_model() {
+    let plan = plan::plan(&common::model(), &Devices::default(), Options::default());
+    let machine = &plan.machines[&HostName::new("docker1").expect("name")];
+    let script = emit::nft::script(&machine.ruleset, TableFamily::Inet, plan::TABLE);
+    let path = std::env::temp_dir().join(format!("ravelin-engine-{}.nft", std::process::id()));
+    std::fs::write(&path, script).expect("written");
+    let out = Command::new("unshare").args(["-Urn", "bash", "-ec", STAGE]).env("RULES", &path).output().expect("unshare");
+    std::fs::remove_file(&path).expect("removed");
+    let text = String::from_utf8_lossy(&out.stdout);
+    let trouble = String::from_utf8_lossy(&out.stderr);
+    assert!(out.status.success(), "{text}\n{trouble}");
+    for line in ["before/in reached", "before/out reached", "denied/in lost", "allowed/in reached", "denied/out lost", "allowed/out reached"] {
+        assert!(text.lines().any(|l| l == line), "{line}\n{text}\n{trouble}");
+    }
+    // A negative is proven by the counter of the rule that refused it.
+    for id in ["deny/ingress", "deny/egress"] {
+        let counted = text.lines().any(|l| l.contains(id) && l.contains("drop") && !l.contains("packets 0 "));
+        assert!(counted, "{id}\n{text}");
+    }
+}
