@@ -1,6 +1,10 @@
 //! Stores, places outside, prohibitions, management: in come their tables, out comes the same with names resolved.
 
-use super::{hosts::Hosts, services::Services, zones::Zones};
+use super::{
+    hosts::Hosts,
+    services::Services,
+    zones::{SYNC, Zones},
+};
 use crate::{
     External, Management, Never, Party, Storage, code,
     cx::Cx,
@@ -73,7 +77,7 @@ impl Parties<'_> {
             return vec![Party::Public];
         }
         if word == "all" {
-            return self.zones.inner().filter(|z| z.routed || !z.subnets.is_empty()).map(|z| Party::Zone(z.name.clone())).collect();
+            return self.zones.inner().filter(|z| z.name.as_str() != SYNC).map(|z| Party::Zone(z.name.clone())).collect();
         }
         if let Some((zone, _)) = self.zones.map.get_key_value(word) {
             return vec![Party::Zone(zone.clone())];
@@ -111,7 +115,11 @@ pub(crate) fn nevers(cx: &mut Cx<'_>, root: &Node, parties: &Parties<'_>) -> Vec
     let mut out = Vec::new();
     for node in root.get("never").map(Node::items).unwrap_or_default() {
         let outside = |p: Party| if p == Party::Public { Party::Zone(ZoneName::internet()) } else { p };
-        let from = parties.resolve_all(cx, &node.texts("from"));
+        let mut from = parties.resolve_all(cx, &node.texts("from"));
+        // Nobody at all: outside as well.
+        if node.texts("from").iter().any(|t| t.text == "all") && !from.contains(&Party::Public) {
+            from.push(Party::Public);
+        }
         let to = parties.resolve_all(cx, &node.texts("to"));
         let targets: Vec<Option<words::ProtoPorts>> = match node.get("port") {
             Some(_) => node.texts("port").iter().filter_map(|t| cx.ports(t)).map(Some).collect(),
