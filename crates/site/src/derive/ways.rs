@@ -3,19 +3,20 @@
 
 use crate::{EdgeKind, Host, Leg, Model, Party, special};
 use ipnet::IpNet;
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, rc::Rc};
 use words::{Family, ZoneName};
 
 /// Addresses and zones of a site, ready to be asked often.
 pub(crate) struct Ways<'m> {
     model: &'m Model,
-    public: [Vec<IpNet>; 2],
+    /// Shared: about a hundred prefixes that stand in every egress.
+    public: [Rc<[IpNet]>; 2],
 }
 
 /// A party's place in one zone.
 struct Spot {
     zone: ZoneName,
-    nets: [Vec<IpNet>; 2],
+    nets: [Rc<[IpNet]>; 2],
     /// Routed flows begin and end here.
     default: bool,
 }
@@ -27,9 +28,9 @@ fn slot(family: Family) -> usize {
     }
 }
 
-fn by_family(nets: impl IntoIterator<Item = IpNet>) -> [Vec<IpNet>; 2] {
+fn by_family(nets: impl IntoIterator<Item = IpNet>) -> [Rc<[IpNet]>; 2] {
     let (v4, v6): (Vec<IpNet>, Vec<IpNet>) = nets.into_iter().partition(|n| n.addr().is_ipv4());
-    [IpNet::aggregate(&v4), IpNet::aggregate(&v6)]
+    [v4, v6].map(|nets| if nets.len() < 2 { nets.into() } else { IpNet::aggregate(&nets).into() })
 }
 
 /// What a site calls its own: never a public peer.
@@ -37,7 +38,7 @@ pub(crate) fn own(model: &Model) -> Vec<IpNet> {
     let zones = model.zones.values().flat_map(|z| z.subnets.iter().copied());
     let hosts = model.hosts.values().flat_map(|h| h.addresses()).map(IpNet::from);
     let all: Vec<IpNet> = zones.chain(model.edge.public.iter().copied()).chain(model.edge.sync).chain(hosts).collect();
-    let mut out = by_family(all).concat();
+    let mut out: Vec<IpNet> = by_family(all).iter().flat_map(|n| n.iter().copied()).collect();
     out.sort_unstable();
     out
 }
@@ -45,7 +46,7 @@ pub(crate) fn own(model: &Model) -> Vec<IpNet> {
 impl<'m> Ways<'m> {
     pub fn new(model: &'m Model) -> Self {
         let own = own(model);
-        Self { model, public: Family::ALL.map(|f| special::public(f, &own)) }
+        Self { model, public: Family::ALL.map(|f| special::public(f, &own).into()) }
     }
 
     /// Whether translated or routed packets of this source can leave for the Internet.
@@ -61,7 +62,7 @@ impl<'m> Ways<'m> {
     fn host_spots(&self, host: &Host) -> Vec<Spot> {
         let spot = |i: &crate::Interface| {
             let nets = if i.addresses.is_empty() && !host.edge {
-                Family::ALL.map(|f| vec![special::everything(f)])
+                Family::ALL.map(|f| [special::everything(f)].into())
             } else {
                 by_family(i.addresses.iter().map(|a| IpNet::from(a.addr())))
             };
@@ -75,7 +76,7 @@ impl<'m> Ways<'m> {
         match party {
             Party::Host(name) => self.model.hosts.get(name).map(|h| self.host_spots(h)).unwrap_or_default(),
             Party::Zone(name) if name.is_internet() => {
-                vec![Spot { zone: name.clone(), nets: Family::ALL.map(|f| vec![special::everything(f)]), default: true }]
+                vec![Spot { zone: name.clone(), nets: Family::ALL.map(|f| [special::everything(f)].into()), default: true }]
             }
             Party::Zone(name) => {
                 let subnets = self.model.zones.get(name).map(|z| z.subnets.clone()).unwrap_or_default();
@@ -112,15 +113,13 @@ impl<'m> Ways<'m> {
 
     fn pair(&self, out: &mut Vec<Leg>, from: &Spot, to: &Spot) {
         for family in Family::ALL {
-            let mut src = from.nets[slot(family)].clone();
-            let mut dst = to.nets[slot(family)].clone();
-            if from.zone != to.zone && to.zone.is_internet() {
-                src.retain(|n| self.leaves(n));
+            let (out_of, into) = (from.zone != to.zone && to.zone.is_internet(), from.zone != to.zone && from.zone.is_internet());
+            let src: Vec<IpNet> = from.nets[slot(family)].iter().filter(|n| !out_of || self.leaves(n)).copied().collect();
+            if src.is_empty() {
+                continue;
             }
-            if from.zone != to.zone && from.zone.is_internet() {
-                dst.retain(|n| self.arrives(n));
-            }
-            if !src.is_empty() && !dst.is_empty() {
+            let dst: Vec<IpNet> = to.nets[slot(family)].iter().filter(|n| !into || self.arrives(n)).copied().collect();
+            if !dst.is_empty() {
                 out.push(Leg { family, from_zone: from.zone.clone(), to_zone: to.zone.clone(), src, dst });
             }
         }
@@ -140,7 +139,7 @@ impl<'m> Ways<'m> {
                 zones.entry(at.map_or_else(|| host.default_zone.clone(), |i| i.zone.clone())).or_default().push(*net);
             }
             for (to_zone, nets) in zones {
-                let (from_zone, src) = (ZoneName::internet(), self.public[slot(family)].clone());
+                let (from_zone, src) = (ZoneName::internet(), self.public[slot(family)].to_vec());
                 out.push(Leg { family, from_zone, to_zone, src, dst: IpNet::aggregate(&nets) });
             }
         }
