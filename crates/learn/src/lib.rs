@@ -8,18 +8,21 @@
 //! | [`judge`] | whether the model allows a flow, and whether anything would stop it |
 //! | [`lines`] | the lines of the site file that would allow it |
 //! | [`report`] | all of it for people and programs |
+//! | [`ledger`] | what was seen over time, kept small |
 //! | [`window`] | whether going to `enforce` may be trusted |
 //! | [`rate`] | how fast sources open connections |
 //!
 //! Pure: observations and time are arguments.
 
 pub mod judge;
+pub mod ledger;
 pub mod lines;
 pub mod rate;
 pub mod report;
 pub mod seen;
 pub mod window;
 
+pub use ledger::Ledger;
 pub use report::{Cut, Report, report};
 pub use seen::{Observation, Who};
 pub use window::{PROVING_PERIOD, Sample, Window};

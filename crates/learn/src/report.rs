@@ -17,7 +17,7 @@ use std::{
 use words::Proto;
 
 /// What would be cut, and what was looked at.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Default, Serialize)]
 pub struct Report {
     /// First observation, seconds since 1970-01-01 UTC.
     pub from: u64,
@@ -71,21 +71,22 @@ type Ends = (Proto, IpAddr, (IpAddr, u16));
 pub fn report(model: &Model, observations: &[Observation]) -> Report {
     let times = || observations.iter().map(|o| o.facts.taken_at);
     let machines: BTreeSet<String> = observations.iter().map(|o| o.machine.to_string()).collect();
-    let mut report = Report {
+    let head = Report {
         from: times().min().unwrap_or(0),
         to: times().max().unwrap_or(0),
         machines: machines.into_iter().collect(),
-        allowed: 0,
-        not_ours: 0,
-        built_in: 0,
-        unanswered: 0,
-        cut: Vec::new(),
         would_drop: would_drop(observations),
         blind: blind(observations),
+        ..Report::default()
     };
+    judged(model, seen::flows(observations), head)
+}
+
+/// Judges flows; what else was seen stands in `report` already.
+pub(crate) fn judged(model: &Model, flows: BTreeMap<Key, Tally>, mut report: Report) -> Report {
     // The same flow from several points of view (opener, edge, listener) is one: who it is for, and who answered.
     let mut cuts: BTreeMap<Ends, (Key, Tally, Vec<Stop>)> = BTreeMap::new();
-    for (key, tally) in seen::flows(observations) {
+    for (key, tally) in flows {
         match judge::judge(model, &key) {
             Verdict::Allowed(_) => report.allowed += 1,
             Verdict::NotOurs => report.not_ours += 1,
@@ -156,11 +157,16 @@ fn blind(observations: &[Observation]) -> Vec<String> {
 }
 
 impl Report {
+    /// A flow's name in samples.
+    pub(crate) fn name_of(flow: &Key) -> String {
+        let (at, port) = flow.listener();
+        format!("{} {} -> {at} {port}", flow.proto, flow.from)
+    }
     /// What this report contributes to the decision about the window.
     pub fn sample(&self) -> Sample {
         Sample {
             at: self.to,
-            cuts: self.cut.iter().map(|c| format!("{:?}", c.flow)).collect(),
+            cuts: self.cut.iter().map(|c| Self::name_of(&c.flow)).collect(),
             would_drop: self.would_drop.clone(),
             blind: !self.blind.is_empty() || self.machines.is_empty(),
         }

@@ -5,7 +5,7 @@
 //! the process, and exist on machines that track nothing).
 
 use facts::{Facts, Socket, SocketState, Tuple, net::status};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::{
     collections::{BTreeMap, BTreeSet},
     net::{IpAddr, SocketAddr},
@@ -22,7 +22,7 @@ pub struct Observation {
 }
 
 /// One flow, all its connections together.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Key {
     /// Protocol.
     pub proto: Proto,
@@ -44,7 +44,7 @@ impl Key {
 }
 
 /// A process at one end of a flow.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Who {
     /// Machine.
     pub machine: HostName,
@@ -61,7 +61,7 @@ pub struct Who {
 }
 
 /// How often and by whom.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tally {
     /// Connections, told apart by the opener's port.
     pub connections: BTreeSet<u16>,
@@ -102,8 +102,6 @@ pub fn flows(observations: &[Observation]) -> BTreeMap<Key, Tally> {
 }
 
 fn add(out: &mut BTreeMap<Key, Tally>, key: Key, port: u16, answered: bool, facts: &Facts, who: BTreeSet<Who>) {
-    // The machine behind a translation sees the flow from its own side: the same flow is not told twice where one of the
-    // two is known to be the other's rear.
     let t = out.entry(key).or_insert_with(|| Tally { first: facts.taken_at, ..Tally::default() });
     t.connections.insert(port);
     t.first = t.first.min(facts.taken_at);

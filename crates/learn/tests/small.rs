@@ -2,7 +2,7 @@
 //! and the lines that are proposed make it allowed.
 
 use facts::{Connection, Facts, Interface, Process, Socket, SocketState, Tuple};
-use learn::{Observation, report};
+use learn::{Ledger, Observation, PROVING_PERIOD, Window, report};
 use site::model::Model;
 use std::net::SocketAddr;
 use words::{HostName, Proto, SourceFile};
@@ -115,4 +115,36 @@ fn what_nobody_answers_is_not_a_flow() {
     let (from, to) = (SocketAddr::new(address(&small, "market1"), 1), SocketAddr::new(address(&small, "db1"), 2345));
     let told = report(&small, &[observed("fw-a", vec![connection(from, to, 8)], vec![], from)]);
     assert_eq!((told.cut.len(), told.unanswered), (0, 1));
+}
+
+#[test]
+fn a_ledger_keeps_a_day_and_forgives_what_is_allowed_by_now() {
+    let small = model(SMALL);
+    let (from, to) = (SocketAddr::new(address(&small, "mon1"), 40001), SocketAddr::new(address(&small, "db1"), 8443));
+    let look = |at: u64, with: bool| {
+        let connections = if with { vec![connection(from, to, 14)] } else { vec![] };
+        let mut o = observed("fw-a", connections, vec![], from);
+        o.facts.taken_at = NOW + at;
+        [o]
+    };
+    let mut ledger = Ledger::default();
+    let day = PROVING_PERIOD / 600;
+    for n in 0..=day {
+        ledger.absorb(&small, &look(n * 600, n == 0 || n == day / 2));
+    }
+    let now = NOW + PROVING_PERIOD;
+    assert!(matches!(ledger.window(&small, now, PROVING_PERIOD), Window::TooShort { .. }), "half a day ago it would have been cut");
+    let told = ledger.report(&small);
+    assert_eq!((told.cut.len(), told.cut[0].last, told.from, told.to), (1, NOW + day / 2 * 600, NOW, now));
+    let wider = model(&format!("{SMALL}\n{}", told.cut[0].lines));
+    assert_eq!(ledger.report(&wider).cut.len(), 0);
+    assert_eq!(ledger.window(&wider, now, PROVING_PERIOD), Window::Clean { since: NOW });
+    let mut kept = Ledger::default();
+    kept.absorb(&wider, &look(0, true));
+    kept.absorb(&wider, &look(600, false));
+    assert_eq!(kept.window(&wider, NOW + 600, 600), Window::Clean { since: NOW });
+    assert!(matches!(kept.window(&small, NOW + 600, 600), Window::TooShort { .. }), "it is not allowed any more");
+    let text = serde_json::to_string(&ledger).expect("writes");
+    assert!(text.len() < 100_000, "{} bytes for a day", text.len());
+    assert_eq!(serde_json::from_str::<Ledger>(&text).expect("reads"), ledger);
 }
