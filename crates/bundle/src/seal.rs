@@ -15,6 +15,9 @@ const MAGIC: &str = "ravelin-bundle ";
 /// Largest bundle that is read, in bytes: a machine with 100,000 flows stays well below.
 pub const MAX_BYTES: usize = 256 << 20;
 
+/// How every kernel setting begins that a bundle may hold.
+const SETTINGS: &str = "net.";
+
 /// Bytes that depend on the content alone: all our maps are sorted and no type here fails to serialise.
 pub(crate) fn canonical<T: Serialize>(value: &T) -> Vec<u8> {
     match serde_json::to_vec(value) {
@@ -58,6 +61,9 @@ pub enum ReadError {
     /// Not what this program would have written.
     #[error("the bundle is not in canonical form")]
     NotCanonical,
+    /// A kernel setting outside the network.
+    #[error("the bundle sets `{0}`: only settings below `{SETTINGS}` are accepted")]
+    Setting(String),
     /// Touches what is not ours.
     #[error("the bundle reaches beyond our own table")]
     Own(#[source] OwnError),
@@ -70,8 +76,13 @@ impl Bundle {
             return Err(ReadError::Schema(draft.schema));
         }
         for artefact in &draft.artefacts {
-            if let Artefact::Nft { text } = artefact {
-                only_own_table(text).map_err(ReadError::Own)?;
+            match artefact {
+                Artefact::Nft { text } => only_own_table(text).map_err(ReadError::Own)?,
+                // `kernel.core_pattern` would run a program as root: a bundle has no business outside the network.
+                Artefact::Sysctl { settings } => match settings.keys().find(|name| !name.starts_with(SETTINGS)) {
+                    Some(name) => return Err(ReadError::Setting(name.clone())),
+                    None => {}
+                },
             }
         }
         only_own_table(&draft.break_glass).map_err(ReadError::Own)?;
@@ -175,6 +186,18 @@ mod tests {
         let mut bad = draft();
         bad.artefacts = vec![Artefact::Nft { text: "flush ruleset\n".into() }];
         assert!(matches!(Bundle::seal(bad), Err(ReadError::Own(_))));
+    }
+
+    #[test]
+    fn a_setting_outside_the_network_is_refused() {
+        let setting = |name: &str| {
+            let value = crate::Setting { value: "|/bin/sh".into(), at_least: false, required: true };
+            let mut with = draft();
+            with.artefacts.push(Artefact::Sysctl { settings: BTreeMap::from([(name.to_owned(), value)]) });
+            Bundle::seal(with)
+        };
+        assert!(matches!(setting("kernel.core_pattern"), Err(ReadError::Setting(_))));
+        assert!(setting("net.ipv4.ip_forward").is_ok());
     }
 
     #[test]
