@@ -5,8 +5,9 @@ use crate::{
     state::{Entry, Phase, Process, State},
     timer,
 };
+use bundle::LayerMode;
 use serde::Serialize;
-use std::fmt;
+use std::{collections::BTreeMap, fmt};
 use words::{Digest, Generation};
 
 /// Journal lines shown.
@@ -36,6 +37,8 @@ pub struct Confirmed {
     pub digest: Digest,
     /// Digest of what it makes the machine hold, whatever its number.
     pub policy: Digest,
+    /// Mode of each layer.
+    pub layers: BTreeMap<String, LayerMode>,
 }
 
 /// The change under way.
@@ -65,7 +68,7 @@ pub fn status(state: &State) -> Result<Status, Error> {
     let known = confirmed.as_ref().map(|c| c.draft().generation).max(highest).unwrap_or_default();
     Ok(Status {
         drift: in_force.map(|b| read_back::differences(b.draft())).transpose()?.unwrap_or_default(),
-        confirmed: confirmed.map(|c| Confirmed { generation: c.draft().generation, digest: c.digest(), policy: c.draft().policy() }),
+        confirmed: confirmed.map(|c| Confirmed { generation: c.draft().generation, digest: c.digest(), policy: c.draft().policy(), layers: c.draft().layers.clone() }),
         pending: match pending {
             None => None,
             Some(p) => Some(Waiting {

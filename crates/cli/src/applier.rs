@@ -2,8 +2,10 @@
 //! out comes what it said. Never: does anything privileged itself.
 
 use crate::trouble::Trouble;
+use bundle::LayerMode;
 use serde::Deserialize;
 use std::{
+    collections::BTreeMap,
     ffi::OsStr,
     path::{Path, PathBuf},
     process::{Command, ExitStatus, Stdio},
@@ -38,6 +40,8 @@ pub struct Confirmed {
     pub digest: Digest,
     /// What the machine holds, whatever its number.
     pub policy: Digest,
+    /// Mode of each layer.
+    pub layers: BTreeMap<String, LayerMode>,
 }
 
 /// The state under way.

@@ -62,6 +62,10 @@ pub enum Format {
 pub enum Verb {
     /// Look at this machine and write a first site file
     Init(verb::init::Arguments),
+    /// A first site file from an Ansible inventory
+    ImportAnsible(verb::import_ansible::Arguments),
+    /// What really flows here, what the site file would cut, and the lines that would allow it
+    Learn(verb::learn::Arguments),
     /// Read, resolve and prove; cited lines, stable codes, exit 1 on an error
     Check(verb::check::Arguments),
     /// Every flow that is allowed, and why it exists
@@ -86,6 +90,10 @@ pub enum Verb {
     Lab(verb::lab::Arguments),
     /// Why this rule, finding, flow or catalogue entry exists
     Explain(verb::explain::Arguments),
+    /// The site file in its canonical form, comments kept
+    Fmt(verb::fmt::Arguments),
+    /// The site file's JSON Schema, for editors
+    Schema(verb::schema::Arguments),
     /// Write man pages, completion scripts, made-up sites
     Generate(verb::generate::Arguments),
 }

@@ -17,6 +17,7 @@ mod sarif;
 mod save;
 mod trouble;
 mod verb;
+mod window;
 
 use args::Cli;
 use clap::Parser;

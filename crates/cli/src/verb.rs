@@ -7,12 +7,16 @@ pub mod check;
 pub mod drift;
 pub mod explain;
 pub mod flows;
+pub mod fmt;
 pub mod generate;
+pub mod import_ansible;
 pub mod init;
 pub mod lab;
+pub mod learn;
 pub mod plan;
 pub mod reach;
 pub mod render;
+pub mod schema;
 pub mod verify;
 
 use crate::{
@@ -26,6 +30,8 @@ pub fn run(cli: &Cli) -> Result<Exit, Trouble> {
     let global = &cli.global;
     match &cli.verb {
         Verb::Init(a) => init::run(a, global),
+        Verb::ImportAnsible(a) => import_ansible::run(a, global),
+        Verb::Learn(a) => learn::run(a, global),
         Verb::Check(a) => check::run(a, global),
         Verb::Flows(a) => flows::run(a, global),
         Verb::Reach(a) => reach::run(a, global),
@@ -38,6 +44,8 @@ pub fn run(cli: &Cli) -> Result<Exit, Trouble> {
         Verb::BreakGlass(a) => break_glass::run(a, global),
         Verb::Lab(a) => lab::run(a, global),
         Verb::Explain(a) => explain::run(a, global),
+        Verb::Fmt(a) => fmt::run(a, global),
+        Verb::Schema(a) => schema::run(a, global),
         Verb::Generate(a) => generate::run(a, global),
     }
 }

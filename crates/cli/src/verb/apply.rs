@@ -7,14 +7,15 @@ use crate::{
     exit::Exit,
     face::{Face, remark, show},
     input::{self, SiteArgument},
-    machine, paint, planning,
-    proof::{self, Proof},
+    machine, paint, planning, proof,
     trouble::Trouble,
+    window,
 };
-use bundle::Probe;
+use bundle::{LayerMode, Probe};
 use clap::Args;
 use emit::bundle::Link;
 use serde::Serialize;
+use site::model::Mode;
 use std::{
     io::{IsTerminal, Write},
     path::PathBuf,
@@ -52,6 +53,12 @@ pub struct Arguments {
     /// State directory of the applier
     #[arg(long, value_name = "DIR")]
     state: Option<PathBuf>,
+    /// Go to `enforce` without a clean window of `ravelin learn`; the reason is recorded
+    #[arg(long, value_name = "REASON")]
+    because: Option<String>,
+    /// The record of `ravelin learn` [default: below the account's state directory]
+    #[arg(long, value_name = "FILE")]
+    record: Option<PathBuf>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -101,10 +108,9 @@ pub fn run(arguments: &Arguments, global: &Global) -> Result<Exit, Trouble> {
     let host = planning::this_machine(&model, arguments.host.as_deref(), &facts)?;
     let devices = model.hosts.get(&host).map(|h| planning::devices(h, &facts)).unwrap_or_default();
     let plan = planning::plan_with(&model, &devices);
-    let proof = Proof::of(&model);
-    let stops: Vec<_> = plan.notes.iter().filter(|n| n.is_error()).collect();
-    if !stops.is_empty() || !proof.holds() {
-        proof.deviations.iter().for_each(|d| remark(&proof::words(d)));
+    let proven: Vec<_> = proof::violations(&model).unwrap_or_default().iter().map(|v| v.diagnostic(&source)).collect();
+    let stops: Vec<_> = plan.notes.iter().chain(&proven).filter(|d| d.is_error()).collect();
+    if !stops.is_empty() {
         stops.iter().for_each(|d| anstream::eprint!("{}", paint::diagnostic(d, &source)));
         show(global, &Applied { host, became: Became::Refused, generation: Generation::default(), digest: None, probes: 0 })?;
         return Ok(Exit::Found);
@@ -117,6 +123,7 @@ pub fn run(arguments: &Arguments, global: &Global) -> Result<Exit, Trouble> {
             "ravelin apply --confirm keeps it, ravelin apply --revert takes it back now",
         ));
     }
+    let confirmed_mode = status.confirmed.as_ref().and_then(|c| c.layers.get("network").copied());
     let parent = status.confirmed.as_ref().map(|c| c.digest);
     let link = Link { generation: status.next_generation, parent, seeds: Vec::new() };
     let site = planning::site_digest(&source);
@@ -125,6 +132,12 @@ pub fn run(arguments: &Arguments, global: &Global) -> Result<Exit, Trouble> {
     if let Some(confirmed) = status.confirmed.filter(|c| c.policy == sealed.draft().policy() && status.drift.is_empty()) {
         show(global, &done(Became::Unchanged, confirmed.generation, Some(confirmed.digest), 0))?;
         return Ok(Exit::Ok);
+    }
+
+    let in_force = confirmed_mode == Some(LayerMode::Enforce);
+    if model.layers.network == Mode::Enforce && !in_force {
+        let record = arguments.record.clone().unwrap_or_else(|| window::default_path(&model.name));
+        window::judge(&record, arguments.because.as_deref())?;
     }
 
     // What does not work before says nothing about the change: it would only take a good one back.

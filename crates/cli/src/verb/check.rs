@@ -5,14 +5,14 @@ use crate::{
     exit::Exit,
     face::{Face, show},
     input::{self, SiteArgument},
-    paint::{BAD, GOOD, WARN, diagnostic, paint},
-    planning,
-    proof::{self, Proof},
-    sarif,
+    paint::{BAD, DIM, GOOD, WARN, diagnostic, paint, table},
+    planning, proof, sarif,
     trouble::Trouble,
 };
 use clap::Args;
+use reach::Violation;
 use serde::Serialize;
+use site::tier::{Row, Stand};
 use words::{Diagnostic, Severity, SourceFile};
 
 /// Arguments of `check`.
@@ -20,6 +20,9 @@ use words::{Diagnostic, Severity, SourceFile};
 pub struct Arguments {
     #[command(flatten)]
     site: SiteArgument,
+    /// Also say which requirements hold on this site, and why not
+    #[arg(long)]
+    rows: bool,
 }
 
 #[derive(Serialize)]
@@ -28,7 +31,12 @@ struct Checked {
     file: String,
     counts: Option<Counts>,
     diagnostics: Vec<Cited>,
-    proof: Option<Proof>,
+    /// Violated invariants with their witnesses; absent where nothing is proven.
+    proof: Option<Vec<Violation>>,
+    /// Which requirements hold on this site.
+    rows: Vec<Row>,
+    #[serde(skip)]
+    asked_rows: bool,
     #[serde(skip)]
     source: SourceFile,
 }
@@ -64,15 +72,21 @@ impl Face for Checked {
         if let Some(c) = &self.counts {
             out += &format!("{name}: {} zones, {} hosts ({} managed), {} flows\n", c.zones, c.hosts, c.managed, c.flows);
         }
-        if let Some(proof) = &self.proof {
-            out += &proof.deviations.iter().map(|d| format!("{}\n", paint(BAD, proof::words(d)))).collect::<String>();
-            out += &format!(
-                "{name}: proven over all packets: {} rulesets against the flows, {} deviations\n",
-                proof.machines,
-                proof.deviations.len()
-            );
+        if self.asked_rows {
+            let rows: Vec<Vec<String>> =
+                self.rows.iter().map(|r| vec![format!("  {}", r.id), r.asks.to_owned(), stand(r.stand), r.why.clone()]).collect();
+            out += &table(&rows);
         }
-        let errors = errors + self.proof.as_ref().map_or(0, |p| p.deviations.len());
+        match &self.proof {
+            Some(found) => {
+                let violated = found.iter().filter(|v| v.is_error()).count();
+                let rest = found.len() - violated;
+                let all = reach::invariant::ALL.len();
+                out += &format!("{name}: {all} invariants over all packets: {violated} violations, {rest} unproven or accepted\n");
+            }
+            None if self.counts.is_some() => out += &format!("{name}: the network layer is off: nothing is proven\n"),
+            None => {}
+        }
         let verdict = match (errors, warnings) {
             (0, 0) => paint(GOOD, "no error, no warning"),
             (0, w) => paint(WARN, format!("no error, {w} warnings")),
@@ -99,11 +113,30 @@ pub fn run(arguments: &Arguments, global: &Global) -> Result<Exit, Trouble> {
         let place = diagnostic.labels.first().map(|l| source.place(l.span.start));
         Cited { line: place.map(|p| p.line), column: place.map(|p| p.column), diagnostic }
     };
-    let (proof, notes) =
-        read.model.as_ref().map(|m| (planning::plan(m), m)).map_or((None, Vec::new()), |(plan, m)| (Some(Proof::of(m)), plan.notes));
-    let diagnostics: Vec<Cited> = read.diagnostics.into_iter().chain(notes).map(cited).collect();
-    let checked = Checked { site: read.model.map(|m| m.name), file: source.name().to_owned(), counts, diagnostics, proof, source };
+    let proof = read.model.as_ref().and_then(proof::violations);
+    let notes = read.model.as_ref().map(|m| planning::plan(m).notes).unwrap_or_default();
+    let proven = proof.iter().flatten().map(|v| v.diagnostic(&source));
+    let diagnostics: Vec<Cited> = read.diagnostics.into_iter().chain(notes).chain(proven).map(cited).collect();
+    let rows = read.model.as_ref().map(site::tier::tier).unwrap_or_default();
+    let checked = Checked {
+        site: read.model.map(|m| m.name),
+        file: source.name().to_owned(),
+        counts,
+        diagnostics,
+        proof,
+        rows,
+        asked_rows: arguments.rows,
+        source,
+    };
     show(global, &checked)?;
-    let holds = checked.proof.as_ref().is_none_or(Proof::holds);
-    Ok(Exit::found(checked.count(Severity::Error) > 0 || !holds))
+    Ok(Exit::found(checked.count(Severity::Error) > 0))
+}
+
+fn stand(stand: Stand) -> String {
+    let style = match stand {
+        Stand::Enforced | Stand::Verified => GOOD,
+        Stand::Observed | Stand::Partly | Stand::Reported => WARN,
+        Stand::No | Stand::Later => DIM,
+    };
+    paint(style, stand)
 }

@@ -56,7 +56,8 @@ pub fn run(arguments: &Arguments, global: &Global) -> Result<Exit, Trouble> {
     Ok(Exit::Ok)
 }
 
-fn read(path: &Path) -> Result<Facts, Trouble> {
+/// A machine's report from a file.
+pub fn read(path: &Path) -> Result<Facts, Trouble> {
     let text = input::text(path, MAX_FACTS)?;
     let facts: Facts = serde_json::from_str(&text).map_err(|e| {
         Trouble::usage(format!("{}: not a machine's report: {e}", path.display()), "write it there with `ravelin init --facts`")

@@ -6,11 +6,12 @@ use crate::{
     face::{Face, show},
     input::{self, SiteArgument},
     paint::{BAD, DIM, GOOD, HEAD, WARN, diagnostic, paint},
-    planning, save,
+    planning, proof, save,
     trouble::Trouble,
 };
 use clap::Args;
 use plan::{MachinePlan, Plan, TABLE};
+use reach::{Change, diff::Direction};
 use ruleset::form::TableFamily;
 use serde::Serialize;
 use site::model::{Flow, Model};
@@ -19,6 +20,9 @@ use std::{
     path::PathBuf,
 };
 use words::{Diagnostic, Digest, HostName, SourceFile};
+
+/// Rows told of one place: the public address space alone is cut into dozens by the private ranges in it.
+const TOLD: usize = 4;
 
 /// Arguments of `plan`.
 #[derive(Debug, Args)]
@@ -47,6 +51,8 @@ struct Planned {
     machines: Vec<Machine>,
     newly_allowed: Vec<Flow>,
     no_longer_allowed: Vec<Flow>,
+    /// What the filters let through or no longer do, proven over all packets.
+    reachable: Vec<Change>,
     notes: Vec<Diagnostic>,
     #[serde(skip)]
     compared: bool,
@@ -95,6 +101,7 @@ impl Face for Planned {
             out += &flows(&self.newly_allowed, &format!("{} newly allowed:", paint(WARN, "+")));
             out += &flows(&self.no_longer_allowed, &format!("{} no longer allowed:", paint(GOOD, "-")));
         }
+        out += &self.reachable.iter().map(change).collect::<String>();
         let unchanged = self.machines.iter().filter(|m| m.state == State::Unchanged).count();
         out + &match (self.unchanged, self.compared) {
             (true, _) => format!("{}: nothing changes on any of {} machines\n", self.site, self.machines.len()),
@@ -173,6 +180,17 @@ pub fn run(arguments: &Arguments, global: &Global) -> Result<Exit, Trouble> {
     Ok(Exit::found(stop))
 }
 
+/// A change of what is reachable, in words.
+fn change(c: &Change) -> String {
+    let head = match c.direction {
+        Direction::Opened => paint(WARN, "+ newly reachable"),
+        Direction::Closed => paint(GOOD, "- no longer reachable"),
+    };
+    let rows: String = c.rows.iter().take(TOLD).map(|r| format!("    {r}\n")).collect();
+    let more = if c.more || c.rows.len() > TOLD { "    and more of the same place; --json has them\n" } else { "" };
+    format!("{head} {} {}\n{rows}{more}", c.host, c.place)
+}
+
 fn compare(model: &Model, new: &Plan, old: Option<&(Plan, Model)>, arguments: &Arguments, source: SourceFile) -> Planned {
     let nothing = BTreeMap::new();
     let before = old.map_or(&nothing, |(p, _)| &p.machines);
@@ -194,6 +212,7 @@ fn compare(model: &Model, new: &Plan, old: Option<&(Plan, Model)>, arguments: &A
         machines,
         newly_allowed: if old.is_some() { only(model, &then) } else { Vec::new() },
         no_longer_allowed: old.map(|(_, m)| only(m, &now)).unwrap_or_default(),
+        reachable: old.map(|(p, m)| proof::changes((m, p), (model, new))).unwrap_or_default(),
         notes: new.notes.clone(),
         compared: old.is_some(),
         full: arguments.text,
