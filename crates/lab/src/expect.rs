@@ -11,12 +11,17 @@ use words::{HostName, Proto};
 /// The first flow whose addresses and ports contain the packet, as the listener sees it (after translation). A zone means
 /// the machines in it, not the edge nodes that have an address there as its gateway.
 pub fn allowing(model: &Model, src: IpAddr, dst: IpAddr, proto: Proto, dport: u16) -> Option<&Flow> {
+    all_allowing(model, src, dst, proto, dport).next()
+}
+
+/// Every flow that does; two may, where one says by name what another says for everybody.
+pub fn all_allowing(model: &Model, src: IpAddr, dst: IpAddr, proto: Proto, dport: u16) -> impl Iterator<Item = &Flow> {
     let inside = |nets: &[IpNet], a: IpAddr| nets.iter().any(|n| n.contains(&a));
-    let leg = |l: &Leg| inside(&l.src, src) && inside(&l.dst, dst);
-    let gateway = |a: IpAddr| model.hosts.values().any(|h| h.edge && h.addresses().any(|own| own == a));
-    let plays = |party: &Party, a: IpAddr| !matches!(party, Party::Zone(z) if !z.is_internet() && gateway(a));
-    let parties = |f: &Flow| plays(&f.from, src) && plays(&f.to, dst);
-    model.flows.iter().find(|f| f.target.proto == proto && f.target.ports.contains(dport) && f.legs.iter().any(leg) && parties(f))
+    let leg = move |l: &Leg| inside(&l.src, src) && inside(&l.dst, dst);
+    let gateway = move |a: IpAddr| model.hosts.values().any(|h| h.edge && h.addresses().any(|own| own == a));
+    let plays = move |party: &Party, a: IpAddr| !matches!(party, Party::Zone(z) if !z.is_internet() && gateway(a));
+    let parties = move |f: &Flow| plays(&f.from, src) && plays(&f.to, dst);
+    model.flows.iter().filter(move |f| f.target.proto == proto && f.target.ports.contains(dport) && f.legs.iter().any(leg) && parties(f))
 }
 
 /// Whether any filter of Ravelin's stands between a sender and a receiver on given zones.

@@ -9,9 +9,9 @@ use crate::{
     error::LabError,
     topology::topology,
 };
-use bundle::{Bundle, Draft};
+use bundle::{Bundle, Draft, SeedFlow};
 use emit::bundle::Link;
-use plan::{Devices, MachinePlan, Options, Plan, TABLE};
+use plan::{Devices, MachinePlan, Options, Plan, Role, TABLE};
 use ruleset::form::TableFamily;
 use serde_json::Value;
 use site::model::Model;
@@ -89,10 +89,12 @@ impl Stage {
         self.lab.space(node)?.program("nft", &["-f", "-"], Some(script)).map(drop)
     }
 
-    /// Applies every machine's bundle by the applier and confirms it; returns how many machines hold it.
-    pub fn apply_all(&self, generation: Generation) -> Result<usize, LabError> {
+    /// Applies every machine's bundle by the applier and confirms it; returns how many machines hold it. `seeds` are
+    /// connections that cross the edge already.
+    pub fn apply_all(&self, generation: Generation, seeds: &[SeedFlow]) -> Result<usize, LabError> {
         self.each_machine(|machine| {
-            let draft = self.draft(machine, generation, None);
+            let crossing = if machine.role == Role::Edge { seeds } else { &[] };
+            let draft = self.draft(machine, generation, None, crossing);
             let said = self.apply(machine.host.as_str(), draft, None)?;
             if said.done {
                 return Ok(());
@@ -103,9 +105,9 @@ impl Stage {
     }
 
     /// The draft of a machine's bundle.
-    pub fn draft(&self, machine: &MachinePlan, generation: Generation, parent: Option<Digest>) -> Draft {
+    pub fn draft(&self, machine: &MachinePlan, generation: Generation, parent: Option<Digest>, seeds: &[SeedFlow]) -> Draft {
         let glass = plan::break_glass(&self.model, &Devices::default(), &machine.host).unwrap_or_default();
-        let link = Link { generation, parent, seeds: Vec::new() };
+        let link = Link { generation, parent, seeds: seeds.to_vec() };
         emit::bundle::draft(&self.model, machine, &glass, self.plan.digest, link)
     }
 

@@ -10,6 +10,7 @@ use crate::{
     connect::{self, Answer},
     count::{self, Readings},
     error::LabError,
+    expect,
     topology::Role,
     volley::{Outcome, Range, Report, Sent, Shot},
 };
@@ -226,10 +227,14 @@ impl<'a> Trial<'a> {
 
     /// For what was stopped, the rules that dropped; for what passed, the elements of its flow.
     fn decisions(&self, attempt: &Attempt, counted: &Readings, drops: bool) -> Vec<Decision> {
+        let mut flows: BTreeSet<&str> = attempt.flow.as_deref().into_iter().collect();
+        if let Deed::Connect { src, dst, proto } = attempt.deed {
+            flows.extend(expect::all_allowing(self.model, src, dst.ip(), proto, dst.port()).map(|f| f.id.0.as_str()));
+        }
         let mut all = BTreeSet::new();
         for (place, reading) in counted {
             let Some(id) = &reading.id else { continue };
-            if if drops { reading.drops } else { attempt.flow.as_ref().is_some_and(|f| id.starts_with(f.as_str())) } {
+            if if drops { reading.drops } else { flows.iter().any(|f| id.starts_with(f)) } {
                 all.insert(self.decision(&place.node, id));
             }
         }
