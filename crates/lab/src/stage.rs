@@ -66,7 +66,9 @@ impl Stage {
     pub fn open(model: Model, options: Options, neighbours: Neighbours, active: Option<String>) -> Result<Self, LabError> {
         let devices = Devices::default();
         let plan = plan::plan(&model, &devices, options);
-        let lab = Lab::open(topology(&model, &devices), neighbours, active)?;
+        let topology = topology(&model, &devices);
+        let active = active.or_else(|| topology.edges.first().cloned());
+        let lab = Lab::open(topology, neighbours, active)?;
         Ok(Self { model, plan, lab, applier: beside_this_program(APPLIER) })
     }
 

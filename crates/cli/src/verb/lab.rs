@@ -2,6 +2,7 @@
 //! machine's own network, firewall or accounts.
 
 mod attack;
+mod demo;
 mod hold;
 
 use crate::{
@@ -63,6 +64,11 @@ enum What {
     },
     /// Fire the legitimate flows and the attacks at it; exit 1 if one is not as expected
     Attack,
+    /// Everything in one run: prove, build, learn, apply, attack, break; exit 1 unless all is as expected
+    Demo {
+        #[command(flatten)]
+        site: SiteArgument,
+    },
     #[command(hide = true)]
     Hold {
         site: PathBuf,
@@ -137,6 +143,7 @@ pub fn run(arguments: &Arguments, global: &Global) -> Result<Exit, Trouble> {
             again.extend(format_arguments(global));
             pass(stand::rerun(&standing, &again).map_err(trouble)?)
         }
+        What::Demo { site } => demo::demo(&site.site, global),
         What::Hold { site, bare } => hold::hold(site, *bare, global),
         What::AttackInside { site } => attack::attack(site, global),
     }

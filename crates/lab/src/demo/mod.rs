@@ -11,7 +11,7 @@ mod table;
 mod tried;
 
 pub use change::ports;
-pub use table::line;
+pub use table::{head, line};
 
 use crate::{
     build::Neighbours,

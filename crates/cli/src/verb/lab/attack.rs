@@ -57,7 +57,8 @@ pub fn attack(site: &Path, global: &Global) -> Result<Exit, Trouble> {
     let people = global.format() == Format::Text;
     // A reader that is gone is noticed when the result is shown.
     let tell = |row: &Row| people.then(|| crate::face::print(&line(row))).map_or((), drop);
-    let mut rows = trial.run(&flows, tell).map_err(trouble)?;
+    let mut rows = trial.together(&flows).map_err(trouble)?;
+    rows.iter().for_each(tell);
     rows.extend(trial.run(&attacks, tell).map_err(trouble)?);
     let wrong = rows.iter().filter(|r| !r.right).count();
     show(global, &Attacked { right: rows.len() - wrong, wrong, unplayed, rows })?;

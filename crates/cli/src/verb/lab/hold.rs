@@ -4,12 +4,11 @@ use super::trouble;
 use crate::{args::Global, exit::Exit, face, input, trouble::Trouble};
 use lab::{
     build::Neighbours,
+    demo,
     enter::{Entered, enter},
-    listen::{Ports, serve},
+    listen::serve,
     stage::Stage,
     stand::{READY, wait_for_ever},
-    topology::Role,
-    truth::catalogue_ports,
 };
 use plan::Options;
 use std::path::Path;
@@ -23,16 +22,9 @@ pub fn hold(site: &Path, bare: bool, global: &Global) -> Result<Exit, Trouble> {
     }
     let (model, _) = input::model(site, global)?;
     let stage = Stage::build(model, Options::default(), Neighbours::Dynamic).map_err(trouble)?;
-    let sockets = serve(&stage.lab, &ports(&stage)).map_err(trouble)?;
-    let rules = if bare { 0 } else { stage.apply_all(Generation(1)).map_err(trouble)? };
+    let sockets = serve(&stage.lab, &demo::ports(&stage)).map_err(trouble)?;
+    let rules = if bare { 0 } else { stage.apply_all(Generation(1), &[]).map_err(trouble)? };
     let hosts: Vec<&str> = stage.lab.topology.nodes.keys().map(String::as_str).collect();
     face::print(&format!("{READY}{rules} machines hold their rules, {sockets} sockets listen; machines: {}\n", hosts.join(" ")))?;
     wait_for_ever()
-}
-
-/// Every port of the catalogue on every machine: what nobody should reach is there to be reached.
-fn ports(stage: &Stage) -> Ports {
-    let all = catalogue_ports(catalog::builtin().values().map(AsRef::as_ref), &stage.model);
-    let nodes = stage.lab.topology.nodes.values().filter(|n| n.role != Role::Router);
-    nodes.map(|n| (n.name.clone(), all.clone())).collect()
 }
