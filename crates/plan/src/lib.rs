@@ -52,6 +52,7 @@ pub fn plan(model: &Model, devices: &Devices, options: Options) -> Plan {
     for host in model.hosts.values().filter(|h| h.managed) {
         let devices = devices.of(model, host);
         notes.extend(same_device(&host.name, &devices, host.edge));
+        notes.extend(without_management(model, host));
         machines.insert(host.name.clone(), machine(model, host, devices, model.layers.network, options));
     }
     let digest = digest(&model.name, &machines);
@@ -70,6 +71,18 @@ fn machine(model: &Model, host: &site::model::Host, devices: BTreeMap<words::Zon
         (_, Role::Edge) => edge::plan(build),
         (_, Role::Host) => host::plan(build),
     }
+}
+
+/// A machine that nobody could log in to any more.
+fn without_management(model: &Model, host: &site::model::Host) -> Option<Diagnostic> {
+    let mut flows = model.flows.iter().filter(|f| f.kind == site::model::FlowKind::Management);
+    let reached = flows.any(|f| {
+        f.to == site::model::Party::Host(host.name.clone()) || f.legs.iter().any(|l| host.addresses().any(|a| l.dst.iter().any(|n| n.contains(&a))))
+    });
+    (model.layers.network == Mode::Enforce && !reached).then(|| {
+        Diagnostic::error(Code("PLAN003"), format!("{} would be filtered without a management path into it", host.name))
+            .help("name where operators come from: [site] management = { from = [\"ops\"], by = \"ssh\" }")
+    })
 }
 
 /// Two zones behind one device cannot be told apart: an error on an edge node, where the device is the zone.

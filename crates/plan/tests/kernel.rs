@@ -156,3 +156,34 @@ fn a_leased_address_is_published_too() {
     let live = ruleset::nft::read(&common::load(&script).expect("taken")).expect("reads");
     assert_eq!(ruleset::compare(&machine.ruleset, &live), []);
 }
+
+#[test]
+fn a_machine_without_a_way_in_is_told() {
+    let codes = |m: &site::Model| -> Vec<(String, String)> {
+        let plan = plan::plan(m, &Devices::default(), Options::default());
+        plan.notes.iter().map(|d| (d.code.0.to_owned(), d.message.clone())).collect()
+    };
+    for name in ["single-host", "small", "curio-cluster"] {
+        assert!(!codes(&example(name)).iter().any(|(c, _)| c == "PLAN003" || c == "PLAN002"), "{name}");
+    }
+    let mut model = example("small");
+    model.flows.retain(|f| f.kind != site::model::FlowKind::Management);
+    assert!(codes(&model).iter().any(|(c, m)| c == "PLAN003" && m.contains("daemon1")));
+    let mut model = example("small");
+    for i in model.hosts.get_mut("fw-a").expect("edge").interfaces.iter_mut().take(2) {
+        i.device = Some("eth0".into());
+    }
+    assert!(codes(&model).iter().any(|(c, m)| c == "PLAN002" && m.contains("eth0")));
+}
+
+#[test]
+fn daemons_that_share_an_address_are_told() {
+    let mut model = example("small");
+    let plan = |m: &site::Model| plan::plan(m, &Devices::default(), Options::default());
+    assert!(!plan(&model).notes.iter().any(|d| d.code.0 == "PLAN001"), "each is published at an address of its own");
+    for f in &mut model.flows {
+        f.publish.clear();
+    }
+    let notes = plan(&model).notes;
+    assert!(notes.iter().any(|d| d.code.0 == "PLAN001" && d.message.contains("daemon1") && d.message.contains("market1")), "{notes:?}");
+}

@@ -108,11 +108,10 @@ fn single(json: &Json) -> Option<(Key, Vec<Statement>)> {
             Vec::new(),
         ));
     }
-    if let Some(e) = json.get("exthdr") {
-        if text(e, "name")? == "frag" && e.get("field").is_none() {
+    if let Some(e) = json.get("exthdr")
+        && text(e, "name")? == "frag" && e.get("field").is_none() {
             return Some((Key::Fragment, vec![is(Key::NfProto, V6)]));
         }
-    }
     None
 }
 

@@ -207,12 +207,11 @@ pub(super) fn map_element(keys: &[Key], map: Option<&[String]>, pair: &Json) -> 
     } else {
         element(keys, key)?
     };
-    if let Some((kind, body)) = data.as_object().and_then(|o| o.iter().next()) {
-        if let Some(v) = verdict(kind, body) {
+    if let Some((kind, body)) = data.as_object().and_then(|o| o.iter().next())
+        && let Some(v) = verdict(kind, body) {
             out.data = Some(Data::Verdict(v));
             return Some(out);
         }
-    }
     let parts: Vec<&Json> = match data.get("concat").and_then(Json::as_array) {
         Some(list) => list.iter().collect(),
         None => vec![data],
