@@ -22,6 +22,19 @@ pub enum Restored {
     ManagementPath,
 }
 
+impl std::fmt::Display for Restored {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Restored::Nothing => "no change was under way",
+            Restored::Untouched => "nothing had been changed yet",
+            Restored::Confirmed => "the change was confirmed already and stays",
+            Restored::Snapshot => "what was there before is in force again",
+            Restored::ConfirmedBundle => "the confirmed generation is in force again",
+            Restored::ManagementPath => "nothing loaded again: the management path is open, everything else is dropped",
+        })
+    }
+}
+
 /// Puts the last known good state back and ends the change under way.
 pub fn now(state: &State, why: &str) -> Result<Restored, Error> {
     let Some(pending) = state.pending()? else {

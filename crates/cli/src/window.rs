@@ -1,10 +1,11 @@
-//! The record of what `learn` saw, and whether it allows going to `enforce`. In come samples, out comes learn's decision. The decision
-//! itself is made in `learn::window`; here lie the file and the clock.
+//! The ledger of what `learn` saw, and whether it allows going to `enforce`. In come a site's model and its ledger on disk, out comes
+//! learn's decision. What the ledger says is decided in `learn`; here lie the file and the clock.
 
-use crate::trouble::Trouble;
+use crate::{save, trouble::Trouble};
 use jiff::Timestamp;
-use learn::{PROVING_PERIOD, Sample, Window, window::decide};
+use learn::{Ledger, PROVING_PERIOD, Window};
 use serde::Serialize;
+use site::model::Model;
 use std::{
     fs::{self, OpenOptions},
     io::Write,
@@ -12,65 +13,69 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Samples older than this many proving periods say nothing any more.
-const KEPT_PERIODS: u64 = 3;
-
-/// Where a site's record lies unless the caller says otherwise: the account's own state directory.
+/// Where a site's ledger lies unless the caller says otherwise: the account's own state directory.
 pub fn default_path(site: &str) -> PathBuf {
     let home = || std::env::var_os("HOME").map(|h| PathBuf::from(h).join(".local/state"));
     let base = std::env::var_os("XDG_STATE_HOME").map(PathBuf::from).or_else(home).unwrap_or_else(|| "/var/lib".into());
-    base.join("ravelin").join(format!("{site}.window"))
+    base.join("ravelin").join(format!("{site}.ledger"))
 }
 
-/// Seconds since 1970-01-01 UTC.
-pub fn now() -> u64 {
-    u64::try_from(Timestamp::now().as_second()).unwrap_or(0)
-}
-
-/// All samples of a record; none where there is no record.
-pub fn samples(path: &Path) -> Result<Vec<Sample>, Trouble> {
+/// The ledger; an empty one where there is none yet.
+pub fn load(path: &Path) -> Result<Ledger, Trouble> {
     let text = match fs::read_to_string(path) {
         Ok(text) => text,
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Ledger::default()),
         Err(e) => return Err(Trouble::io(path, e)),
     };
-    // A line cut off by a power loss, and decisions, are no samples.
-    let oldest = now().saturating_sub(KEPT_PERIODS * PROVING_PERIOD);
-    Ok(text.lines().filter_map(|l| serde_json::from_str::<Sample>(l).ok()).filter(|s| s.at >= oldest).collect())
+    let help = "move it away; looking begins anew";
+    let ledger: Ledger =
+        serde_json::from_str(&text).map_err(|e| Trouble::usage(format!("{}: not a ledger of `learn`: {e}", path.display()), help))?;
+    if ledger.is_known() { Ok(ledger) } else { Err(Trouble::usage(format!("{}: written by another version", path.display()), help)) }
 }
 
-/// Adds a line, readable for its owner alone.
-pub fn add(path: &Path, line: &impl Serialize) -> Result<(), Trouble> {
-    let text = serde_json::to_string(line).map_err(|e| Trouble::bug(format!("a sample does not serialise: {e}")))?;
-    if let Some(parent) = path.parent() {
-        fs::DirBuilder::new().recursive(true).mode(0o700).create(parent).map_err(|e| Trouble::io(parent, e))?;
-    }
-    let mut file = OpenOptions::new().create(true).append(true).mode(0o600).open(path).map_err(|e| Trouble::io(path, e))?;
-    writeln!(file, "{text}").map_err(|e| Trouble::io(path, e))
+/// Writes the ledger, whole or not at all.
+pub fn store(path: &Path, ledger: &Ledger) -> Result<(), Trouble> {
+    let text = serde_json::to_vec(ledger).map_err(|e| Trouble::bug(format!("the ledger does not serialise: {e}")))?;
+    directory_of(path)?;
+    save::private(path, &text)
+}
+
+fn directory_of(path: &Path) -> Result<(), Trouble> {
+    let Some(parent) = path.parent().filter(|p| !p.as_os_str().is_empty()) else { return Ok(()) };
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(parent).map_err(|e| Trouble::io(parent, e))
 }
 
 /// The decision now.
-pub fn decision(path: &Path) -> Result<Window, Trouble> {
-    Ok(decide(&samples(path)?, now(), PROVING_PERIOD))
+pub fn decision(ledger: &Ledger, model: &Model) -> Window {
+    let now = u64::try_from(Timestamp::now().as_second()).unwrap_or(0);
+    ledger.window(model, now, PROVING_PERIOD)
 }
 
-/// Going to `enforce` wants a clean window, or a reason, which is recorded.
-pub fn judge(path: &Path, because: Option<&str>) -> Result<(), Trouble> {
-    #[derive(Serialize)]
-    struct Forced<'a> {
-        forced_at: u64,
-        because: &'a str,
-        window: String,
-    }
-    let window = decision(path)?;
+/// A decision that was forced, with its reason.
+#[derive(Serialize)]
+struct Forced<'a> {
+    at: String,
+    site: &'a str,
+    because: &'a str,
+    window: String,
+}
+
+/// Going to `enforce` wants a clean window, or a reason, which is recorded beside the ledger.
+pub fn judge(path: &Path, model: &Model, because: Option<&str>) -> Result<(), Trouble> {
+    let window = decision(&load(path)?, model);
     if matches!(window, Window::Clean { .. }) {
         return Ok(());
     }
-    match because {
-        Some(because) => add(path, &Forced { forced_at: now(), because, window: window.to_string() }),
-        None => Err(Trouble::usage(
+    let Some(because) = because else {
+        return Err(Trouble::usage(
             format!("going to `enforce` wants a clean window; this one is {window}"),
-            "keep `ravelin learn --for 24h` running meanwhile, or say why it cannot wait: --because \"...\" (recorded)",
-        )),
-    }
+            "set `network = \"observe\"` and keep `ravelin learn --for 24h` running, or say why it cannot wait: --because \"...\" (recorded)",
+        ));
+    };
+    let line = serde_json::to_string(&Forced { at: Timestamp::now().to_string(), site: &model.name, because, window: window.to_string() })
+        .map_err(|e| Trouble::bug(format!("a decision does not serialise: {e}")))?;
+    let path = path.with_extension("decisions");
+    directory_of(&path)?;
+    let mut file = OpenOptions::new().create(true).append(true).mode(0o600).open(&path).map_err(|e| Trouble::io(&path, e))?;
+    writeln!(file, "{line}").map_err(|e| Trouble::io(&path, e))
 }

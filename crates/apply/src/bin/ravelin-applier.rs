@@ -121,7 +121,7 @@ impl From<Error> for Trouble {
 impl From<Box<Failed>> for Trouble {
     fn from(f: Box<Failed>) -> Self {
         let restored = match &f.restored {
-            Ok(r) => format!("{r:?}"),
+            Ok(r) => r.to_string(),
             Err(e) => format!("NOT PUT BACK: {}", e.chain()),
         };
         Self { error: f.error.chain(), step: Some(f.step), help: f.error.help(), restored: Some(restored), lost: f.restored.is_err() }
@@ -167,7 +167,7 @@ fn run(arguments: &Arguments) -> Result<(), Trouble> {
         Verb::Confirm { digest, inject } => say(&transaction::confirm(&state, *digest, *inject)?),
         Verb::Revert => {
             let _lock = state.lock(LOCK_PATIENCE)?;
-            say(&Plain(revert::now(&state, "asked for")?));
+            say(&revert::now(&state, "asked for")?);
         }
         Verb::Status => say(&status::status(&state)?),
         Verb::Boot => {
@@ -209,6 +209,15 @@ impl<T: Serialize> Face for Plain<T> {
     }
     fn text(&self) -> String {
         serde_json::to_string_pretty(&self.0).unwrap_or_default()
+    }
+}
+
+impl Face for revert::Restored {
+    fn json(&self) -> String {
+        serde_json::to_string(self).unwrap_or_default()
+    }
+    fn text(&self) -> String {
+        self.to_string()
     }
 }
 

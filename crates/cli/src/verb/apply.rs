@@ -56,7 +56,7 @@ pub struct Arguments {
     /// Go to `enforce` without a clean window of `ravelin learn`; the reason is recorded
     #[arg(long, value_name = "REASON")]
     because: Option<String>,
-    /// The record of `ravelin learn` [default: below the account's state directory]
+    /// The ledger of `ravelin learn` [default: below the account's state directory]
     #[arg(long, value_name = "FILE")]
     record: Option<PathBuf>,
 }
@@ -137,7 +137,7 @@ pub fn run(arguments: &Arguments, global: &Global) -> Result<Exit, Trouble> {
     let in_force = confirmed_mode == Some(LayerMode::Enforce);
     if model.layers.network == Mode::Enforce && !in_force {
         let record = arguments.record.clone().unwrap_or_else(|| window::default_path(&model.name));
-        window::judge(&record, arguments.because.as_deref())?;
+        window::judge(&record, &model, arguments.because.as_deref())?;
     }
 
     // What does not work before says nothing about the change: it would only take a good one back.

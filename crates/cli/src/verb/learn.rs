@@ -14,7 +14,7 @@ use crate::{
 };
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
-use learn::{Observation, Report, Window, report};
+use learn::{Observation, Report, Window};
 use serde::Serialize;
 use std::{
     path::PathBuf,
@@ -24,9 +24,6 @@ use std::{
 
 /// Seconds between two looks: a sixth of the two minutes a closed connection stays in the tracking table.
 const EVERY_SECONDS: u64 = 20;
-
-/// Looks that are kept for one report: beyond, older ones are only in the record.
-const MOST_LOOKS: usize = 360;
 
 /// Arguments of `learn`.
 #[derive(Debug, Args)]
@@ -45,7 +42,7 @@ pub struct Arguments {
     /// Reports of machines, NAME=FILE, written there with `ravelin init --facts`, instead of looking here
     #[arg(long, value_name = "NAME=FILE", conflicts_with_all = ["host", "time"])]
     facts: Vec<String>,
-    /// Where looks are recorded [default: below the account's state directory]
+    /// The ledger of all looks [default: below the account's state directory]
     #[arg(long, value_name = "FILE")]
     record: Option<PathBuf>,
 }
@@ -67,34 +64,30 @@ impl Face for Learned {
 /// Looks, judges, records.
 pub fn run(arguments: &Arguments, global: &Global) -> Result<Exit, Trouble> {
     let (model, _) = input::model(&arguments.site.site, global)?;
-    let record = arguments.record.clone().unwrap_or_else(|| window::default_path(&model.name));
-    let mut looks: Vec<Observation> = Vec::new();
+    let path = arguments.record.clone().unwrap_or_else(|| window::default_path(&model.name));
+    let mut ledger = window::load(&path)?;
     if arguments.facts.is_empty() {
         let until = Instant::now() + arguments.time.and_then(|t| Duration::try_from(t).ok()).unwrap_or_default();
         let bar = bar(arguments.time.is_some());
-        loop {
+        for looks in 1.. {
             let facts = machine::facts();
             let machine = planning::this_machine(&model, arguments.host.as_deref(), &facts)?;
-            looks.push(Observation { machine, facts });
-            let last = looks.len().saturating_sub(1);
-            window::add(&record, &report(&model, &looks[last..]).sample())?;
-            if looks.len() > MOST_LOOKS {
-                looks.remove(0);
-            }
-            bar.set_message(format!("{} looks", looks.len()));
-            if Instant::now() >= until {
+            let found = ledger.absorb(&model, &[Observation { machine, facts }]);
+            window::store(&path, &ledger)?;
+            bar.set_message(format!("{looks} looks, {} flows would be cut", found.cut.len()));
+            let now = Instant::now();
+            if now >= until {
                 break;
             }
-            thread::sleep(Duration::from_secs(arguments.every).min(until - Instant::now()));
+            thread::sleep(Duration::from_secs(arguments.every).min(until - now));
         }
         bar.finish_and_clear();
     } else {
-        for named in &arguments.facts {
-            looks.push(reported(&model, named)?);
-        }
-        window::add(&record, &report(&model, &looks).sample())?;
+        let looks = arguments.facts.iter().map(|named| reported(&model, named)).collect::<Result<Vec<_>, _>>()?;
+        ledger.absorb(&model, &looks);
+        window::store(&path, &ledger)?;
     }
-    let learned = Learned { report: report(&model, &looks), window: window::decision(&record)? };
+    let learned = Learned { report: ledger.report(&model), window: window::decision(&ledger, &model) };
     show(global, &learned)?;
     Ok(Exit::found(!learned.report.cut.is_empty()))
 }
