@@ -52,7 +52,7 @@ pub enum Error {
     Probe(Vec<String>),
     #[error("the revert timer did not start: {0}")]
     Timer(String),
-    #[error("too late: the change is being reverted")]
+    #[error("too late: the time to confirm it is over")]
     TooLate,
     #[error("failed on purpose after step {0}")]
     Injected(Step),

@@ -1,7 +1,7 @@
 //! Back to the last known good. Called with the lock held. In comes the state directory, out comes what was put back. The
 //! order is: the snapshot; the confirmed bundle; the management path alone. Never wider than one of these.
 
-use crate::{Error, boot, nft, settings, state::State};
+use crate::{Error, boot, nft, settings, state::State, timer};
 use serde::Serialize;
 
 /// What was put back.
@@ -41,6 +41,12 @@ pub fn now(state: &State, why: &str) -> Result<Restored, Error> {
         state.clear_pending()?;
         return Ok(Restored::Nothing);
     };
+    if pending.boot_id != timer::boot_id() {
+        // What it changed went with that boot; what is in force now was loaded by another hand.
+        state.clear_pending()?;
+        state.note(Some(pending.generation), None, "forgotten: it belongs to an earlier boot");
+        return Ok(Restored::Untouched);
+    }
     if pending.namespace.is_some() && pending.namespace != namespace() {
         return Err(Error::OtherNamespace);
     }

@@ -116,7 +116,14 @@ pub fn apply(state: &State, bundle: &Bundle, options: &Options) -> Result<Outcom
 pub fn confirm(state: &State, digest: Option<Digest>, inject: Option<Injection>) -> Result<Outcome, Box<Failed>> {
     let failed = |step, error| Box::new(Failed { step, error, restored: Ok(Restored::Nothing) });
     let _lock = state.lock(LOCK_PATIENCE).map_err(|e| failed(Step::Lock, e))?;
-    let (pending, bundle) = waiting(state, digest).map_err(|e| failed(Step::Verify, e))?;
+    let (pending, bundle) = match waiting(state, digest) {
+        // The timer is about to, or is gone: either way the old state comes back now.
+        Err(error @ Error::TooLate) => {
+            let restored = revert::now(state, &error.chain());
+            return Err(Box::new(Failed { step: Step::Verify, error, restored }));
+        }
+        other => other.map_err(|e| failed(Step::Verify, e))?,
+    };
     // If this process dies half-way the timer sees it and need not wait for the deadline.
     let working = Pending { phase: Phase::Running, owner: Process::own(), ..pending.clone() };
     state.set_pending(&working).map_err(|e| failed(Step::Verify, e))?;
@@ -221,10 +228,12 @@ impl Walk<'_> {
             return Err(Error::OtherMachine { bundle: draft.machine.clone(), here: here.clone() });
         }
         if let Some(pending) = self.state.pending()? {
-            if pending.phase == Phase::Waiting || pending.owner.is_some_and(Process::alive) {
+            let in_time = pending.boot_id == timer::boot_id() && timer::now_ms() < pending.deadline_ms;
+            let waits = pending.phase == Phase::Waiting && in_time;
+            if waits || pending.phase == Phase::Running && pending.owner.is_some_and(Process::alive) {
                 return Err(Error::StillPending(pending.generation));
             }
-            // We hold the lock, so nobody works on it: what a dead process left goes before anything new comes.
+            // We hold the lock, so nobody works on it: what a dead process or a dead timer left goes before anything new.
             revert::now(self.state, "left behind by a process that is gone")?;
         }
         let confirmed = self.state.confirmed_bundle()?;

@@ -107,6 +107,33 @@ fn confirming_keeps_it_and_reverting_does_not() {
 }
 
 #[test]
+fn without_its_timer_a_change_reverts_at_the_next_command() {
+    if !inside("without_its_timer_a_change_reverts_at_the_next_command") {
+        return;
+    }
+    let dir = tempfile::tempdir().expect("directory");
+    let state = dir.path().join("state");
+    let one = sealed(&ruleset("22"), 1, None);
+    applied(&state, &["apply", &written(dir.path(), "one", &one), "--auto-confirm"]);
+    let two = written(dir.path(), "two", &sealed(&ruleset("80"), 2, Some(one.digest())));
+    let three = written(dir.path(), "three", &sealed(&ruleset("443"), 3, Some(one.digest())));
+    applied(&state, &["apply", &two, "--confirm-within", "2"]);
+    let timer: apply::state::Process =
+        serde_json::from_str(&std::fs::read_to_string(state.join("pending/timer.json")).expect("is there")).expect("reads");
+    run("kill", &["-9", &timer.pid.to_string()]);
+    until("its end", || !timer.alive());
+    assert_eq!(json(&state)["pending"]["timer"], false, "and status says so");
+    assert!(refused(&state, &["apply", &three]).contains("waits"), "it may still be confirmed");
+    std::thread::sleep(Duration::from_secs(2));
+    assert!(live().contains("dport 80") && refused(&state, &["confirm"]).contains("too late"));
+    assert!(live().contains("dport 22"), "and the old state is back");
+    applied(&state, &["apply", &three, "--auto-confirm"]);
+    assert!(live().contains("dport 443"));
+    let told = std::fs::read_to_string(state.join("journal")).expect("is there");
+    assert!(told.contains("reverted (Snapshot)"), "{told}");
+}
+
+#[test]
 fn two_at_once_exclude_each_other() {
     if !inside("two_at_once_exclude_each_other") {
         return;
