@@ -28,7 +28,8 @@ use crate::{
     set::Set,
 };
 use catalog::Class;
-use site::model::{Flow, Host, Listen};
+use site::model::{Flow, Host, Listen, Party};
+use std::collections::BTreeMap;
 use words::{Code, HostName, ZoneName};
 
 /// One invariant.
@@ -63,6 +64,9 @@ pub(crate) struct Cx<'n, 'a> {
     /// What weakenings of the site file accept.
     pub accepted: Set,
     pub deviations: &'n [Deviation],
+    /// Flows by the machine they begin at, and by the one they end at.
+    pub flows_from: BTreeMap<&'n HostName, Vec<&'n Flow>>,
+    pub flows_to: BTreeMap<&'n HostName, Vec<&'n Flow>>,
     pub out: Vec<Violation>,
     pub code: Code,
 }
@@ -77,7 +81,16 @@ pub fn check(net: &mut Network<'_>) -> Vec<Violation> {
         accepted = net.store().or(accepted, one);
     }
     let deviations = conformance(net, &policy);
-    let mut cx = Cx { net, accepted, deviations: &deviations, out: Vec::new(), code: ALL[0].code };
+    let (mut flows_from, mut flows_to): (BTreeMap<_, Vec<_>>, BTreeMap<_, Vec<_>>) = Default::default();
+    for f in &model.flows {
+        if let Party::Host(h) = &f.from {
+            flows_from.entry(h).or_default().push(f);
+        }
+        if let Party::Host(h) = &f.to {
+            flows_to.entry(h).or_default().push(f);
+        }
+    }
+    let mut cx = Cx { net, accepted, deviations: &deviations, flows_from, flows_to, out: Vec::new(), code: ALL[0].code };
     for i in &ALL {
         cx.code = i.code;
         (i.check)(&mut cx);

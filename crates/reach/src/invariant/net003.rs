@@ -27,8 +27,8 @@ pub(super) fn check(cx: &mut Cx<'_, '_>) {
         for from in markets.iter().filter(|m| **m != to) {
             let own: Vec<_> = cx.net.machine(from).map(|m| m.place.own.iter().map(|a| ipnet::IpNet::from(*a)).collect()).unwrap_or_default();
             let mine = sources_of(cx.net.store(), &own);
-            let model = cx.net.model;
-            let declared: Vec<_> = model.flows.iter().filter(|f| f.from == Party::Host(from.clone())).collect();
+            let there = Party::Host(to.clone());
+            let declared: Vec<_> = cx.flows_from.get(from).into_iter().flatten().copied().filter(|f| f.to == there).collect();
             let mut forbidden = cx.net.store().and(ports, mine);
             for f in declared {
                 let one = flow_set(cx.net.store(), f);

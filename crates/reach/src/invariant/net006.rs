@@ -10,7 +10,7 @@ use crate::{
     policy::Gather,
     set::Set,
 };
-use site::model::{FlowKind, Party};
+use site::model::FlowKind;
 use words::{Family, HostName};
 
 const HELP: &str = "accept the management path before any limit, ban or refusal; the local console stays the last way in";
@@ -27,7 +27,7 @@ pub(super) fn check(cx: &mut Cx<'_, '_>) {
     for h in cx.hosts() {
         let (mut opening, mut back) = (Gather::default(), Gather::default());
         let mut origins = Vec::new();
-        for f in model.flows.iter().filter(|f| f.kind == FlowKind::Management && f.to == Party::Host(h.clone())) {
+        for f in cx.flows_to.get(&h).into_iter().flatten().filter(|f| f.kind == FlowKind::Management) {
             for l in &f.legs {
                 opening.between(l.family, &l.src, &l.dst, &f.target);
                 back.between(l.family, &l.dst, &l.src, &f.target);

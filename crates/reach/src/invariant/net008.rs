@@ -67,7 +67,7 @@ fn excused(cx: &mut Cx<'_, '_>, h: &words::HostName) -> Set {
         Party::Outside(_, nets) => !nets.iter().any(|n| n.addr().is_ipv4()),
         _ => false,
     };
-    let targets: Vec<_> = model.flows.iter().filter(|f| f.to == Party::Host(h.clone()) && six_only(&f.from)).map(|f| f.target.clone()).collect();
+    let targets: Vec<_> = cx.flows_to.get(h).into_iter().flatten().filter(|f| six_only(&f.from)).map(|f| f.target.clone()).collect();
     let store = cx.net.store();
     let sets: Vec<Set> = targets.iter().map(|t| crate::network::ports(store, t)).collect();
     store.any(sets)

@@ -93,7 +93,14 @@ impl Network<'_> {
             if arrived.is_empty() {
                 continue;
             }
-            let delivered = prover.through(m, Stage::Inbound, past, arrived).passed;
+            let delivered = if m.judges_only {
+                let all = prover.arriving(m);
+                let all = prover.store.and(all, own);
+                let passed = prover.through(m, Stage::Inbound, past, all).passed;
+                prover.store.and(arrived, passed)
+            } else {
+                prover.through(m, Stage::Inbound, past, arrived).passed
+            };
             out.push(Delivery { via, zone, arrived, delivered });
         }
         out

@@ -3,7 +3,7 @@
 use super::Prover;
 use crate::place::{Link, Place};
 use ipnet::IpNet;
-use ruleset::form::Ruleset;
+use ruleset::form::{Ruleset, Statement};
 use site::model::{Host, Model};
 use std::collections::{BTreeMap, BTreeSet};
 use words::ZoneName;
@@ -24,6 +24,8 @@ pub struct Machine<'a> {
     pub rules: Option<&'a Ruleset>,
     /// Forwards packets between its devices.
     pub forwards: bool,
+    /// Its rules only judge: nothing translates, marks or is unknown, so one evaluation over everything serves every set.
+    pub(super) judges_only: bool,
     /// Same number, same rules and place: what was evaluated before holds.
     pub(super) id: u32,
 }
@@ -37,12 +39,17 @@ impl<'a> Machine<'a> {
         let place = place(model, host, &devices);
         let forwards = host.edge || !host.managed && host.interfaces.len() > 1 || host.coexist.iter().any(|c| FORWARDERS.contains(&c.as_str()));
         let id = prover.id(rules, &place);
-        Self { host, place, devices, rules, forwards, id }
+        Self { host, place, devices, judges_only: judges_only(rules), rules, forwards, id }
     }
     /// The zone behind a device.
     pub fn zone(&self, device: &str) -> Option<&ZoneName> {
         self.devices.iter().find(|(_, d)| *d == device).map(|(z, _)| z)
     }
+}
+
+fn judges_only(rules: Option<&Ruleset>) -> bool {
+    let changes = |s: &Statement| matches!(s, Statement::Nat(_) | Statement::SetMark { .. } | Statement::Notrack | Statement::Unknown { .. });
+    !rules.iter().flat_map(|r| &r.tables).flat_map(|t| &t.chains).flat_map(|c| &c.rules).flat_map(|r| &r.statements).any(changes)
 }
 
 /// A zone's device where nobody says otherwise: the zone's name, cut to what the kernel takes.

@@ -1,0 +1,90 @@
+//! How the proof grows with the site: one line for each size. `cargo run --release -p reach --example growth -- 10 100 1000`.
+
+use reach::{Network, Prover};
+use ruleset::form::{Element, Ruleset};
+use std::{collections::BTreeMap, time::Instant};
+use words::{HostName, SourceFile};
+
+/// Runs of which the median is printed.
+const RUNS: usize = 5;
+
+fn median(mut times: Vec<f64>) -> f64 {
+    times.sort_by(f64::total_cmp);
+    times[times.len() / 2]
+}
+
+fn peak_mib() -> f64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find(|l| l.starts_with("VmHWM")).unwrap_or_default();
+    line.split_whitespace().nth(1).and_then(|k| k.parse::<f64>().ok()).unwrap_or(0.0) / 1024.0
+}
+
+#[expect(clippy::print_stdout, reason = "an example that prints a table")]
+fn main() {
+    println!("| hosts | flows | elements | read s | plan s | check s | same again s | edge changed s | host changed s | nodes | peak MiB |");
+    println!("|---|---|---|---|---|---|---|---|---|---|---|");
+    for n in std::env::args().skip(1).filter_map(|a| a.parse::<usize>().ok()) {
+        let source = SourceFile::new("site.toml", site::generate(n, 1));
+        let t = Instant::now();
+        let outcome = site::read(&source, "2026-01-01");
+        let read = t.elapsed().as_secs_f64();
+        let Some(mut model) = outcome.model else {
+            println!("{n}: {}", outcome.render(&source));
+            continue;
+        };
+        model.layers.network = site::model::Mode::Enforce;
+        let t = Instant::now();
+        let plan = plan::plan(&model, &plan::Devices::default(), plan::Options::default());
+        let planned = t.elapsed().as_secs_f64();
+        let mut rulesets: BTreeMap<HostName, Ruleset> = plan.machines.into_iter().map(|(h, m)| (h, m.ruleset)).collect();
+        let elements: usize = rulesets.values().flat_map(|r| &r.tables).flat_map(|t| t.sets.values()).map(|s| s.elements.len()).sum();
+        let devices = BTreeMap::new();
+        let (mut cold, mut same, mut edge, mut host) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        let mut nodes = 0;
+        for run in 0..RUNS {
+            let mut prover = Prover::new();
+            let mut once = |rulesets: &BTreeMap<HostName, Ruleset>, times: &mut Vec<f64>| {
+                let t = Instant::now();
+                let mut net = Network::new(&mut prover, &model, rulesets, &devices);
+                let found = reach::check(&mut net).len();
+                times.push(t.elapsed().as_secs_f64());
+                nodes = net.store().nodes();
+                found
+            };
+            let found = once(&rulesets, &mut cold);
+            if run == 0 && found > 0 {
+                println!("{n}: {found} violations");
+            }
+            once(&rulesets, &mut same);
+            for (times, name) in [(&mut edge, model.edge.nodes.first()), (&mut host, model.hosts.keys().rfind(|h| rulesets.contains_key(*h) && !model.edge.nodes.contains(*h)))] {
+                let Some(r) = name.and_then(|h| rulesets.get_mut(h)) else { continue };
+                let removed = drop_one(r, run);
+                once(&rulesets, times);
+                if let (Some((t, s, i, e)), Some(r)) = (removed, name.and_then(|h| rulesets.get_mut(h))) {
+                    if let Some(set) = r.tables[t].sets.get_mut(&s) {
+                        set.elements.insert(i, e);
+                    }
+                }
+            }
+        }
+        let m = |t: Vec<f64>| if t.is_empty() { "-".to_owned() } else { format!("{:.3}", median(t)) };
+        println!(
+            "| {} | {} | {elements} | {read:.3} | {planned:.3} | {} | {} | {} | {} | {nodes} | {:.0} |",
+            model.hosts.len(),
+            model.flows.len(),
+            m(cold),
+            m(same),
+            m(edge),
+            m(host),
+            peak_mib()
+        );
+    }
+}
+
+/// Takes one element out of the largest set.
+fn drop_one(r: &mut Ruleset, run: usize) -> Option<(usize, String, usize, Element)> {
+    let (t, name) = r.tables.iter().enumerate().flat_map(|(t, x)| x.sets.iter().map(move |(n, s)| (s.elements.len(), t, n.clone()))).max().map(|(_, t, n)| (t, n))?;
+    let set = r.tables[t].sets.get_mut(&name)?;
+    let i = run.min(set.elements.len().checked_sub(1)?);
+    Some((t, name, i, set.elements.remove(i)))
+}
