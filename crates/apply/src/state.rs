@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! lock                 held while something changes
-//! journal              one JSON line per event, only ever added to
+//! journal              one JSON line per event, only ever added to; journal.old is the one before
 //! generation           highest generation that was ever staged
 //! confirmed/bundle     last known good; replaced by rename: that is the moment a change counts
 //! confirmed/break-glass.nft   its management path, apart, so that a damaged bundle does not take it along
@@ -23,6 +23,9 @@ use words::{Digest, Generation};
 
 /// Where the state lies unless told otherwise.
 pub const DEFAULT: &str = "/var/lib/ravelin";
+
+/// Bytes after which the journal begins anew; the one before is kept. A change writes about 2 kB.
+const JOURNAL_BYTES: u64 = 1 << 20;
 
 /// The state directory.
 #[derive(Debug, Clone)]
@@ -138,6 +141,9 @@ impl State {
         let at = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs());
         if let Ok(mut line) = serde_json::to_vec(&Entry { at, generation, step, what: what.into() }) {
             line.push(b'\n');
+            if fs::metadata(self.path("journal")).is_ok_and(|m| m.len() > JOURNAL_BYTES) {
+                let _ = file::rename(&self.path("journal"), &self.path("journal.old"));
+            }
             let _ = file::append(&self.path("journal"), &line);
         }
     }

@@ -68,7 +68,12 @@ pub fn status(state: &State) -> Result<Status, Error> {
     let known = confirmed.as_ref().map(|c| c.draft().generation).max(highest).unwrap_or_default();
     Ok(Status {
         drift: in_force.map(|b| read_back::differences(b.draft())).transpose()?.unwrap_or_default(),
-        confirmed: confirmed.map(|c| Confirmed { generation: c.draft().generation, digest: c.digest(), policy: c.draft().policy(), layers: c.draft().layers.clone() }),
+        confirmed: confirmed.map(|c| Confirmed {
+            generation: c.draft().generation,
+            digest: c.digest(),
+            policy: c.draft().policy(),
+            layers: c.draft().layers.clone(),
+        }),
         pending: match pending {
             None => None,
             Some(p) => Some(Waiting {
