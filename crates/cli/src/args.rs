@@ -80,6 +80,8 @@ pub enum Verb {
     Render(verb::render::Arguments),
     /// What this machine holds against what it should, in meaning
     Drift(verb::drift::Arguments),
+    /// Each requirement, how it stands here, and what proves it
+    Report(verb::report::Arguments),
     /// What is wrong on this machine; no site file needed
     Audit(verb::audit::Arguments),
     /// Real connections from where this machine stands, held against the site file

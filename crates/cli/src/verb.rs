@@ -16,6 +16,7 @@ pub mod learn;
 pub mod plan;
 pub mod reach;
 pub mod render;
+pub mod report;
 pub mod schema;
 pub mod verify;
 
@@ -37,6 +38,7 @@ pub fn run(cli: &Cli) -> Result<Exit, Trouble> {
         Verb::Reach(a) => reach::run(a, global),
         Verb::Plan(a) => plan::run(a, global),
         Verb::Apply(a) => apply::run(a, global),
+        Verb::Report(a) => report::run(a, global),
         Verb::Render(a) => render::run(a, global),
         Verb::Drift(a) => drift::run(a, global),
         Verb::Audit(a) => audit::run(a, global),
