@@ -18,7 +18,8 @@ const AFTER_SRCNAT: i32 = 110;
 const ENGINES: &[&str] = &["docker", "podman", "containerd", "kubernetes", "k3s", "lxc", "lxd", "incus", "libvirt", "nomad"];
 
 /// Devices behind which containers and virtual machines stand; `lo` is the host itself.
-const INNER: &[&str] = &["lo", "docker*", "br-*", "veth*", "podman*", "cni*", "flannel*", "cali*", "lxc*", "lxd*", "incus*", "virbr*", "vnet*", "nomad*"];
+const INNER: &[&str] =
+    &["lo", "docker*", "br-*", "veth*", "podman*", "cni*", "flannel*", "cali*", "lxc*", "lxd*", "incus*", "virbr*", "vnet*", "nomad*"];
 
 /// Whether something on the host forwards.
 pub(crate) fn engine(host: &Host) -> bool {
@@ -37,7 +38,10 @@ fn inner(key: &Key) -> Vec<Vec<Statement>> {
 
 /// New connections of protocols with ports or without: ICMP and neighbour discovery are the input chain's.
 fn new_connections() -> Vec<Statement> {
-    vec![one_of(Key::CtState, &[8]), Statement::Match { key: Key::L4Proto, mask: None, op: Op::NotIn, values: vec![Value::one(1u8), Value::one(58u8)] }]
+    vec![
+        one_of(Key::CtState, &[8]),
+        Statement::Match { key: Key::L4Proto, mask: None, op: Op::NotIn, values: vec![Value::one(1u8), Value::one(58u8)] },
+    ]
 }
 
 /// The chains around the engines' translations.
@@ -61,7 +65,12 @@ pub(crate) fn chains(b: &mut Build<'_>) {
     rules.extend(admit(b, "ingress", &flows));
     let dhcp = if crate::host::dynamic(b) { crate::essential::dhcp(b, true) } else { Vec::new() };
     rules.extend(dhcp);
-    let deny = b.refuse("deny/ingress", "refuses ports an engine publishes and no flow allows", "engines publish past the input chain", new_connections());
+    let deny = b.refuse(
+        "deny/ingress",
+        "refuses ports an engine publishes and no flow allows",
+        "engines publish past the input chain",
+        new_connections(),
+    );
     rules.extend(deny);
     b.base("engine-in", ChainKind::Filter, Hook::Prerouting, BEFORE_DSTNAT, Policy::Accept, rules);
 
@@ -76,7 +85,12 @@ pub(crate) fn chains(b: &mut Build<'_>) {
     for device in INNER.iter().filter(|d| **d != "lo") {
         let start = device.trim_end_matches('*').to_owned();
         let when = [vec![is(Key::Iifname, [Value::NamePrefix(start)])], outer.clone()].concat();
-        rules.extend(b.refuse("deny/egress", "refuses what containers open and no flow of this host allows", "containers leave under the host's address", when));
+        rules.extend(b.refuse(
+            "deny/egress",
+            "refuses what containers open and no flow of this host allows",
+            "containers leave under the host's address",
+            when,
+        ));
     }
     b.base("engine-out", ChainKind::Filter, Hook::Postrouting, AFTER_SRCNAT, Policy::Accept, rules);
 }

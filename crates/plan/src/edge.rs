@@ -97,7 +97,12 @@ fn forward(b: &mut Build<'_>) {
     rules.extend(essential::invalid(b, "forward"));
     let dispatch = Statement::VerdictMap { keys: vec![Key::Iifname, Key::Oifname], map: MapRef::Named("pairs".to_owned()) };
     rules.push(b.builtin("pairs", "finds the chain of the two zones", "zones are told apart by device", vec![dispatch]));
-    rules.extend(b.refuse("deny/forward", "refuses what comes from or goes to no zone", "every routed device belongs to a zone", Vec::new()));
+    rules.extend(b.refuse(
+        "deny/forward",
+        "refuses what comes from or goes to no zone",
+        "every routed device belongs to a zone",
+        Vec::new(),
+    ));
     b.base("forward", ChainKind::Filter, Hook::Forward, 0, Policy::Drop, rules);
 }
 
@@ -139,7 +144,8 @@ fn advertisements(b: &mut Build<'_>, input: bool) -> Vec<Rule> {
         }
         let set = format!("vrrp/{hook}/{}", digit(family));
         let id = format!("vrrp/{hook}");
-        let elements = keys.into_iter().map(|key| Element { key, data: None, id: Some(id.clone()), timeout: None, counted: None }).collect();
+        let elements =
+            keys.into_iter().map(|key| Element { key, data: None, id: Some(id.clone()), timeout: None, counted: None }).collect();
         let types = vec!["ifname".to_owned(), address_type(family)];
         b.set(&set, Set { types, interval: family == Family::V6, elements, ..Set::default() });
         let (src, dst) = addresses(family);
@@ -172,7 +178,12 @@ fn input(b: &mut Build<'_>) -> Vec<Rule> {
     let flows = grants(b, Side::In, false);
     rules.extend(limit::meters(b, "input", &flows));
     rules.extend(admit(b, "in", &flows));
-    rules.extend(b.refuse("deny/input", "refuses what no flow allows to the edge node itself", "everything that is not derived is denied", Vec::new()));
+    rules.extend(b.refuse(
+        "deny/input",
+        "refuses what no flow allows to the edge node itself",
+        "everything that is not derived is denied",
+        Vec::new(),
+    ));
     rules
 }
 
@@ -188,7 +199,12 @@ fn output(b: &mut Build<'_>) -> Vec<Rule> {
     }
     let flows = grants(b, Side::Out, false);
     rules.extend(admit(b, "out", &flows));
-    rules.extend(b.refuse("deny/output", "refuses what no flow allows from the edge node itself", "everything that is not derived is denied", Vec::new()));
+    rules.extend(b.refuse(
+        "deny/output",
+        "refuses what no flow allows from the edge node itself",
+        "everything that is not derived is denied",
+        Vec::new(),
+    ));
     rules
 }
 

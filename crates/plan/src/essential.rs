@@ -50,7 +50,12 @@ fn link_local() -> Statement {
 /// What belongs to a connection already let in.
 pub(crate) fn established(build: &mut Build<'_>, hook: &str) -> Rule {
     let id = format!("established/{hook}");
-    build.builtin(&id, "lets pass what belongs to a connection already let in", "a reply follows from its request", counted(vec![one_of(Key::CtState, &[ESTABLISHED])]))
+    build.builtin(
+        &id,
+        "lets pass what belongs to a connection already let in",
+        "a reply follows from its request",
+        counted(vec![one_of(Key::CtState, &[ESTABLISHED])]),
+    )
 }
 
 /// ICMP errors about a tracked connection.
@@ -149,7 +154,12 @@ pub(crate) fn dhcp(build: &mut Build<'_>, input: bool) -> Vec<Rule> {
     [(NF_V4, v4), (NF_V6, v6)]
         .into_iter()
         .map(|(family, (source, to))| {
-            let s = vec![one_of(Key::NfProto, &[family]), one_of(Key::L4Proto, &[17]), one_of(Key::Sport, &[source]), one_of(Key::Dport, &[to])];
+            let s = vec![
+                one_of(Key::NfProto, &[family]),
+                one_of(Key::L4Proto, &[17]),
+                one_of(Key::Sport, &[source]),
+                one_of(Key::Dport, &[to]),
+            ];
             build.builtin(&id, what, why, counted(s))
         })
         .collect()

@@ -256,7 +256,8 @@ impl Lookup<'_> {
             keys.push(Key::Dport);
             types.push("inet_service".to_owned());
         }
-        let elements = elements.into_iter().map(|(key, id)| Element { key, data: None, id: Some(id), timeout: None, counted: None }).collect();
+        let elements =
+            elements.into_iter().map(|(key, id)| Element { key, data: None, id: Some(id), timeout: None, counted: None }).collect();
         build.set(set_name, Set { types, interval: self.interval, counter: true, elements, ..Set::default() });
         statements.push(Statement::Lookup { keys, set: set_name.to_owned(), negated: false });
         statements.push(Statement::Verdict(Verdict::Accept));

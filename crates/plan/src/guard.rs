@@ -62,7 +62,12 @@ pub(crate) fn chains(b: &mut Build<'_>) {
         rules.extend(if zone.is_internet() { internet(b, &refuse) } else { inner(b, zone) });
         if !zone.is_internet() {
             let s = vec![Statement::Verdict(Verdict::Goto(refuse.clone()))];
-            rules.push(b.builtin(&format!("guard/{zone}/end"), "refuses every other source", "only a zone's own subnets stand behind its device", s));
+            rules.push(b.builtin(
+                &format!("guard/{zone}/end"),
+                "refuses every other source",
+                "only a zone's own subnets stand behind its device",
+                s,
+            ));
         }
         let chain = format!("guard/{zone}");
         b.chain(chain.clone(), rules);
@@ -137,8 +142,13 @@ fn internet(b: &mut Build<'_>, refuse: &str) -> Vec<Rule> {
     let no = || Statement::Verdict(Verdict::Goto(refuse.to_owned()));
     let peers: Vec<IpNet> = peers(b).into_iter().filter(|(z, _)| z.is_internet()).map(|(_, a)| IpNet::from(a)).collect();
     let declared = declared_outside(b);
-    let inside: Vec<IpNet> =
-        b.model.zones.values().filter(|z| !z.name.is_internet()).flat_map(|z| z.subnets.iter().copied()).chain(b.model.edge.sync)
+    let inside: Vec<IpNet> = b
+        .model
+        .zones
+        .values()
+        .filter(|z| !z.name.is_internet())
+        .flat_map(|z| z.subnets.iter().copied())
+        .chain(b.model.edge.sync)
         // Private ones are refused as such.
         .filter(|n| !special::NOT_PUBLIC_V4.iter().any(|s| s.contains(n)))
         .collect();
@@ -165,11 +175,21 @@ fn internet(b: &mut Build<'_>, refuse: &str) -> Vec<Rule> {
         }
         if named(b, "declared", &declared) {
             let s = vec![source_in(family, "declared"), pass()];
-            rules.push(b.builtin("guard/internet/declared", "admits places outside that the site file names", "they may have private addresses", s));
+            rules.push(b.builtin(
+                "guard/internet/declared",
+                "admits places outside that the site file names",
+                "they may have private addresses",
+                s,
+            ));
         }
         if named(b, "inside", &inside) {
             let s = vec![source_in(family, "inside"), no()];
-            rules.push(b.builtin("spoof/inside", "refuses the zones' own addresses from the Internet", "they stand behind other devices", s));
+            rules.push(b.builtin(
+                "spoof/inside",
+                "refuses the zones' own addresses from the Internet",
+                "they stand behind other devices",
+                s,
+            ));
         }
         if named(b, "public-own", &public) {
             let icmp = match family {
@@ -177,7 +197,8 @@ fn internet(b: &mut Build<'_>, refuse: &str) -> Vec<Rule> {
                 Family::V6 => one_of(Key::Icmp6Type, &ROUTER_ICMP6),
             };
             let s = vec![source_in(family, "public-own"), icmp, pass()];
-            let (what, why) = ("admits ICMP from the site's public prefix", "the upstream router has an address in it and must report errors");
+            let (what, why) =
+                ("admits ICMP from the site's public prefix", "the upstream router has an address in it and must report errors");
             rules.push(b.builtin("guard/internet/router", what, why, s));
             let s = vec![source_in(family, "public-own"), no()];
             rules.push(b.builtin("spoof/public", "refuses the site's public addresses from the Internet", "they are the site's own", s));
@@ -191,6 +212,11 @@ fn internet(b: &mut Build<'_>, refuse: &str) -> Vec<Rule> {
         rules.push(b.builtin("spoof/bogon", "refuses private, shared and reserved sources", why, vec![source_in(family, "bogon"), no()]));
     }
     let beyond = vec![is_not(Key::Ip6Saddr, [interval(&special::PUBLIC_V6)]), no()];
-    rules.push(b.builtin("spoof/bogon", "refuses sources outside the public IPv6 space", "RFC 4291 has public addresses in 2000::/3", beyond));
+    rules.push(b.builtin(
+        "spoof/bogon",
+        "refuses sources outside the public IPv6 space",
+        "RFC 4291 has public addresses in 2000::/3",
+        beyond,
+    ));
     rules
 }

@@ -48,8 +48,7 @@ pub(crate) fn hoist(elements: Elements, addresses: usize) -> (Vec<Group>, Elemen
             }
         }
     }
-    let mut groups: Vec<Group> =
-        groups.into_iter().map(|((dimension, prefix), elements)| Group { dimension, prefix, elements }).collect();
+    let mut groups: Vec<Group> = groups.into_iter().map(|((dimension, prefix), elements)| Group { dimension, prefix, elements }).collect();
     // Stable: groups of one size stay in the order of their prefixes.
     groups.sort_by_key(|g| std::cmp::Reverse(g.elements.len()));
     for group in groups.split_off(groups.len().min(MOST_GROUPS)) {

@@ -59,7 +59,13 @@ pub fn plan(model: &Model, devices: &Devices, options: Options) -> Plan {
     Plan { site: model.name.clone(), digest, machines, notes }
 }
 
-fn machine(model: &Model, host: &site::model::Host, devices: BTreeMap<words::ZoneName, String>, mode: Mode, options: Options) -> MachinePlan {
+fn machine(
+    model: &Model,
+    host: &site::model::Host,
+    devices: BTreeMap<words::ZoneName, String>,
+    mode: Mode,
+    options: Options,
+) -> MachinePlan {
     let role = if host.edge { Role::Edge } else { Role::Host };
     let build = build::Build::new(model, host, devices, mode, options);
     match (mode, role) {
@@ -77,7 +83,8 @@ fn machine(model: &Model, host: &site::model::Host, devices: BTreeMap<words::Zon
 fn without_management(model: &Model, host: &site::model::Host) -> Option<Diagnostic> {
     let mut flows = model.flows.iter().filter(|f| f.kind == site::model::FlowKind::Management);
     let reached = flows.any(|f| {
-        f.to == site::model::Party::Host(host.name.clone()) || f.legs.iter().any(|l| host.addresses().any(|a| l.dst.iter().any(|n| n.contains(&a))))
+        f.to == site::model::Party::Host(host.name.clone())
+            || f.legs.iter().any(|l| host.addresses().any(|a| l.dst.iter().any(|n| n.contains(&a))))
     });
     (model.layers.network == Mode::Enforce && !reached).then(|| {
         Diagnostic::error(Code("PLAN003"), format!("{} would be filtered without a management path into it", host.name))

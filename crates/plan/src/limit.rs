@@ -2,9 +2,9 @@
 //! has all of them). They count until `learn` has proposed thresholds from what it saw; with thresholds they drop.
 //! In come a chain's grants, out come its meters. Never: limits management, or drops while observing.
 
+use crate::Thresholds;
 use crate::build::{Build, address_type, addresses, digit};
 use crate::grant::{Grant, public};
-use crate::Thresholds;
 use ruleset::{DynKey, Rule, Set, Statement, Verdict};
 use words::Family;
 
@@ -31,7 +31,8 @@ pub(crate) fn meters(b: &mut Build<'_>, chain: &str, grants: &[Grant<'_>]) -> Ve
         let source = addresses(family).0;
         let key = DynKey { key: source.clone(), mask: (family == Family::V6).then_some(SLASH_64) };
         let from_public = Statement::Lookup { keys: vec![source], set: public(b, family), negated: false };
-        let over = Statement::Limit { rate: limits.new_per_second, per: "second".to_owned(), burst: limits.burst, over: true, bytes: false };
+        let over =
+            Statement::Limit { rate: limits.new_per_second, per: "second".to_owned(), burst: limits.burst, over: true, bytes: false };
         let held = Statement::ConnLimit { count: limits.held, over: true };
         let what = if verdict.is_some() { "refuses" } else { "counts" };
         for (word, per_source, timeout) in [("rate", over, Some(FORGET_AFTER)), ("held", held, None)] {

@@ -132,7 +132,12 @@ fn egress(b: &mut Build<'_>, wan: &Value) -> Vec<Rule> {
         let map = NatTarget::Map { keys: vec![Key::Ip4Saddr], map: MapRef::Named("announced/4".to_owned()) };
         let nat = Nat { kind: NatKind::Snat, family: Some(Family::V4), address: map, port: None, flags: Vec::new() };
         let why = "peers compare the address a daemon announces with the one they see";
-        rules.push(b.builtin("announced", "sends published machines out under their published address", why, vec![out_wan(), Statement::Nat(nat)]));
+        rules.push(b.builtin(
+            "announced",
+            "sends published machines out under their published address",
+            why,
+            vec![out_wan(), Statement::Nat(nat)],
+        ));
     }
     let private = private(b);
     let set = prefix_set(Family::V4, &private);
@@ -145,7 +150,12 @@ fn egress(b: &mut Build<'_>, wan: &Value) -> Vec<Rule> {
         let family = (kind == NatKind::Snat).then_some(Family::V4);
         let nat = Nat { kind, family, address, port: None, flags: Vec::new() };
         let s = vec![out_wan(), is(Key::Ip4Saddr, sources), Statement::Nat(nat)];
-        rules.push(b.builtin("shared", "sends private v4 sources out under the shared public address", "the Internet cannot answer private addresses", s));
+        rules.push(b.builtin(
+            "shared",
+            "sends private v4 sources out under the shared public address",
+            "the Internet cannot answer private addresses",
+            s,
+        ));
     }
     rules
 }

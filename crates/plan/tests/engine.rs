@@ -63,7 +63,9 @@ fn published_ports_obey_the_model() {
     let text = String::from_utf8_lossy(&out.stdout);
     let trouble = String::from_utf8_lossy(&out.stderr);
     assert!(out.status.success(), "{text}\n{trouble}");
-    for line in ["before/in reached", "before/out reached", "denied/in lost", "allowed/in reached", "denied/out lost", "allowed/out reached"] {
+    for line in
+        ["before/in reached", "before/out reached", "denied/in lost", "allowed/in reached", "denied/out lost", "allowed/out reached"]
+    {
         assert!(text.lines().any(|l| l == line), "{line}\n{text}\n{trouble}");
     }
     // A negative is proven by the counter of the rule that refused it.

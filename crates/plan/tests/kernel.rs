@@ -100,7 +100,16 @@ fn the_scripts_are_the_golden_ones() {
     let model = common::model();
     let plan = plan::plan(&model, &Devices::default(), Options::default());
     let files = emit::render::files(&model, &plan, &Devices::default());
-    let cases = ["fw-a/ravelin.nft", "fw-a/90-ravelin.conf", "fw-a/break-glass.nft", "daemon1/ravelin.nft", "docker1/ravelin.nft", "flows.csv", "aerleon/def/ravelin.yaml", "aerleon/policies/ravelin.yaml"];
+    let cases = [
+        "fw-a/ravelin.nft",
+        "fw-a/90-ravelin.conf",
+        "fw-a/break-glass.nft",
+        "daemon1/ravelin.nft",
+        "docker1/ravelin.nft",
+        "flows.csv",
+        "aerleon/def/ravelin.yaml",
+        "aerleon/policies/ravelin.yaml",
+    ];
     for case in cases {
         let path = format!("{}/cases/{}", env!("CARGO_MANIFEST_DIR"), case.replace('/', "-"));
         let text = String::from_utf8(files[case].clone()).expect("text");
@@ -134,7 +143,10 @@ fn observing_refuses_nothing_and_sets_nothing_but_room() {
     for machine in plan.machines.values() {
         let table = &machine.ruleset.tables[0];
         let rules = table.chains.iter().flat_map(|c| &c.rules).flat_map(|r| &r.statements);
-        assert_eq!(rules.filter(|s| matches!(s, ruleset::Statement::Verdict(ruleset::Verdict::Drop) | ruleset::Statement::Nat(_))).count(), 0);
+        assert_eq!(
+            rules.filter(|s| matches!(s, ruleset::Statement::Verdict(ruleset::Verdict::Drop) | ruleset::Statement::Nat(_))).count(),
+            0
+        );
         assert!(table.chains.iter().filter_map(|c| c.base.as_ref()).all(|b| b.policy == ruleset::Policy::Accept));
         assert!(machine.sysctls.iter().all(|s| s.key.ends_with("conntrack_max")));
     }

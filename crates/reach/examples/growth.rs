@@ -21,7 +21,9 @@ fn peak_mib() -> f64 {
 
 #[expect(clippy::print_stdout, reason = "an example that prints a table")]
 fn main() {
-    println!("| hosts | flows | elements | read s | plan s | check s | same again s | edge changed s | host changed s | nodes | peak MiB |");
+    println!(
+        "| hosts | flows | elements | read s | plan s | check s | same again s | edge changed s | host changed s | nodes | peak MiB |"
+    );
     println!("|---|---|---|---|---|---|---|---|---|---|---|");
     for n in std::env::args().skip(1).filter_map(|a| a.parse::<usize>().ok()) {
         let source = SourceFile::new("site.toml", site::generate(n, 1));
@@ -56,7 +58,10 @@ fn main() {
                 println!("{n}: {found} violations");
             }
             once(&rulesets, &mut same);
-            for (times, name) in [(&mut edge, model.edge.nodes.first()), (&mut host, model.hosts.keys().rfind(|h| rulesets.contains_key(*h) && !model.edge.nodes.contains(*h)))] {
+            for (times, name) in [
+                (&mut edge, model.edge.nodes.first()),
+                (&mut host, model.hosts.keys().rfind(|h| rulesets.contains_key(*h) && !model.edge.nodes.contains(*h))),
+            ] {
                 let Some(r) = name.and_then(|h| rulesets.get_mut(h)) else { continue };
                 let removed = drop_one(r, run);
                 once(&rulesets, times);
@@ -83,7 +88,13 @@ fn main() {
 
 /// Takes one element out of the largest set.
 fn drop_one(r: &mut Ruleset, run: usize) -> Option<(usize, String, usize, Element)> {
-    let (t, name) = r.tables.iter().enumerate().flat_map(|(t, x)| x.sets.iter().map(move |(n, s)| (s.elements.len(), t, n.clone()))).max().map(|(_, t, n)| (t, n))?;
+    let (t, name) = r
+        .tables
+        .iter()
+        .enumerate()
+        .flat_map(|(t, x)| x.sets.iter().map(move |(n, s)| (s.elements.len(), t, n.clone())))
+        .max()
+        .map(|(_, t, n)| (t, n))?;
     let set = r.tables[t].sets.get_mut(&name)?;
     let i = run.min(set.elements.len().checked_sub(1)?);
     Some((t, name, i, set.elements.remove(i)))

@@ -84,7 +84,10 @@ fn required(net: &mut Network<'_>) -> Required {
                 let there = store.and(there, family);
                 let old = out.published.entry(key.clone()).or_insert(Set::EMPTY);
                 *old = store.or(*old, there);
-                let behind = store.row(&[Field::Family, field::dst(f), Field::Dport], &[(field::family(f), field::family(f)), exact(d.to), (d.to_port.into(), d.to_port.into())]);
+                let behind = store.row(
+                    &[Field::Family, field::dst(f), Field::Dport],
+                    &[(field::family(f), field::family(f)), exact(d.to), (d.to_port.into(), d.to_port.into())],
+                );
                 let old = out.hidden.entry(key.clone()).or_insert(Set::EMPTY);
                 *old = store.or(*old, behind);
             }

@@ -52,7 +52,14 @@ pub fn dead(store: &mut Store, rules: &Ruleset, place: &Place) -> Vec<Dead> {
                 let at = RuleAt { table: t, chain: c, rule: r };
                 let nothing = Seen { reached: Set::EMPTY, matched: Set::EMPTY };
                 let s = seen.get(&at).copied().unwrap_or(nothing);
-                let dead = |reason| Dead { table: table.name.clone(), chain: chain.name.clone(), rule: r, id: rule.id.clone(), element: None, reason };
+                let dead = |reason| Dead {
+                    table: table.name.clone(),
+                    chain: chain.name.clone(),
+                    rule: r,
+                    id: rule.id.clone(),
+                    element: None,
+                    reason,
+                };
                 if s.reached.is_empty() {
                     out.push(dead(Reason::NotReached));
                 } else if s.matched.is_empty() {

@@ -9,10 +9,7 @@ use crate::{
     set::{Boxed, Set, Store},
 };
 use serde::Serialize;
-use std::{
-    collections::BTreeSet,
-    net::IpAddr,
-};
+use std::{collections::BTreeSet, net::IpAddr};
 use words::{Family, HostName, Proto, ZoneName};
 
 /// Which way something changed.
@@ -122,13 +119,25 @@ pub fn snapshot(net: &mut Network<'_>) -> Snapshot {
 
 fn row(net: &Network<'_>, b: &Boxed) -> String {
     let families = b.get(Field::Family);
-    let family = if families == (0, 1) { "v4 and v6" } else if families.0 == 0 { "v4" } else { "v6" };
+    let family = if families == (0, 1) {
+        "v4 and v6"
+    } else if families.0 == 0 {
+        "v4"
+    } else {
+        "v6"
+    };
     let (src, dst) = if families.0 == 0 { (Field::Src4, Field::Dst4) } else { (Field::Src6, Field::Dst6) };
     let v4 = families.0 == 0;
     let who = |f: Field| party(net, b.get(f), v4, f.top());
     let (p, q) = b.get(Field::Proto);
     let (a, z) = b.get(Field::Dport);
-    let port = if (a, z) == (0, Field::Dport.top()) { "any port".to_owned() } else if a == z { a.to_string() } else { format!("{a}-{z}") };
+    let port = if (a, z) == (0, Field::Dport.top()) {
+        "any port".to_owned()
+    } else if a == z {
+        a.to_string()
+    } else {
+        format!("{a}-{z}")
+    };
     let what = if (p, q) == (0, 255) {
         "any protocol".to_owned()
     } else if p == q {
@@ -146,9 +155,17 @@ fn party(net: &Network<'_>, (a, b): (u128, u128), v4: bool, top: u128) -> String
     }
     let address = |n: u128| -> IpAddr { if v4 { IpAddr::V4(u32::try_from(n).unwrap_or(u32::MAX).into()) } else { IpAddr::V6(n.into()) } };
     if a == b {
-        return net.holder(&address(a)).filter(|h| net.machine(h).is_some_and(|m| !m.place.anywhere)).map_or_else(|| address(a).to_string(), ToString::to_string);
+        return net
+            .holder(&address(a))
+            .filter(|h| net.machine(h).is_some_and(|m| !m.place.anywhere))
+            .map_or_else(|| address(a).to_string(), ToString::to_string);
     }
-    let zone: Option<&ZoneName> = net.model.zones.values().find(|z| z.subnets.iter().any(|n| crate::field::prefix(n) == (a, b) && n.addr().is_ipv4() == v4)).map(|z| &z.name);
+    let zone: Option<&ZoneName> = net
+        .model
+        .zones
+        .values()
+        .find(|z| z.subnets.iter().any(|n| crate::field::prefix(n) == (a, b) && n.addr().is_ipv4() == v4))
+        .map(|z| &z.name);
     zone.map_or_else(|| format!("{}-{}", address(a), address(b)), |z| format!("zone {z}"))
 }
 

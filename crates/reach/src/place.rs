@@ -47,7 +47,8 @@ impl Place {
         store.or(parts[0], parts[1])
     }
     fn local_of(&self, store: &mut Store, f: Family) -> Set {
-        let mut rows: Vec<Vec<(u128, u128)>> = self.own.iter().filter(|a| Family::of(a) == f).map(|a| vec![(field::address(*a), field::address(*a))]).collect();
+        let mut rows: Vec<Vec<(u128, u128)>> =
+            self.own.iter().filter(|a| Family::of(a) == f).map(|a| vec![(field::address(*a), field::address(*a))]).collect();
         // Loopback: 127.0.0.0/8 and ::1.
         rows.push(vec![if f == Family::V4 { (127 << 24, (128 << 24) - 1) } else { (1, 1) }]);
         let here = store.rows(&[field::dst(f)], &rows);
@@ -84,7 +85,8 @@ impl Place {
         store.any(parts)
     }
     fn sides(&self, store: &mut Store, mut rest: Set, v4: Field, v6: Field) -> Vec<(u128, Set)> {
-        let mut nets: Vec<(u8, IpNet, u128)> = self.links.iter().flat_map(|l| l.nets.iter().map(|n| (n.prefix_len(), *n, device(&l.device)))).collect();
+        let mut nets: Vec<(u8, IpNet, u128)> =
+            self.links.iter().flat_map(|l| l.nets.iter().map(|n| (n.prefix_len(), *n, device(&l.device)))).collect();
         nets.sort_unstable_by_key(|(len, net, _)| (std::cmp::Reverse(*len), *net));
         let mut out: Vec<(u128, Set)> = Vec::new();
         for (_, net, d) in nets {

@@ -8,10 +8,7 @@ use crate::{
 use ipnet::IpNet;
 use rustc_hash::FxHashMap;
 use site::model::{Flow, Leg, Model, Party};
-use std::{
-    collections::BTreeMap,
-    net::IpAddr,
-};
+use std::{collections::BTreeMap, net::IpAddr};
 use words::{Family, HostName, Proto, ProtoPorts, ZoneName};
 
 /// What the model allows.
@@ -46,7 +43,8 @@ impl<'m> Gather<'m> {
     pub(crate) fn between(&mut self, f: Family, from: &'m [IpNet], to: &'m [IpNet], target: &ProtoPorts) {
         let tails = &tails(target, f);
         let cells = |nets: &[IpNet]| nets.iter().map(field::prefix).collect::<Vec<_>>();
-        let one_side = |list: &[IpNet]| cells(list).into_iter().flat_map(|a| tails.iter().map(move |t| vec![a, t.0, t.1])).collect::<Vec<_>>();
+        let one_side =
+            |list: &[IpNet]| cells(list).into_iter().flat_map(|a| tails.iter().map(move |t| vec![a, t.0, t.1])).collect::<Vec<_>>();
         if from.len() > LONG {
             self.shared.entry((f, true, from)).or_default().extend(one_side(to));
         } else if to.len() > LONG {
@@ -150,7 +148,9 @@ pub fn policy(store: &mut Store, model: &Model) -> Policy {
         }
     }
     let mut lists = FxHashMap::default();
-    let mut done = |all: BTreeMap<HostName, Gather<'_>>, store: &mut Store| all.into_iter().map(|(h, g)| (h, g.finish(Field::Dport, store, &mut lists))).collect();
+    let mut done = |all: BTreeMap<HostName, Gather<'_>>, store: &mut Store| {
+        all.into_iter().map(|(h, g)| (h, g.finish(Field::Dport, store, &mut lists))).collect()
+    };
     let (into, out) = (done(into, store), done(out, store));
     let forward = forward.into_iter().map(|(k, g)| (k, g.finish(Field::Dport, store, &mut lists))).collect();
     Policy { forward, into, out }

@@ -155,7 +155,8 @@ fn twenty_thousand_rows_make_the_same_set_as_one_by_one() {
     for one in sample {
         assert!(s.within(one, set));
     }
-    let back: usize = s.boxes(set, usize::MAX).iter().map(|b| usize::try_from(b.get(Field::Dport).1 - b.get(Field::Dport).0 + 1).expect("small")).sum();
+    let back: usize =
+        s.boxes(set, usize::MAX).iter().map(|b| usize::try_from(b.get(Field::Dport).1 - b.get(Field::Dport).0 + 1).expect("small")).sum();
     let mut distinct = rows.clone();
     distinct.sort();
     distinct.dedup();

@@ -22,7 +22,11 @@ fn place() -> Place {
 }
 
 fn addresses() -> impl Strategy<Value = Value> {
-    prop_oneof![(0u128..4).prop_map(|n| Value::one(A + n)), (0u128..3, 0u128..3).prop_map(|(a, n)| Value::Range(A + a, A + a + n)), Just(Value::Range(A + 256, A + 511))]
+    prop_oneof![
+        (0u128..4).prop_map(|n| Value::one(A + n)),
+        (0u128..3, 0u128..3).prop_map(|(a, n)| Value::Range(A + a, A + a + n)),
+        Just(Value::Range(A + 256, A + 511))
+    ]
 }
 
 fn ports() -> impl Strategy<Value = Value> {
@@ -85,7 +89,9 @@ fn end() -> impl Strategy<Value = Option<Statement>> {
 fn rule(jumps: bool) -> impl Strategy<Value = Rule> {
     (prop::collection::vec(statement(), 0..3), end()).prop_map(move |(mut statements, end)| {
         let end = match end {
-            Some(Statement::Verdict(Verdict::Jump(_) | Verdict::Goto(_)) | Statement::VerdictMap { .. }) if !jumps => Some(Statement::Verdict(Verdict::Accept)),
+            Some(Statement::Verdict(Verdict::Jump(_) | Verdict::Goto(_)) | Statement::VerdictMap { .. }) if !jumps => {
+                Some(Statement::Verdict(Verdict::Accept))
+            }
             end => end,
         };
         statements.extend(end);
@@ -94,11 +100,17 @@ fn rule(jumps: bool) -> impl Strategy<Value = Rule> {
 }
 
 fn nat_rule() -> impl Strategy<Value = Rule> {
-    (prop::collection::vec(a_match(), 0..2), 0u128..3, prop_oneof![Just(None), Just(Some((80u16, 80u16)))], any::<bool>()).prop_map(|(mut statements, to, port, map)| {
-        let address = if map { NatTarget::Map { keys: vec![Key::Ip4Daddr, Key::Dport], map: MapRef::Named("n".into()) } } else { NatTarget::Addr(A + 256 + to, A + 256 + to) };
-        statements.push(Statement::Nat(Nat { kind: NatKind::Dnat, family: Some(Family::V4), address, port, flags: vec![] }));
-        Rule { statements, ..Rule::default() }
-    })
+    (prop::collection::vec(a_match(), 0..2), 0u128..3, prop_oneof![Just(None), Just(Some((80u16, 80u16)))], any::<bool>()).prop_map(
+        |(mut statements, to, port, map)| {
+            let address = if map {
+                NatTarget::Map { keys: vec![Key::Ip4Daddr, Key::Dport], map: MapRef::Named("n".into()) }
+            } else {
+                NatTarget::Addr(A + 256 + to, A + 256 + to)
+            };
+            statements.push(Statement::Nat(Nat { kind: NatKind::Dnat, family: Some(Family::V4), address, port, flags: vec![] }));
+            Rule { statements, ..Rule::default() }
+        },
+    )
 }
 
 fn set(types: usize, elements: Vec<Element>, dynamic: bool) -> Set {
@@ -116,16 +128,20 @@ fn table(number: i32) -> impl Strategy<Value = Table> {
     let tuples = prop::collection::vec((addresses(), addresses(), prop_oneof![Just(6u128), Just(17)], ports()), 0..5);
     let verdicts = (0usize..4, 0usize..4);
     let order = prop_oneof![Just(-300), Just(-150), Just(0)];
-    (family, rules(true), rules(false), rules(false), prop::collection::vec(nat_rule(), 0..3), (policy(), order), tuples, verdicts).prop_map(
-        move |(family, base, c1, c2, nat, (policy, priority), tuples, (v1, v2))| {
+    (family, rules(true), rules(false), rules(false), prop::collection::vec(nat_rule(), 0..3), (policy(), order), tuples, verdicts)
+        .prop_map(move |(family, base, c1, c2, nat, (policy, priority), tuples, (v1, v2))| {
             let verdict = |i: usize| [Verdict::Accept, Verdict::Drop, Verdict::Continue, Verdict::Jump("c1".into())][i].clone();
             let based = |kind, priority, policy| Some(Base { kind, hook: Hook::Prerouting, priority, policy, devices: vec![] });
             let mut sets = BTreeMap::new();
-            sets.insert("s".into(), set(4, tuples.into_iter().map(|(a, b, p, d)| element(vec![a, b, Value::one(p), d], None)).collect(), false));
+            sets.insert(
+                "s".into(),
+                set(4, tuples.into_iter().map(|(a, b, p, d)| element(vec![a, b, Value::one(p), d], None)).collect(), false),
+            );
             sets.insert("dyn".into(), set(1, vec![element(vec![Value::one(A + 1)], None)], true));
             let v = [("a0", v1), ("b0", v2)].map(|(d, v)| element(vec![Value::Name(d.into())], Some(Data::Verdict(verdict(v)))));
             sets.insert("v".into(), Set { map: Some(vec!["verdict".into()]), ..set(1, v.to_vec(), false) });
-            let n = [(0, 79, 9, 90), (1, 80, 8, 80)].map(|(a, p, b, q)| element(vec![Value::one(A + a), Value::one(p as u128)], Some(Data::Numbers(vec![A + 256 + b, q]))));
+            let n = [(0, 79, 9, 90), (1, 80, 8, 80)]
+                .map(|(a, p, b, q)| element(vec![Value::one(A + a), Value::one(p as u128)], Some(Data::Numbers(vec![A + 256 + b, q]))));
             sets.insert("n".into(), Set { map: Some(vec!["ipv4_addr".into(), "inet_service".into()]), ..set(2, n.to_vec(), false) });
             let chain = |name: &str, base, rules| Chain { name: name.into(), base, rules };
             let name = format!("t{number}");
@@ -136,8 +152,7 @@ fn table(number: i32) -> impl Strategy<Value = Table> {
                 chain("c2", None, c2),
             ];
             Table { family, name, writer: Writer::Nft, chains, sets }
-        },
-    )
+        })
 }
 
 fn rulesets() -> impl Strategy<Value = Ruleset> {
@@ -152,7 +167,9 @@ fn packets() -> Vec<Packet> {
                 for dst in [0, 1, 257] {
                     for st in [0, 1, 3] {
                         let p = Packet::opening(Family::V4).with(Field::Src4, A + src).with(Field::Dst4, A + dst);
-                        out.push(p.with(Field::Proto, proto).with(Field::Dport, dport).with(Field::State, st).with(Field::In, field::device(d)));
+                        out.push(
+                            p.with(Field::Proto, proto).with(Field::Dport, dport).with(Field::State, st).with(Field::In, field::device(d)),
+                        );
                     }
                 }
             }
@@ -173,7 +190,9 @@ fn singleton(s: &mut Store, p: &Packet) -> reach::Set {
 /// Sets a field that no kind of this packet has to a fixed value: the concrete walk does not know it is open.
 fn same(a: &Packet, b: &Packet) -> bool {
     let orig = [Field::OrigDst4, Field::OrigDport];
-    Field::ALL.iter().all(|f| a.get(*f) == b.get(*f) || (orig.contains(f) && b.get(Field::Dnat) == 0) || matches!(f, Field::Mark | Field::CtMark))
+    Field::ALL
+        .iter()
+        .all(|f| a.get(*f) == b.get(*f) || (orig.contains(f) && b.get(Field::Dnat) == 0) || matches!(f, Field::Mark | Field::CtMark))
 }
 
 proptest! {

@@ -121,7 +121,9 @@ fn statement(s: &Statement) -> Statement {
             set: set.clone(),
             statements: statements.iter().map(statement).collect(),
         },
-        Statement::SetMark { key, mask, value } => Statement::SetMark { key: key.clone(), mask: mask.filter(|m| *m != u32::MAX), value: *value },
+        Statement::SetMark { key, mask, value } => {
+            Statement::SetMark { key: key.clone(), mask: mask.filter(|m| *m != u32::MAX), value: *value }
+        }
         other => other.clone(),
     }
 }

@@ -53,7 +53,9 @@ pub fn compare(expected: &Ruleset, live: &Ruleset) -> Vec<Difference> {
         let copies = live.tables.iter().filter(|t| t.family == want.family && t.name == want.name).count();
         match live.table(want.family, &want.name) {
             None => out.push(Difference { change: Change::Missing, place, id: None, what: "the whole table".to_owned() }),
-            Some(_) if copies > 1 => out.push(Difference { change: Change::Changed, place, id: None, what: format!("{copies} tables of one name") }),
+            Some(_) if copies > 1 => {
+                out.push(Difference { change: Change::Changed, place, id: None, what: format!("{copies} tables of one name") })
+            }
             Some(have) => tables(&canonical::table(want), &canonical::table(have), &mut out),
         }
     }

@@ -17,9 +17,9 @@
 pub mod canonical;
 pub mod compare;
 pub mod form;
+pub mod iptables;
 #[cfg(feature = "mutate")]
 pub mod mutate;
-pub mod iptables;
 pub mod names;
 pub mod nft;
 

@@ -111,13 +111,20 @@ pub fn equivalent(table: &Table, mutation: &Mutation) -> Option<&'static str> {
         }
         Mutation::Reprioritise { chain, to } => {
             let base = table.chain(chain)?.base.as_ref()?;
-            let alone = table.chains.iter().filter_map(|c| c.base.as_ref()).filter(|b| b.hook == base.hook && b.kind == base.kind).count() == 1;
+            let alone =
+                table.chains.iter().filter_map(|c| c.base.as_ref()).filter(|b| b.hook == base.hook && b.kind == base.kind).count() == 1;
             let tracked = *to > CONNTRACK;
             match (base.kind, base.hook) {
                 (ChainKind::Nat, _) if !tracked => Some("the kernel refuses to load it: translation needs tracking before it"),
-                (ChainKind::Nat, _) if alone => Some("the kernel translates at its own place in the hook; the priority orders nat chains, and this is the only one"),
-                (ChainKind::Filter, Hook::Input | Hook::Forward) if alone => Some("nothing else of this table or of the kernel's own decides at this hook"),
-                (ChainKind::Filter, Hook::Output) if alone && tracked => Some("it is still after connection tracking, and alone at this hook"),
+                (ChainKind::Nat, _) if alone => {
+                    Some("the kernel translates at its own place in the hook; the priority orders nat chains, and this is the only one")
+                }
+                (ChainKind::Filter, Hook::Input | Hook::Forward) if alone => {
+                    Some("nothing else of this table or of the kernel's own decides at this hook")
+                }
+                (ChainKind::Filter, Hook::Output) if alone && tracked => {
+                    Some("it is still after connection tracking, and alone at this hook")
+                }
                 _ => None,
             }
         }

@@ -88,8 +88,7 @@ const FIB_TYPE: &[(&str, u128)] = &[
 const PKT_TYPE: &[(&str, u128)] = &[("unicast", 0), ("host", 0), ("broadcast", 1), ("multicast", 2), ("other", 3)];
 
 /// `nft describe tcp_flag`.
-const TCP_FLAG: &[(&str, u128)] =
-    &[("fin", 1), ("syn", 2), ("rst", 4), ("psh", 8), ("ack", 16), ("urg", 32), ("ecn", 64), ("cwr", 128)];
+const TCP_FLAG: &[(&str, u128)] = &[("fin", 1), ("syn", 2), ("rst", 4), ("psh", 8), ("ack", 16), ("urg", 32), ("ecn", 64), ("cwr", 128)];
 
 /// `nft describe nf_proto`.
 const NF_PROTO: &[(&str, u128)] = &[("ipv4", 2), ("ipv6", 10)];

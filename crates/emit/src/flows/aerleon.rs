@@ -25,7 +25,8 @@ pub fn policy(model: &Model, rows: &[Row]) -> String {
     }
     let mut out = String::from("filters:\n");
     for ((from, to), rows) in pairs {
-        let _ = writeln!(out, "- header:\n    comment: {}\n    targets:", quoted(&format!("{from} to {to}, from the flows of {}", model.name)));
+        let _ =
+            writeln!(out, "- header:\n    comment: {}\n    targets:", quoted(&format!("{from} to {to}, from the flows of {}", model.name)));
         for target in TARGETS {
             let _ = writeln!(out, "      {target}: from-zone {from} to-zone {to}");
         }

@@ -4,8 +4,7 @@
 use super::Row;
 
 /// The columns, in order.
-const COLUMNS: &str =
-    "id,kind,family,from,from_zone,source,to,to_zone,destination,protocol,ports,translate,names,crosses,why,origins";
+const COLUMNS: &str = "id,kind,family,from,from_zone,source,to,to_zone,destination,protocol,ports,translate,names,crosses,why,origins";
 
 /// The list as CSV.
 pub fn text(rows: &[Row]) -> String {

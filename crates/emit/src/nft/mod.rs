@@ -63,7 +63,18 @@ pub fn rule(table: &Table, rule: &Rule) -> String {
 
 /// Text in quotes. nft has no escapes: a quote inside becomes an apostrophe, control characters spaces.
 pub(crate) fn quoted(text: &str) -> String {
-    let clean: String = text.chars().map(|c| if c == '"' { '\'' } else if c.is_control() { ' ' } else { c }).collect();
+    let clean: String = text
+        .chars()
+        .map(|c| {
+            if c == '"' {
+                '\''
+            } else if c.is_control() {
+                ' '
+            } else {
+                c
+            }
+        })
+        .collect();
     let mut end = clean.len().min(MAX_COMMENT);
     while !clean.is_char_boundary(end) {
         end -= 1;

@@ -72,40 +72,133 @@ pub fn model() -> Model {
         family,
         from_zone: zone(from),
         to_zone: zone(to),
-        src: if outwards { nets(&[host]) } else if family == V4 { public4.clone() } else { public6.clone() },
-        dst: if !outwards { nets(&[host]) } else if family == V4 { public4.clone() } else { public6.clone() },
+        src: if outwards {
+            nets(&[host])
+        } else if family == V4 {
+            public4.clone()
+        } else {
+            public6.clone()
+        },
+        dst: if !outwards {
+            nets(&[host])
+        } else if family == V4 {
+            public4.clone()
+        } else {
+            public6.clone()
+        },
     };
-    let dnat = Dnat {
-        at: "203.0.113.5".parse::<IpAddr>().expect("at"),
-        port: 24001,
-        to: "10.20.20.11".parse().expect("to"),
-        to_port: 24001,
-    };
+    let dnat =
+        Dnat { at: "203.0.113.5".parse::<IpAddr>().expect("at"), port: 24001, to: "10.20.20.11".parse().expect("to"), to_port: 24001 };
     let mut flows = vec![
-        flow("f0000001", FlowKind::Management, Party::Zone(zone("ops")), h("fw-a"), "22/tcp", vec![leg(V4, "ops", "ops", &["10.20.90.0/24"], &["10.20.90.2/32"])], vec![]),
-        flow("f0000002", FlowKind::Management, Party::Zone(zone("ops")), h("daemon1"), "22/tcp", vec![
-            leg(V4, "ops", "chain", &["10.20.90.0/24"], &["10.20.20.11/32"]),
-            leg(V6, "ops", "chain", &["2001:db8:20:90::/64"], &["2001:db8:20:20::11/128"]),
-        ], vec![]),
-        flow("f0000003", FlowKind::Derived, h("market1"), h("daemon1"), "1234/tcp", vec![
-            leg(V4, "dmz", "chain", &["10.20.10.11/32"], &["10.20.20.11/32"]),
-            leg(V6, "dmz", "chain", &["2001:db8:20:10::11/128"], &["2001:db8:20:20::11/128"]),
-        ], vec![]),
-        flow("f0000004", FlowKind::Publish, Party::Public, h("daemon1"), "24001/tcp", vec![
-            public(V4, "internet", "chain", false, "10.20.20.11/32"),
-            public(V6, "internet", "chain", false, "2001:db8:20:20::11/128"),
-        ], vec![dnat]),
-        flow("f0000005", FlowKind::Egress, h("daemon1"), Party::Public, "any/tcp", vec![
-            public(V4, "chain", "internet", true, "10.20.20.11/32"),
-            public(V6, "chain", "internet", true, "2001:db8:20:20::11/128"),
-        ], vec![]),
-        flow("f0000006", FlowKind::Derived, Party::Zone(zone("dmz")), h("daemon1"), "6800-7568/tcp", vec![leg(V4, "dmz", "chain", &["10.20.10.0/24"], &["10.20.20.11/32"])], vec![]),
+        flow(
+            "f0000001",
+            FlowKind::Management,
+            Party::Zone(zone("ops")),
+            h("fw-a"),
+            "22/tcp",
+            vec![leg(V4, "ops", "ops", &["10.20.90.0/24"], &["10.20.90.2/32"])],
+            vec![],
+        ),
+        flow(
+            "f0000002",
+            FlowKind::Management,
+            Party::Zone(zone("ops")),
+            h("daemon1"),
+            "22/tcp",
+            vec![
+                leg(V4, "ops", "chain", &["10.20.90.0/24"], &["10.20.20.11/32"]),
+                leg(V6, "ops", "chain", &["2001:db8:20:90::/64"], &["2001:db8:20:20::11/128"]),
+            ],
+            vec![],
+        ),
+        flow(
+            "f0000003",
+            FlowKind::Derived,
+            h("market1"),
+            h("daemon1"),
+            "1234/tcp",
+            vec![
+                leg(V4, "dmz", "chain", &["10.20.10.11/32"], &["10.20.20.11/32"]),
+                leg(V6, "dmz", "chain", &["2001:db8:20:10::11/128"], &["2001:db8:20:20::11/128"]),
+            ],
+            vec![],
+        ),
+        flow(
+            "f0000004",
+            FlowKind::Publish,
+            Party::Public,
+            h("daemon1"),
+            "24001/tcp",
+            vec![
+                public(V4, "internet", "chain", false, "10.20.20.11/32"),
+                public(V6, "internet", "chain", false, "2001:db8:20:20::11/128"),
+            ],
+            vec![dnat],
+        ),
+        flow(
+            "f0000005",
+            FlowKind::Egress,
+            h("daemon1"),
+            Party::Public,
+            "any/tcp",
+            vec![public(V4, "chain", "internet", true, "10.20.20.11/32"), public(V6, "chain", "internet", true, "2001:db8:20:20::11/128")],
+            vec![],
+        ),
+        flow(
+            "f0000006",
+            FlowKind::Derived,
+            Party::Zone(zone("dmz")),
+            h("daemon1"),
+            "6800-7568/tcp",
+            vec![leg(V4, "dmz", "chain", &["10.20.10.0/24"], &["10.20.20.11/32"])],
+            vec![],
+        ),
         // Overlaps the one above: must go to a further set.
-        flow("f0000007", FlowKind::Allow, h("market1"), h("daemon1"), "7000-7100/tcp", vec![leg(V4, "dmz", "chain", &["10.20.10.11/32"], &["10.20.20.11/32"])], vec![]),
-        flow("f0000008", FlowKind::Infrastructure, h("fw-a"), Party::Outside("ntp".into(), nets(&["192.168.7.1/32"])), "123/udp", vec![leg(V4, "internet", "internet", &["203.0.113.2/32"], &["192.168.7.1/32"])], vec![]),
-        flow("f000000a", FlowKind::Allow, h("market1"), h("docker1"), "8081/tcp", vec![leg(V4, "dmz", "dmz", &["10.20.10.11/32"], &["10.20.10.12/32"])], vec![]),
-        flow("f000000b", FlowKind::Allow, h("docker1"), h("market1"), "9100/tcp", vec![leg(V4, "dmz", "dmz", &["10.20.10.12/32"], &["10.20.10.11/32"])], vec![]),
-        flow("f0000009", FlowKind::Allow, h("market1"), h("daemon1"), "gre", vec![leg(V4, "dmz", "chain", &["10.20.10.11/32"], &["10.20.20.11/32"])], vec![]),
+        flow(
+            "f0000007",
+            FlowKind::Allow,
+            h("market1"),
+            h("daemon1"),
+            "7000-7100/tcp",
+            vec![leg(V4, "dmz", "chain", &["10.20.10.11/32"], &["10.20.20.11/32"])],
+            vec![],
+        ),
+        flow(
+            "f0000008",
+            FlowKind::Infrastructure,
+            h("fw-a"),
+            Party::Outside("ntp".into(), nets(&["192.168.7.1/32"])),
+            "123/udp",
+            vec![leg(V4, "internet", "internet", &["203.0.113.2/32"], &["192.168.7.1/32"])],
+            vec![],
+        ),
+        flow(
+            "f000000a",
+            FlowKind::Allow,
+            h("market1"),
+            h("docker1"),
+            "8081/tcp",
+            vec![leg(V4, "dmz", "dmz", &["10.20.10.11/32"], &["10.20.10.12/32"])],
+            vec![],
+        ),
+        flow(
+            "f000000b",
+            FlowKind::Allow,
+            h("docker1"),
+            h("market1"),
+            "9100/tcp",
+            vec![leg(V4, "dmz", "dmz", &["10.20.10.12/32"], &["10.20.10.11/32"])],
+            vec![],
+        ),
+        flow(
+            "f0000009",
+            FlowKind::Allow,
+            h("market1"),
+            h("daemon1"),
+            "gre",
+            vec![leg(V4, "dmz", "chain", &["10.20.10.11/32"], &["10.20.20.11/32"])],
+            vec![],
+        ),
     ];
     flows.sort_by(|a, b| a.id.cmp(&b.id));
     let zones = [
@@ -119,8 +212,26 @@ pub fn model() -> Model {
         .map(|(n, subnets)| (zone(n), Zone { name: zone(n), vlan: None, subnets, gateways: vec![], routed: true, origin: origin() }))
         .collect();
     let hosts = BTreeMap::from([
-        host("fw-a", &[("chain", &["10.20.20.2/24"]), ("dmz", &["10.20.10.2/24", "2001:db8:20:10::2/64"]), ("internet", &["203.0.113.2/28"]), ("ops", &["10.20.90.2/24"])], true),
-        host("fw-b", &[("chain", &["10.20.20.3/24"]), ("dmz", &["10.20.10.3/24", "2001:db8:20:10::3/64"]), ("internet", &["203.0.113.3/28"]), ("ops", &["10.20.90.3/24"])], true),
+        host(
+            "fw-a",
+            &[
+                ("chain", &["10.20.20.2/24"]),
+                ("dmz", &["10.20.10.2/24", "2001:db8:20:10::2/64"]),
+                ("internet", &["203.0.113.2/28"]),
+                ("ops", &["10.20.90.2/24"]),
+            ],
+            true,
+        ),
+        host(
+            "fw-b",
+            &[
+                ("chain", &["10.20.20.3/24"]),
+                ("dmz", &["10.20.10.3/24", "2001:db8:20:10::3/64"]),
+                ("internet", &["203.0.113.3/28"]),
+                ("ops", &["10.20.90.3/24"]),
+            ],
+            true,
+        ),
         host("daemon1", &[("chain", &["10.20.20.11/24", "2001:db8:20:20::11/64"])], false),
         docker("docker1"),
         host("market1", &[("dmz", &["10.20.10.11/24", "2001:db8:20:10::11/64"])], false),
@@ -129,7 +240,12 @@ pub fn model() -> Model {
         name: "test".into(),
         miners: vec![],
         uplink_bps: None,
-        management: Management { zones: vec![zone("ops")], nets: vec![], by: words::ServiceName::new("ssh").expect("name"), origin: origin() },
+        management: Management {
+            zones: vec![zone("ops")],
+            nets: vec![],
+            by: words::ServiceName::new("ssh").expect("name"),
+            origin: origin(),
+        },
         layers: Layers { network: Mode::Enforce, ..Layers::default() },
         zones,
         edge: Edge {
@@ -138,7 +254,10 @@ pub fn model() -> Model {
             public: nets(&["203.0.113.0/28", "2001:db8:20::/48"]),
             wan_dynamic: false,
             sync: Some("10.255.0.0/30".parse().expect("sync")),
-            vip: BTreeMap::from([(zone("internet"), vec!["203.0.113.1".parse().expect("vip")]), (zone("chain"), vec!["10.20.20.1".parse().expect("vip")])]),
+            vip: BTreeMap::from([
+                (zone("internet"), vec!["203.0.113.1".parse().expect("vip")]),
+                (zone("chain"), vec!["10.20.20.1".parse().expect("vip")]),
+            ]),
             egress_address: None,
             origin: origin(),
         },
@@ -171,5 +290,9 @@ pub fn load(script: &str) -> Result<String, String> {
         .map_err(|e| format!("unshare: {e}"))?;
     child.stdin.take().expect("piped").write_all(script.as_bytes()).map_err(|e| e.to_string())?;
     let out = child.wait_with_output().map_err(|e| e.to_string())?;
-    if out.status.success() { Ok(String::from_utf8_lossy(&out.stdout).into_owned()) } else { Err(String::from_utf8_lossy(&out.stderr).into_owned()) }
+    if out.status.success() {
+        Ok(String::from_utf8_lossy(&out.stdout).into_owned())
+    } else {
+        Err(String::from_utf8_lossy(&out.stderr).into_owned())
+    }
 }

@@ -43,7 +43,11 @@ impl Expectation {
             Want::RefusedBy(id) => format!("is refused by {id}"),
             Want::SeenAs(a) => format!("leaves as {a}"),
         };
-        if good { Ok(()) } else { Err(format!("{} at {:?}: expected that it {want}; passed {}, last {last:?}", self.what, self.hook, t.passed)) }
+        if good {
+            Ok(())
+        } else {
+            Err(format!("{} at {:?}: expected that it {want}; passed {}, last {last:?}", self.what, self.hook, t.passed))
+        }
     }
 }
 
@@ -273,7 +277,12 @@ fn advertisements(l: &mut List, model: &Model, host: &site::model::Host, device:
     }
 }
 
-fn translation(l: &mut List, model: &Model, somebody: &dyn Fn(&site::model::Zone, Family) -> Option<IpAddr>, device: &dyn Fn(&ZoneName) -> String) {
+fn translation(
+    l: &mut List,
+    model: &Model,
+    somebody: &dyn Fn(&site::model::Zone, Family) -> Option<IpAddr>,
+    device: &dyn Fn(&ZoneName) -> String,
+) {
     let internet = ZoneName::internet();
     let shared = model.edge.egress_address.or_else(|| model.edge.vip.get(&internet)?.iter().find(|a| a.is_ipv4()).copied());
     for zone in model.zones.values().filter(|z| z.routed && !z.name.is_internet()) {

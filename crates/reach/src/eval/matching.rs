@@ -161,7 +161,8 @@ impl Eval<'_> {
             Key::FibReversePath => {
                 let exists = self.place.reverse_path(self.store);
                 let missing = self.store.not(exists);
-                let (a, b) = (if has(values, 0) { missing } else { Set::EMPTY }, if values.iter().any(beyond_zero) { exists } else { Set::EMPTY });
+                let (a, b) =
+                    (if has(values, 0) { missing } else { Set::EMPTY }, if values.iter().any(beyond_zero) { exists } else { Set::EMPTY });
                 Matched::exactly(self.store.or(a, b))
             }
             // Frames are what their IP header says and packets are whole, unless somebody means harm.
@@ -226,7 +227,8 @@ impl Eval<'_> {
         let (multi, broad) = (self.place.multicast(self.store), self.place.broadcast(self.store));
         let other = self.store.or(multi, broad);
         let unicast = self.store.not(other);
-        let chosen: Vec<Set> = [(0, unicast), (1, broad), (2, multi)].into_iter().filter(|(n, _)| has(values, *n)).map(|(_, s)| s).collect();
+        let chosen: Vec<Set> =
+            [(0, unicast), (1, broad), (2, multi)].into_iter().filter(|(n, _)| has(values, *n)).map(|(_, s)| s).collect();
         self.store.any(chosen)
     }
 }

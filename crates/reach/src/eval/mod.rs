@@ -132,7 +132,8 @@ impl<'a> Eval<'a> {
             let (next, matched) = self.rule(at.0, table, rule, here, &mut run, &mut returned, depth);
             here = next;
             if let Some(mut seen) = self.seen.take() {
-                let e = seen.entry(RuleAt { table: at.0, chain: at.1, rule: i }).or_insert(Seen { reached: Set::EMPTY, matched: Set::EMPTY });
+                let e =
+                    seen.entry(RuleAt { table: at.0, chain: at.1, rule: i }).or_insert(Seen { reached: Set::EMPTY, matched: Set::EMPTY });
                 e.reached = self.store.or(e.reached, reached);
                 e.matched = self.store.or(e.matched, matched);
                 self.seen = Some(seen);
@@ -144,7 +145,16 @@ impl<'a> Eval<'a> {
 
     /// Gives the packets for the next rule and those that may have matched.
     #[expect(clippy::too_many_arguments, reason = "one rule's whole surroundings; a struct would only rename them")]
-    fn rule(&mut self, t: usize, table: &'a Table, rule: &'a Rule, here: Set, run: &mut Run, returned: &mut Set, depth: usize) -> (Set, Set) {
+    fn rule(
+        &mut self,
+        t: usize,
+        table: &'a Table,
+        rule: &'a Rule,
+        here: Set,
+        run: &mut Run,
+        returned: &mut Set,
+        depth: usize,
+    ) -> (Set, Set) {
         let mut hits = here;
         let mut rest = Set::EMPTY;
         for s in &rule.statements {
@@ -196,7 +206,9 @@ impl<'a> Eval<'a> {
                 }
                 Statement::Dynamic { statements, .. } => {
                     // With a limit inside it is a limit per element; a full set ends the rule.
-                    let over = statements.iter().any(|s| matches!(s, Statement::Limit { over: true, .. } | Statement::ConnLimit { over: true, .. }));
+                    let over = statements
+                        .iter()
+                        .any(|s| matches!(s, Statement::Limit { over: true, .. } | Statement::ConnLimit { over: true, .. }));
                     let m = match (self.past, over) {
                         (Past::Any, _) => Matched::UNDECIDED,
                         (Past::Quiet, over) => Matched::exactly(if over { Set::EMPTY } else { Set::FULL }),
@@ -204,7 +216,9 @@ impl<'a> Eval<'a> {
                     self.narrow(&mut hits, &mut rest, m);
                 }
                 Statement::SetMark { key, mask, value } => hits = self.set_mark(hits, key, *mask, *value),
-                Statement::Notrack if !self.tracked => hits = self.store.assign(hits, Field::State, crate::field::state::UNTRACKED, crate::field::state::UNTRACKED),
+                Statement::Notrack if !self.tracked => {
+                    hits = self.store.assign(hits, Field::State, crate::field::state::UNTRACKED, crate::field::state::UNTRACKED)
+                }
                 Statement::Queue { .. } => {
                     // User space decides.
                     run.accepted = self.store.or(run.accepted, hits);
@@ -266,7 +280,11 @@ impl<'a> Eval<'a> {
                     let old = self.store.interval(f, a, b);
                     let part = self.store.and(hits, old);
                     let kept = u128::from(!mask);
-                    parts.push(if a == b { self.store.assign(part, f, (a & kept) | u128::from(v), (a & kept) | u128::from(v)) } else { self.store.forget(part, f) });
+                    parts.push(if a == b {
+                        self.store.assign(part, f, (a & kept) | u128::from(v), (a & kept) | u128::from(v))
+                    } else {
+                        self.store.forget(part, f)
+                    });
                 }
             }
             None => {

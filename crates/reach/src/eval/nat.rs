@@ -91,7 +91,8 @@ impl<'a> Eval<'a> {
 
     /// The address becomes one of the machine's own.
     fn own(&mut self, hits: Set, f: Family, to: Field) -> Set {
-        let rows: Vec<Vec<(u128, u128)>> = self.place.own.iter().filter(|a| Family::of(a) == f).map(|a| vec![(field::address(*a), field::address(*a))]).collect();
+        let rows: Vec<Vec<(u128, u128)>> =
+            self.place.own.iter().filter(|a| Family::of(a) == f).map(|a| vec![(field::address(*a), field::address(*a))]).collect();
         let open = self.store.forget(hits, to);
         if rows.is_empty() {
             return open;

@@ -44,15 +44,39 @@ pub struct Invariant {
 
 /// All of them, by code.
 pub const ALL: [Invariant; 12] = [
-    Invariant { code: Code("NET001"), title: "no API, admin, metrics, debug or database port is reachable from the Internet", check: net001::check },
-    Invariant { code: Code("NET002"), title: "management controllers and hypervisors are reachable from the management zones alone", check: net002::check },
-    Invariant { code: Code("NET003"), title: "market hosts reach no wallet or miner API that is not declared for them by name", check: net003::check },
+    Invariant {
+        code: Code("NET001"),
+        title: "no API, admin, metrics, debug or database port is reachable from the Internet",
+        check: net001::check,
+    },
+    Invariant {
+        code: Code("NET002"),
+        title: "management controllers and hypervisors are reachable from the management zones alone",
+        check: net002::check,
+    },
+    Invariant {
+        code: Code("NET003"),
+        title: "market hosts reach no wallet or miner API that is not declared for them by name",
+        check: net003::check,
+    },
     Invariant { code: Code("NET004"), title: "no zone can speak in another one's name", check: net004::check },
-    Invariant { code: Code("NET005"), title: "hosts that speak with strangers reach no private addresses but the derived ones", check: net005::check },
-    Invariant { code: Code("NET006"), title: "the management path is open on every machine, whatever happened before", check: net006::check },
+    Invariant {
+        code: Code("NET005"),
+        title: "hosts that speak with strangers reach no private addresses but the derived ones",
+        check: net005::check,
+    },
+    Invariant {
+        code: Code("NET006"),
+        title: "the management path is open on every machine, whatever happened before",
+        check: net006::check,
+    },
     Invariant { code: Code("NET007"), title: "both edge nodes hold the same policy", check: net007::check },
     Invariant { code: Code("NET008"), title: "IPv6 is nowhere wider than IPv4", check: net008::check },
-    Invariant { code: Code("NET009"), title: "every flow of the model passes every filter on its way, and so do the answers", check: net009::check },
+    Invariant {
+        code: Code("NET009"),
+        title: "every flow of the model passes every filter on its way, and so do the answers",
+        check: net009::check,
+    },
     Invariant { code: Code("NET010"), title: "what the site file says must never be reachable is not", check: net010::check },
     Invariant { code: Code("NET011"), title: "no filter lets through what no flow allows", check: net011::check },
     Invariant { code: Code("NET012"), title: "everything on the way can be read", check: net012::check },
@@ -137,7 +161,15 @@ impl Cx<'_, '_> {
     }
 
     /// A violation by a packet that someone in `from` gets to `to`; says which line lets it through.
-    pub(crate) fn delivered(&mut self, from: &ZoneName, to: &HostName, via: &Via, hit: Set, message: impl Fn(&crate::Packet) -> String, help: &str) {
+    pub(crate) fn delivered(
+        &mut self,
+        from: &ZoneName,
+        to: &HostName,
+        via: &Via,
+        hit: Set,
+        message: impl Fn(&crate::Packet) -> String,
+        help: &str,
+    ) {
         let q = Question { from: Sender::Zone(from.clone()), to: to.clone(), target: None, family: None };
         let like = self.net.typical(&q);
         // What nobody accepted weighs more than what somebody did.

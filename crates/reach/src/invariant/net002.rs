@@ -22,7 +22,8 @@ pub(super) fn check(cx: &mut Cx<'_, '_>) {
             let named = crate::policy::sources_of(cx.net.store(), &outside);
             let ports = cx.net.store().minus(ports, named);
             if let Some((via, hit)) = cx.exposed(&z, &h, ports).into_iter().next() {
-                let name = |p: &crate::Packet| format!("the management controller {h} is reachable from zone {z} on {}/{}", p.dport(), p.proto());
+                let name =
+                    |p: &crate::Packet| format!("the management controller {h} is reachable from zone {z} on {}/{}", p.dport(), p.proto());
                 cx.delivered(&z, &h, &via, hit, name, HELP);
             }
         }

@@ -15,17 +15,28 @@ pub(super) fn check(cx: &mut Cx<'_, '_>) {
     };
     let hosts = cx.hosts();
     let markets: Vec<_> = hosts.iter().filter(|h| has(cx, h, |r| r == Role::Market)).cloned().collect();
-    let keepers: Vec<_> = hosts.iter().filter(|h| has(cx, h, |r| matches!(r, Role::Wallet | Role::ChainNode | Role::Miner))).cloned().collect();
+    let keepers: Vec<_> =
+        hosts.iter().filter(|h| has(cx, h, |r| matches!(r, Role::Wallet | Role::ChainNode | Role::Miner))).cloned().collect();
     for to in keepers {
         let guarded = |r| matches!(r, Role::Wallet | Role::ChainNode | Role::Miner);
         let names: Vec<_> = cx
             .net
             .machine(&to)
-            .map(|m| m.host.instances.iter().filter(|i| guarded(i.service.role)).flat_map(|i| &i.listens).filter(|l| l.class == Class::Api).cloned().collect())
+            .map(|m| {
+                m.host
+                    .instances
+                    .iter()
+                    .filter(|i| guarded(i.service.role))
+                    .flat_map(|i| &i.listens)
+                    .filter(|l| l.class == Class::Api)
+                    .cloned()
+                    .collect()
+            })
             .unwrap_or_default();
         let ports = cx.endpoints(&to, |l| names.iter().any(|n| n.endpoint == l.endpoint && n.ports == l.ports));
         for from in markets.iter().filter(|m| **m != to) {
-            let own: Vec<_> = cx.net.machine(from).map(|m| m.place.own.iter().map(|a| ipnet::IpNet::from(*a)).collect()).unwrap_or_default();
+            let own: Vec<_> =
+                cx.net.machine(from).map(|m| m.place.own.iter().map(|a| ipnet::IpNet::from(*a)).collect()).unwrap_or_default();
             let mine = sources_of(cx.net.store(), &own);
             let there = Party::Host(to.clone());
             let declared: Vec<_> = cx.flows_from.get(from).into_iter().flatten().copied().filter(|f| f.to == there).collect();

@@ -32,13 +32,19 @@ pub(super) fn check(cx: &mut Cx<'_, '_>) {
         let mut found = Vec::new();
         for (zone, hit) in hits {
             // Somebody in this zone speaking in another zone's name.
-            let like = zones.iter().find(|z| **z != zone && !z.is_internet()).map_or_else(|| Packet::opening(Family::V4), |z| cx.net.like(z, z));
+            let like =
+                zones.iter().find(|z| **z != zone && !z.is_internet()).map_or_else(|| Packet::opening(Family::V4), |z| cx.net.like(z, z));
             if let Some(w) = cx.net.store().pick(hit, &like) {
                 found.push((zone, w));
             }
         }
         for (zone, w) in found {
-            let mut v = Violation::new(cx.code, &e, format!("{e} forwards packets from zone {zone} with the source {}, which does not stand there", w.src()), HELP);
+            let mut v = Violation::new(
+                cx.code,
+                &e,
+                format!("{e} forwards packets from zone {zone} with the source {}, which does not stand there", w.src()),
+                HELP,
+            );
             v.witness = Some(w);
             v.journey = Some(cx.net.inject(&zone, w, Past::Any, true));
             if let Some(z) = cx.net.model.zones.get(&zone) {

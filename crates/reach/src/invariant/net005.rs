@@ -11,7 +11,7 @@ use crate::{
     set::{Set, Store},
 };
 use catalog::Role;
-use site::model::{Party, FlowKind};
+use site::model::{FlowKind, Party};
 use words::Family;
 
 const HELP: &str = "name the machine it needs as a host of the site; give strangers' services no private ranges";
@@ -20,7 +20,8 @@ pub(super) fn check(cx: &mut Cx<'_, '_>) {
     let private = private(cx.net.store());
     let of_zones: Vec<_> = cx.net.model.flows.iter().filter(|f| matches!(f.from, Party::Zone(_))).collect();
     for h in cx.hosts() {
-        let strangers = cx.net.machine(&h).is_some_and(|m| m.host.speaks_libp2p() || m.host.instances.iter().any(|i| i.service.role == Role::Market));
+        let strangers =
+            cx.net.machine(&h).is_some_and(|m| m.host.speaks_libp2p() || m.host.instances.iter().any(|i| i.service.role == Role::Market));
         if !strangers {
             continue;
         }
@@ -51,7 +52,12 @@ pub(super) fn check(cx: &mut Cx<'_, '_>) {
         let hit = store.minus(hit, lease);
         let hit = store.minus(hit, cx.accepted);
         let Some(w) = store.pick(hit, &Packet::opening(Family::V4)) else { continue };
-        let mut v = Violation::new(cx.code, &h, format!("{h}, which speaks with strangers, may open {}/{} to the private address {}", w.dport(), w.proto(), w.dst()), HELP);
+        let mut v = Violation::new(
+            cx.code,
+            &h,
+            format!("{h}, which speaks with strangers, may open {}/{} to the private address {}", w.dport(), w.proto(), w.dst()),
+            HELP,
+        );
         v.witness = Some(w);
         v.journey = Some(cx.net.send(&h, w, Past::Any, true));
         v.blame(model);

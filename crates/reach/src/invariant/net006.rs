@@ -19,7 +19,12 @@ pub(super) fn check(cx: &mut Cx<'_, '_>) {
     let model = cx.net.model;
     if model.management.zones.is_empty() && model.management.nets.is_empty() {
         let Some(any) = model.hosts.keys().next() else { return };
-        let mut v = Violation::new(cx.code, any, "nobody is declared to manage this site", "say from where in `[site] management = { from = [...] }`");
+        let mut v = Violation::new(
+            cx.code,
+            any,
+            "nobody is declared to manage this site",
+            "say from where in `[site] management = { from = [...] }`",
+        );
         v.blame_origins(std::slice::from_ref(&model.management.origin));
         cx.out.push(v);
         return;

@@ -1,12 +1,7 @@
 //! NET008: from a zone to a machine, both with both families, no port is open in IPv6 that is closed in IPv4.
 
 use super::Cx;
-use crate::{
-    eval::Past,
-    field::Field,
-    network::Via,
-    set::Set,
-};
+use crate::{eval::Past, field::Field, network::Via, set::Set};
 use site::model::Party;
 use words::Family;
 

@@ -10,7 +10,13 @@ pub(super) fn check(cx: &mut Cx<'_, '_>) {
         let mut v = Violation::new(cx.code, &d.host, format!("{} ({}) drops what a flow of the site needs", d.host, d.place), HELP);
         v.witness = Some(d.witness);
         if let Some(s) = &d.step {
-            v.notes.push(format!("{} in table {}, chain {}{}", s.did, s.table, s.chain, s.id.as_deref().map(|i| format!(" ({i})")).unwrap_or_default()));
+            v.notes.push(format!(
+                "{} in table {}, chain {}{}",
+                s.did,
+                s.table,
+                s.chain,
+                s.id.as_deref().map(|i| format!(" ({i})")).unwrap_or_default()
+            ));
         }
         let model = cx.net.model;
         if let Some(f) = model.flows.iter().find(|f| covers(f, &d.witness)) {
@@ -30,6 +36,7 @@ fn covers(f: &site::model::Flow, p: &crate::Packet) -> bool {
     f.target.proto == p.proto()
         && f.legs.iter().any(|l| {
             let there = |nets: &[ipnet::IpNet], a| nets.iter().any(|n| n.contains(&a));
-            there(&l.src, p.src()) && there(&l.dst, p.dst()) && port(p.dport()) || there(&l.dst, p.src()) && there(&l.src, p.dst()) && port(p.sport())
+            there(&l.src, p.src()) && there(&l.dst, p.dst()) && port(p.dport())
+                || there(&l.dst, p.src()) && there(&l.src, p.dst()) && port(p.sport())
         })
 }

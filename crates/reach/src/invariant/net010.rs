@@ -53,7 +53,8 @@ fn one(cx: &mut Cx<'_, '_>, never: &Never) {
     match &never.to {
         Party::Host(h) => to_host(cx, &zones, h, wanted, &from, &never.from),
         Party::Zone(z) => {
-            let members: Vec<HostName> = model.hosts.values().filter(|h| h.interface(z).is_some() && !h.edge).map(|h| h.name.clone()).collect();
+            let members: Vec<HostName> =
+                model.hosts.values().filter(|h| h.interface(z).is_some() && !h.edge).map(|h| h.name.clone()).collect();
             for h in members {
                 to_host(cx, &zones, &h, wanted, &from, &never.from);
             }
@@ -101,7 +102,12 @@ fn over_edge(cx: &mut Cx<'_, '_>, zones: &[ZoneName], to: &ZoneName, wanted: Set
             found = found.or(store.pick(hit, &Packet::opening(Family::V4)).map(|w| (z.clone(), w)));
         }
         if let Some((z, w)) = found {
-            let mut v = Violation::new(cx.code, &e, format!("zone {to} is reachable from {from} on {}/{}, which must never be", w.dport(), w.proto()), HELP);
+            let mut v = Violation::new(
+                cx.code,
+                &e,
+                format!("zone {to} is reachable from {from} on {}/{}, which must never be", w.dport(), w.proto()),
+                HELP,
+            );
             v.witness = Some(w);
             v.journey = Some(cx.net.inject(&z, w, Past::Any, true));
             v.blame(cx.net.model);

@@ -12,7 +12,12 @@ pub(super) fn check(cx: &mut Cx<'_, '_>) {
     }
     for (h, what) in found {
         let message = format!("{h} has something that may filter or translate and cannot be read: {what}");
-        let mut v = Violation::new(cx.code, &h, message, "move these rules to nftables or iptables-nft, or take them out; until then proofs over this machine do not hold");
+        let mut v = Violation::new(
+            cx.code,
+            &h,
+            message,
+            "move these rules to nftables or iptables-nft, or take them out; until then proofs over this machine do not hold",
+        );
         v.certain = false;
         v.blame(cx.net.model);
         cx.out.push(v);

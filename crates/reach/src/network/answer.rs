@@ -141,10 +141,16 @@ impl Network<'_> {
             if r.devices.contains_key(zone) {
                 ways.push((Via::Zone, zone.clone(), prover.store.and(wire, own_dst)));
             } else if self.model.edge.kind != site::model::EdgeKind::Ravelin {
-                let via = if self.model.edge.kind == site::model::EdgeKind::None { Via::Open } else { Via::Unknown("the external firewall".into()) };
+                let via = if self.model.edge.kind == site::model::EdgeKind::None {
+                    Via::Open
+                } else {
+                    Via::Unknown("the external firewall".into())
+                };
                 ways.push((via, r.host.default_zone.clone(), prover.store.and(wire, own_dst)));
             }
-            for e in self.model.edge.nodes.iter().filter_map(|n| self.machines.get(n)).filter(|e| e.host.name != q.to && e.host.name != from) {
+            for e in
+                self.model.edge.nodes.iter().filter_map(|n| self.machines.get(n)).filter(|e| e.host.name != q.to && e.host.name != from)
+            {
                 let Some(d_in) = e.devices.get(zone) else { continue };
                 let at_edge = prover.store.and(wire, fresh);
                 let at_edge = prover.store.assign(at_edge, Field::In, device(d_in), device(d_in));
@@ -153,7 +159,11 @@ impl Network<'_> {
                     let Some(d_out) = e.devices.get(z) else { continue };
                     let there = prover.store.at(passed, Field::Out, device(d_out));
                     let mine = prover.store.and(there, own_dst);
-                    ways.push((Via::Edge(e.host.name.clone()), z.clone(), prover.store.forget_all(mine, &[Field::In, Field::State, Field::Dnat, Field::Mark, Field::CtMark])));
+                    ways.push((
+                        Via::Edge(e.host.name.clone()),
+                        z.clone(),
+                        prover.store.forget_all(mine, &[Field::In, Field::State, Field::Dnat, Field::Mark, Field::CtMark]),
+                    ));
                 }
             }
             for (via, z, packets) in ways {
@@ -238,7 +248,10 @@ impl Network<'_> {
         }
         match j.stop.clone() {
             Some(stop) => Answer::No { stop, journey: Some(j) },
-            None => Answer::Unproven { why: vec![format!("the sets say nothing arrives, but {w} does: a defect of the proof")], journey: Some(j) },
+            None => Answer::Unproven {
+                why: vec![format!("the sets say nothing arrives, but {w} does: a defect of the proof")],
+                journey: Some(j),
+            },
         }
     }
 
@@ -284,7 +297,9 @@ impl Network<'_> {
         }
         if let Some(t) = &q.target {
             p = p.with(Field::Proto, t.proto.number().into()).with(Field::Dport, t.ports.ranges().first().map_or(0, |r| r.first()).into());
-        } else if let Some(l) = self.machines.get(&q.to).and_then(|m| m.host.instances.iter().flat_map(|i| &i.listens).find(|l| !l.ports.is_empty())) {
+        } else if let Some(l) =
+            self.machines.get(&q.to).and_then(|m| m.host.instances.iter().flat_map(|i| &i.listens).find(|l| !l.ports.is_empty()))
+        {
             let proto = l.proto.first().map_or(6, |p| p.number());
             p = p.with(Field::Proto, proto.into()).with(Field::Dport, l.ports.ranges().first().map_or(0, |r| r.first()).into());
         }
@@ -298,7 +313,8 @@ impl Network<'_> {
             if let Some(a) = self.somebody(from, g) {
                 p.set(field::src(g), field::address(a));
             }
-            let holder = self.model.hosts.values().filter(|h| !h.edge).filter_map(|h| h.interface(to)).flat_map(|i| &i.addresses).map(|n| n.addr());
+            let holder =
+                self.model.hosts.values().filter(|h| !h.edge).filter_map(|h| h.interface(to)).flat_map(|i| &i.addresses).map(|n| n.addr());
             if let Some(a) = holder.into_iter().find(|a| Family::of(a) == g).or_else(|| self.somebody(to, g)) {
                 p.set(field::dst(g), field::address(a));
             }
@@ -321,11 +337,12 @@ impl Network<'_> {
         let (first, last) = field::prefix(net);
         let taken = |a: &IpAddr| self.by_address.contains_key(a);
         let from_top = (0..TRIES).filter_map(|i| last.checked_sub(i + 1)).take_while(|n| *n > first);
-        from_top.map(|n| match f {
-            Family::V4 => IpAddr::V4(u32::try_from(n).unwrap_or(0).into()),
-            Family::V6 => IpAddr::V6(n.into()),
-        })
-        .find(|a| !taken(a))
+        from_top
+            .map(|n| match f {
+                Family::V4 => IpAddr::V4(u32::try_from(n).unwrap_or(0).into()),
+                Family::V6 => IpAddr::V6(n.into()),
+            })
+            .find(|a| !taken(a))
     }
 }
 
@@ -344,7 +361,8 @@ pub(crate) fn sources<'a>(store: &mut crate::set::Store, addresses: impl Iterato
     let mut parts = Vec::new();
     for f in Family::ALL {
         let n = field::family(f);
-        let rows: Vec<_> = addresses.clone().filter(|a| Family::of(a) == f).map(|a| vec![(n, n), (field::address(*a), field::address(*a))]).collect();
+        let rows: Vec<_> =
+            addresses.clone().filter(|a| Family::of(a) == f).map(|a| vec![(n, n), (field::address(*a), field::address(*a))]).collect();
         parts.push(store.rows(&[Field::Family, field::src(f)], &rows));
     }
     store.any(parts)

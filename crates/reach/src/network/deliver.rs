@@ -68,7 +68,10 @@ impl Network<'_> {
                 let Some(d_out) = e.devices.get(zone) else { continue };
                 let there = prover.store.at(from_zone, Field::Out, device(d_out));
                 let mine = prover.store.and(there, own);
-                let mine = prover.store.forget_all(mine, &[Field::State, Field::Dnat, Field::Mark, Field::CtMark, Field::Hop, Field::OrigDst4, Field::OrigDport]);
+                let mine = prover.store.forget_all(
+                    mine,
+                    &[Field::State, Field::Dnat, Field::Mark, Field::CtMark, Field::Hop, Field::OrigDst4, Field::OrigDport],
+                );
                 ways.push((Via::Edge(e.host.name.clone()), zone.clone(), mine));
             }
         }

@@ -34,10 +34,17 @@ pub struct Machine<'a> {
 const FORWARDERS: [&str; 4] = ["docker", "podman", "libvirt", "tailscale"];
 
 impl<'a> Machine<'a> {
-    pub(super) fn new(model: &Model, host: &'a Host, rules: Option<&'a Ruleset>, known: Option<&BTreeMap<ZoneName, String>>, prover: &mut Prover) -> Self {
+    pub(super) fn new(
+        model: &Model,
+        host: &'a Host,
+        rules: Option<&'a Ruleset>,
+        known: Option<&BTreeMap<ZoneName, String>>,
+        prover: &mut Prover,
+    ) -> Self {
         let devices = devices(model, host, known);
         let place = place(model, host, &devices);
-        let forwards = host.edge || !host.managed && host.interfaces.len() > 1 || host.coexist.iter().any(|c| FORWARDERS.contains(&c.as_str()));
+        let forwards =
+            host.edge || !host.managed && host.interfaces.len() > 1 || host.coexist.iter().any(|c| FORWARDERS.contains(&c.as_str()));
         let id = prover.id(rules, &place);
         Self { host, place, devices, judges_only: judges_only(rules), rules, forwards, id }
     }
@@ -48,7 +55,8 @@ impl<'a> Machine<'a> {
 }
 
 fn judges_only(rules: Option<&Ruleset>) -> bool {
-    let changes = |s: &Statement| matches!(s, Statement::Nat(_) | Statement::SetMark { .. } | Statement::Notrack | Statement::Unknown { .. });
+    let changes =
+        |s: &Statement| matches!(s, Statement::Nat(_) | Statement::SetMark { .. } | Statement::Notrack | Statement::Unknown { .. });
     !rules.iter().flat_map(|r| &r.tables).flat_map(|t| &t.chains).flat_map(|c| &c.rules).flat_map(|r| &r.statements).any(changes)
 }
 

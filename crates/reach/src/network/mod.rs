@@ -10,8 +10,8 @@ mod journey;
 mod machine;
 mod prover;
 
-pub(crate) use answer::{ports, sources};
 pub use answer::{Answer, Question, Sender};
+pub(crate) use answer::{ports, sources};
 pub use deliver::{Delivery, Via};
 pub use journey::{Hop, Journey, Stop};
 pub use machine::{Machine, default_device};

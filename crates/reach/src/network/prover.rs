@@ -89,7 +89,13 @@ impl Prover {
         } else {
             let mut parts = Vec::new();
             for f in words::Family::ALL {
-                let rows: Vec<_> = m.place.own.iter().filter(|a| words::Family::of(a) == f).map(|a| (crate::field::address(*a), crate::field::address(*a))).collect();
+                let rows: Vec<_> = m
+                    .place
+                    .own
+                    .iter()
+                    .filter(|a| words::Family::of(a) == f)
+                    .map(|a| (crate::field::address(*a), crate::field::address(*a)))
+                    .collect();
                 let rows: Vec<_> = rows.into_iter().map(|c| vec![(crate::field::family(f), crate::field::family(f)), c]).collect();
                 parts.push(store.rows(&[Field::Family, crate::field::dst(f)], &rows));
             }

@@ -136,7 +136,10 @@ impl Store {
         while at != 0 {
             let n = self.nodes[at as usize];
             let r = n.start as usize..(n.start + n.len) as usize;
-            if n.level == level && n.len as usize == edges.len() && r.clone().zip(edges).all(|(i, e)| self.lasts[i] == e.0 && self.children[i] == e.1) {
+            if n.level == level
+                && n.len as usize == edges.len()
+                && r.clone().zip(edges).all(|(i, e)| self.lasts[i] == e.0 && self.children[i] == e.1)
+            {
                 return Set(at);
             }
             at = n.next;

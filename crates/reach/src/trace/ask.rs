@@ -31,7 +31,8 @@ impl Truth {
 impl<'a> Walk<'a> {
     pub(super) fn ask_match(&self, key: &Key, mask: Option<u128>, op: Op, values: &[Value]) -> Truth {
         if let Some((f, family, proto)) = direct(key) {
-            let wrong = family.is_some_and(|x| x != self.packet.get(Field::Family)) || proto.is_some_and(|x| x != self.packet.get(Field::Proto));
+            let wrong =
+                family.is_some_and(|x| x != self.packet.get(Field::Family)) || proto.is_some_and(|x| x != self.packet.get(Field::Proto));
             if wrong {
                 return Truth::No;
             }
@@ -87,7 +88,8 @@ impl<'a> Walk<'a> {
                 (original, _, false) => Truth::of(original),
             },
             Key::CtOrigIp4Daddr | Key::CtOrigDport => {
-                let (now, before) = if *key == Key::CtOrigDport { (Field::Dport, Field::OrigDport) } else { (Field::Dst4, Field::OrigDst4) };
+                let (now, before) =
+                    if *key == Key::CtOrigDport { (Field::Dport, Field::OrigDport) } else { (Field::Dst4, Field::OrigDst4) };
                 let v4 = *key == Key::CtOrigDport || self.packet.get(Field::Family) == 0;
                 let f = if self.packet.get(Field::Dnat) == 1 { before } else { now };
                 Truth::of(v4 && contains(self.packet.get(f)))
@@ -110,7 +112,12 @@ impl<'a> Walk<'a> {
     /// Multicast 5, broadcast 3, else 1.
     fn cast(&self) -> u128 {
         let d = self.packet.dst();
-        let broadcast = self.place.links.iter().flat_map(|l| &l.nets).any(|n| matches!(n, ipnet::IpNet::V4(n) if n.prefix_len() < 31 && std::net::IpAddr::V4(n.broadcast()) == d));
+        let broadcast = self
+            .place
+            .links
+            .iter()
+            .flat_map(|l| &l.nets)
+            .any(|n| matches!(n, ipnet::IpNet::V4(n) if n.prefix_len() < 31 && std::net::IpAddr::V4(n.broadcast()) == d));
         if d.is_multicast() {
             5
         } else if broadcast || d == std::net::IpAddr::V4(std::net::Ipv4Addr::BROADCAST) {

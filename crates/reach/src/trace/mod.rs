@@ -12,7 +12,9 @@ use crate::{
     place::Place,
 };
 use ask::Truth;
-use ruleset::form::{Chain, ChainKind, Data, Element, Hook, Nat, NatKind, NatTarget, Policy, Rule, Ruleset, Statement, Table, TableFamily, Verdict};
+use ruleset::form::{
+    Chain, ChainKind, Data, Element, Hook, Nat, NatKind, NatTarget, Policy, Rule, Ruleset, Statement, Table, TableFamily, Verdict,
+};
 use serde::Serialize;
 
 /// A rule, or a chain's policy, that took part in the decision.
@@ -87,7 +89,8 @@ pub fn hook(rules: &Ruleset, place: &Place, past: Past, at: Hook, packet: Packet
 pub fn every(rules: &Ruleset, place: &Place, past: Past, at: Hook, packet: Packet, mut each: impl FnMut(Trace) -> bool) -> bool {
     let mut choices: Vec<bool> = Vec::new();
     for _ in 0..RUNS {
-        let mut walk = Walk { rules, place, past, packet, tracked: true, natted: false, steps: Vec::new(), assumed: Vec::new(), choices, next: 0 };
+        let mut walk =
+            Walk { rules, place, past, packet, tracked: true, natted: false, steps: Vec::new(), assumed: Vec::new(), choices, next: 0 };
         let passed = walk.hook(at);
         choices = walk.choices;
         choices.truncate(walk.next);
@@ -127,7 +130,8 @@ impl<'a> Walk<'a> {
                 _ => true,
             };
             let d = self.packet.get(if at == Hook::Egress { Field::Out } else { Field::In });
-            let on_device = !matches!(at, Hook::Ingress | Hook::Egress) || base.devices.is_empty() || base.devices.iter().any(|n| device(n) == d);
+            let on_device =
+                !matches!(at, Hook::Ingress | Hook::Egress) || base.devices.is_empty() || base.devices.iter().any(|n| device(n) == d);
             if !mine || !on_device || nat && (self.natted || !self.opens()) {
                 continue;
             }
@@ -214,7 +218,9 @@ impl<'a> Walk<'a> {
                 Statement::Nat(nat) => {
                     if let Some(e) = self.translate(table, nat) {
                         id = e.or(id);
-                        let did = format!("{:?} to {}", nat.kind, if nat.kind == NatKind::Dnat { self.packet.dst() } else { self.packet.src() }).to_lowercase();
+                        let did =
+                            format!("{:?} to {}", nat.kind, if nat.kind == NatKind::Dnat { self.packet.dst() } else { self.packet.src() })
+                                .to_lowercase();
                         self.note(table, chain, Some(i), id, did);
                         self.natted = true;
                         return End::Accept;
@@ -223,11 +229,14 @@ impl<'a> Walk<'a> {
                 }
                 Statement::Limit { over, .. } | Statement::ConnLimit { over, .. } => self.limited(*over),
                 Statement::Dynamic { statements, set, .. } => {
-                    let over = statements.iter().any(|s| matches!(s, Statement::Limit { over: true, .. } | Statement::ConnLimit { over: true, .. }));
+                    let over = statements
+                        .iter()
+                        .any(|s| matches!(s, Statement::Limit { over: true, .. } | Statement::ConnLimit { over: true, .. }));
                     if self.past == Past::Any { self.choose(|| format!("limit per element of {set}")) } else { !over }
                 }
                 Statement::SetMark { key, mask, value } => {
-                    let (to, from) = if *key == ruleset::form::Key::CtMark { (Field::CtMark, Field::Mark) } else { (Field::Mark, Field::CtMark) };
+                    let (to, from) =
+                        if *key == ruleset::form::Key::CtMark { (Field::CtMark, Field::Mark) } else { (Field::Mark, Field::CtMark) };
                     let mask = u128::from(mask.unwrap_or(u32::MAX));
                     let new = value.map_or(self.packet.get(from), |v| self.packet.get(to) & !mask | u128::from(v));
                     self.packet.set(to, new);

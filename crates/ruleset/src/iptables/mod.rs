@@ -27,13 +27,15 @@ pub fn read(save: &str, family: Family) -> Result<Vec<Table>, ReadError> {
             None | Some('#') => {}
             Some('*') => {
                 let family = if family == Family::V4 { TableFamily::Ip } else { TableFamily::Ip6 };
-                let table = Table { family, name: line[1..].to_owned(), writer: Writer::Iptables, chains: Vec::new(), sets: BTreeMap::new() };
+                let table =
+                    Table { family, name: line[1..].to_owned(), writer: Writer::Iptables, chains: Vec::new(), sets: BTreeMap::new() };
                 tables.push(table);
                 open = true;
             }
             Some(_) if line == "COMMIT" => open = false,
             Some(first) => {
-                let table = tables.last_mut().filter(|_| open).ok_or_else(|| ReadError::new(&at, "outside of a table: no `*table` before it"))?;
+                let table =
+                    tables.last_mut().filter(|_| open).ok_or_else(|| ReadError::new(&at, "outside of a table: no `*table` before it"))?;
                 match first {
                     ':' => table.chains.push(chain(&table.name, &line[1..], &at)?),
                     '-' | '[' => rule(table, line, family, &at)?,
@@ -161,7 +163,8 @@ fn rule(table: &mut Table, line: &str, family: Family, at: &str) -> Result<(), R
         }
     }
     let position = table.chains.iter().position(|c| c.name == chain);
-    let chain = position.and_then(|i| table.chains.get_mut(i)).ok_or_else(|| ReadError::new(at, format!("chain {chain} is not declared")))?;
+    let chain =
+        position.and_then(|i| table.chains.get_mut(i)).ok_or_else(|| ReadError::new(at, format!("chain {chain} is not declared")))?;
     chain.rules.push(rule);
     Ok(())
 }

@@ -41,7 +41,9 @@ pub(super) fn read(rule: &mut Rule, word: &str, negated: bool, args: &mut Args<'
         "--ctstate" | "--state" => state(rule, text, negated),
         "--ctorigdst" if family == Family::V4 => prefix(text).and_then(|v| push(rule, Key::CtOrigIp4Daddr, None, op, vec![v])),
         "--ctorigdstport" => ports(rule, Key::CtOrigDport, text, op),
-        "--ctdir" => number_of(text, &[("ORIGINAL", 0), ("REPLY", 1)]).and_then(|n| push(rule, Key::CtDirection, None, op, vec![Value::one(n)])),
+        "--ctdir" => {
+            number_of(text, &[("ORIGINAL", 0), ("REPLY", 1)]).and_then(|n| push(rule, Key::CtDirection, None, op, vec![Value::one(n)]))
+        }
         "--dst-type" => fib(rule, text, op),
         "--mark" => mark(rule, text, op),
         "--limit" => {
@@ -185,18 +187,14 @@ fn state(rule: &mut Rule, text: &str, negated: bool) -> Option<()> {
     }
     match (states.is_empty(), status) {
         (false, 0) => push(rule, Key::CtState, None, if negated { Op::NotIn } else { Op::In }, states),
-        (true, bits) if bits != 0 => {
-            push(rule, Key::CtStatus, Some(bits), if negated { Op::In } else { Op::NotIn }, vec![Value::one(0u8)])
-        }
+        (true, bits) if bits != 0 => push(rule, Key::CtStatus, Some(bits), if negated { Op::In } else { Op::NotIn }, vec![Value::one(0u8)]),
         _ => None,
     }
 }
 
 fn fib(rule: &mut Rule, text: &str, op: Op) -> Option<()> {
-    let values = text
-        .split(',')
-        .map(|t| names::number(&Key::FibDaddrType, &t.to_lowercase()).map(Value::one))
-        .collect::<Option<Vec<_>>>()?;
+    let values =
+        text.split(',').map(|t| names::number(&Key::FibDaddrType, &t.to_lowercase()).map(Value::one)).collect::<Option<Vec<_>>>()?;
     push(rule, Key::FibDaddrType, None, op, values)
 }
 

@@ -8,8 +8,26 @@ use words::Family;
 
 /// Extension targets after which the packet goes on.
 const PASSING: &[&str] = &[
-    "AUDIT", "CHECKSUM", "CLASSIFY", "CONNSECMARK", "CT", "DSCP", "ECN", "HL", "HMARK", "IDLETIMER", "LED", "RATEEST", "SECMARK", "SET",
-    "TCPMSS", "TCPOPTSTRIP", "TEE", "TOS", "TRACE", "TTL",
+    "AUDIT",
+    "CHECKSUM",
+    "CLASSIFY",
+    "CONNSECMARK",
+    "CT",
+    "DSCP",
+    "ECN",
+    "HL",
+    "HMARK",
+    "IDLETIMER",
+    "LED",
+    "RATEEST",
+    "SECMARK",
+    "SET",
+    "TCPMSS",
+    "TCPOPTSTRIP",
+    "TEE",
+    "TOS",
+    "TRACE",
+    "TTL",
 ];
 
 /// Reads a target, if this option is one. `true`: it was, and its words are consumed.

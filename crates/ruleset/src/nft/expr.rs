@@ -109,9 +109,11 @@ fn single(json: &Json) -> Option<(Key, Vec<Statement>)> {
         ));
     }
     if let Some(e) = json.get("exthdr")
-        && text(e, "name")? == "frag" && e.get("field").is_none() {
-            return Some((Key::Fragment, vec![is(Key::NfProto, V6)]));
-        }
+        && text(e, "name")? == "frag"
+        && e.get("field").is_none()
+    {
+        return Some((Key::Fragment, vec![is(Key::NfProto, V6)]));
+    }
     None
 }
 

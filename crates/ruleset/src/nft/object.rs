@@ -1,29 +1,20 @@
 //! Top-level objects: tables, chains, rules, sets, maps. In comes one object, into the ruleset it goes.
 
 use super::{ReadError, expr, statement};
-use crate::{Base, Chain, ChainKind, Counted, Data, Element, Hook, Key, Policy, Rule, Ruleset, Set, Table, TableFamily, Value, Verdict, Writer, names};
+use crate::{
+    Base, Chain, ChainKind, Counted, Data, Element, Hook, Key, Policy, Rule, Ruleset, Set, Table, TableFamily, Value, Verdict, Writer,
+    names,
+};
 use serde_json::Value as Json;
 use std::collections::BTreeMap;
 
 /// Objects that neither filter nor translate by themselves: rules that name them say so.
-const PASSIVE: &[&str] = &[
-    "metainfo",
-    "counter",
-    "quota",
-    "limit",
-    "ct helper",
-    "ct timeout",
-    "ct expectation",
-    "secmark",
-    "synproxy",
-    "flowtable",
-    "element",
-];
+const PASSIVE: &[&str] =
+    &["metainfo", "counter", "quota", "limit", "ct helper", "ct timeout", "ct expectation", "secmark", "synproxy", "flowtable", "element"];
 
 pub(super) fn read(out: &mut Ruleset, kind: &str, body: &Json, at: &str) -> Result<(), ReadError> {
-    let text = |field: &str| {
-        body.get(field).and_then(Json::as_str).map(str::to_owned).ok_or_else(|| ReadError::new(at, format!("no `{field}`")))
-    };
+    let text =
+        |field: &str| body.get(field).and_then(Json::as_str).map(str::to_owned).ok_or_else(|| ReadError::new(at, format!("no `{field}`")));
     if PASSIVE.contains(&kind) {
         return Ok(());
     }
@@ -153,8 +144,7 @@ fn set(body: &Json, at: &str) -> Result<Set, ReadError> {
         let element = if map.is_some() { map_element(&keys, map.as_deref(), json) } else { element(&keys, json) };
         elements.push(element.ok_or_else(|| ReadError::new(format!("{at}.elem[{i}]"), "not an element of the set's type"))?);
     }
-    let counter =
-        body.get("stmt").and_then(Json::as_array).is_some_and(|s| s.iter().any(|j| j.get("counter").is_some()));
+    let counter = body.get("stmt").and_then(Json::as_array).is_some_and(|s| s.iter().any(|j| j.get("counter").is_some()));
     Ok(Set {
         types: types_,
         map,
@@ -208,10 +198,11 @@ pub(super) fn map_element(keys: &[Key], map: Option<&[String]>, pair: &Json) -> 
         element(keys, key)?
     };
     if let Some((kind, body)) = data.as_object().and_then(|o| o.iter().next())
-        && let Some(v) = verdict(kind, body) {
-            out.data = Some(Data::Verdict(v));
-            return Some(out);
-        }
+        && let Some(v) = verdict(kind, body)
+    {
+        out.data = Some(Data::Verdict(v));
+        return Some(out);
+    }
     let parts: Vec<&Json> = match data.get("concat").and_then(Json::as_array) {
         Some(list) => list.iter().collect(),
         None => vec![data],

@@ -216,7 +216,11 @@ fn limit(body: &Json) -> Option<Statement> {
     Some(Statement::Limit {
         rate: body.get("rate")?.as_u64()?.checked_mul(unit(body, "rate_unit")?)?,
         per: body.get("per").and_then(Json::as_str).unwrap_or("second").to_owned(),
-        burst: body.get("burst").and_then(Json::as_u64).unwrap_or(if bytes { 0 } else { DEFAULT_BURST }).checked_mul(unit(body, "burst_unit")?)?,
+        burst: body
+            .get("burst")
+            .and_then(Json::as_u64)
+            .unwrap_or(if bytes { 0 } else { DEFAULT_BURST })
+            .checked_mul(unit(body, "burst_unit")?)?,
         over: body.get("inv").and_then(Json::as_bool).unwrap_or(false),
         bytes,
     })

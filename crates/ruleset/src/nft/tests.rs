@@ -15,7 +15,9 @@ fn statements(rule: &str) -> Vec<Statement> {
 
 #[test]
 fn a_port_match_says_its_protocol() {
-    let s = statements(r#"[{"match": {"op": "==", "left": {"payload": {"protocol": "tcp", "field": "dport"}}, "right": {"set": [22, {"range": [80, 90]}]}}}, {"accept": null}]"#);
+    let s = statements(
+        r#"[{"match": {"op": "==", "left": {"payload": {"protocol": "tcp", "field": "dport"}}, "right": {"set": [22, {"range": [80, 90]}]}}}, {"accept": null}]"#,
+    );
     assert_eq!(
         s,
         vec![
@@ -28,7 +30,9 @@ fn a_port_match_says_its_protocol() {
 
 #[test]
 fn a_status_bit_is_a_masked_test_and_a_state_is_membership() {
-    let s = statements(r#"[{"match": {"op": "in", "left": {"ct": {"key": "status"}}, "right": "dnat"}}, {"match": {"op": "in", "left": {"ct": {"key": "state"}}, "right": ["established", "related"]}}]"#);
+    let s = statements(
+        r#"[{"match": {"op": "in", "left": {"ct": {"key": "status"}}, "right": "dnat"}}, {"match": {"op": "in", "left": {"ct": {"key": "state"}}, "right": ["established", "related"]}}]"#,
+    );
     assert_eq!(s[0], Statement::Match { key: Key::CtStatus, mask: Some(32), op: Op::NotIn, values: vec![Value::one(0u8)] });
     assert_eq!(s[1], Statement::Match { key: Key::CtState, mask: None, op: Op::In, values: vec![Value::one(2u8), Value::one(4u8)] });
 }
@@ -44,7 +48,9 @@ fn what_is_unknown_stays_and_keeps_its_verdict() {
 
 #[test]
 fn a_mask_that_is_written_back_is_the_mark_layout() {
-    let s = statements(r#"[{"mangle": {"key": {"meta": {"key": "mark"}}, "value": {"|": [{"&": [{"meta": {"key": "mark"}}, 4294902271]}, 256]}}}]"#);
+    let s = statements(
+        r#"[{"mangle": {"key": {"meta": {"key": "mark"}}, "value": {"|": [{"&": [{"meta": {"key": "mark"}}, 4294902271]}, 256]}}}]"#,
+    );
     assert_eq!(s, vec![Statement::SetMark { key: Key::Mark, mask: Some(0xff00), value: Some(0x100) }]);
 }
 
@@ -63,9 +69,10 @@ fn errors_name_the_place() {
 fn shape() -> impl proptest::strategy::Strategy<Value = Json> {
     use proptest::prelude::*;
     let word = prop::sample::select(vec![
-        "match", "left", "right", "op", "==", "!=", "in", "payload", "protocol", "field", "ip", "saddr", "tcp", "dport", "flags", "set", "elem", "val",
-        "concat", "prefix", "addr", "len", "range", "vmap", "key", "data", "meta", "ct", "state", "limit", "rate", "log", "dnat", "map", "mangle", "&", "|",
-        "accept", "jump", "target", "@x", "reject", "fib", "result", "queue", "num", "1.2.3.4", "::1", "syn", "mark", "iifname", "xt",
+        "match", "left", "right", "op", "==", "!=", "in", "payload", "protocol", "field", "ip", "saddr", "tcp", "dport", "flags", "set",
+        "elem", "val", "concat", "prefix", "addr", "len", "range", "vmap", "key", "data", "meta", "ct", "state", "limit", "rate", "log",
+        "dnat", "map", "mangle", "&", "|", "accept", "jump", "target", "@x", "reject", "fib", "result", "queue", "num", "1.2.3.4", "::1",
+        "syn", "mark", "iifname", "xt",
     ]);
     let leaf = prop_oneof![
         Just(Json::Null),
