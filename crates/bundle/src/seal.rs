@@ -79,10 +79,11 @@ impl Bundle {
             match artefact {
                 Artefact::Nft { text } => only_own_table(text).map_err(ReadError::Own)?,
                 // `kernel.core_pattern` would run a program as root: a bundle has no business outside the network.
-                Artefact::Sysctl { settings } => match settings.keys().find(|name| !name.starts_with(SETTINGS)) {
-                    Some(name) => return Err(ReadError::Setting(name.clone())),
-                    None => {}
-                },
+                Artefact::Sysctl { settings } => {
+                    if let Some(name) = settings.keys().find(|name| !name.starts_with(SETTINGS)) {
+                        return Err(ReadError::Setting(name.clone()));
+                    }
+                }
             }
         }
         only_own_table(&draft.break_glass).map_err(ReadError::Own)?;

@@ -204,8 +204,7 @@ fn essential(store: &mut crate::set::Store) -> Set {
 /// source.
 fn plausible(store: &mut crate::set::Store, m: &crate::network::Machine<'_>, set: Set) -> Set {
     let own = crate::network::sources(store, m.place.own.iter());
-    let set = store.minus(set, own);
-    set
+    store.minus(set, own)
 }
 
 fn decide(m: &crate::network::Machine<'_>, hooks: &[Hook], mut p: Packet, past: Past, wanted: bool) -> Option<Step> {

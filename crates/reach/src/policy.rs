@@ -24,12 +24,15 @@ pub struct Policy {
 
 type Cell = (u128, u128);
 
+/// Rows by the address list they share: its family, whether it is the source, the list.
+type Shared<'m> = BTreeMap<(Family, bool, &'m [IpNet]), Vec<Vec<Cell>>>;
+
 /// Rows that share one side's address list, gathered before they become sets: the sixty prefixes of the Internet are one
 /// set, not sixty rows for each flow.
 #[derive(Default)]
 pub(crate) struct Gather<'m> {
     exact: BTreeMap<Family, Vec<Vec<Cell>>>,
-    shared: BTreeMap<(Family, bool, &'m [IpNet]), Vec<Vec<Cell>>>,
+    shared: Shared<'m>,
 }
 
 /// Address lists longer than this become a set of their own.

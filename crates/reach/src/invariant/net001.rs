@@ -9,14 +9,14 @@ pub(super) fn check(cx: &mut Cx<'_, '_>) {
     let internet = ZoneName::internet();
     for h in cx.hosts() {
         let ports = cx.endpoints(&h, |l| internal(l.class));
-        for (via, hit) in cx.exposed(&internet, &h, ports) {
+        // One witness a machine is enough.
+        if let Some((via, hit)) = cx.exposed(&internet, &h, ports).into_iter().next() {
             let host = cx.net.machine(&h).map(|m| m.host);
             let message = |p: &crate::Packet| {
                 let name = super::endpoint(host, p).unwrap_or_else(|| "a port".into());
                 format!("`{name}` on {h} is reachable from the Internet on {}/{}", p.dport(), p.proto())
             };
             cx.delivered(&internet, &h, &via, hit, message, HELP);
-            break;
         }
     }
 }

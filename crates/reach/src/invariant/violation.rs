@@ -57,10 +57,10 @@ impl Violation {
                 self.blame_origins(&f.origins);
             }
         }
-        if !self.origins.iter().any(|o| matches!(o, Origin::Site { .. })) {
-            if let Some(h) = model.hosts.get(&self.host) {
-                self.blame_origins(std::slice::from_ref(&h.origin));
-            }
+        if !self.origins.iter().any(|o| matches!(o, Origin::Site { .. }))
+            && let Some(h) = model.hosts.get(&self.host)
+        {
+            self.blame_origins(std::slice::from_ref(&h.origin));
         }
     }
 
