@@ -33,6 +33,10 @@ fn ports() -> impl Strategy<Value = Value> {
     prop_oneof![(78u128..82).prop_map(Value::one), Just(Value::Range(80, 90))]
 }
 
+fn op_of_masks() -> impl Strategy<Value = Op> {
+    prop_oneof![Just(Op::In), Just(Op::NotIn)]
+}
+
 fn a_match() -> impl Strategy<Value = Statement> {
     let op = prop_oneof![3 => Just(Op::In), 1 => Just(Op::NotIn)];
     let two = |v: BoxedStrategy<Value>| prop::collection::vec(v, 1..3);
@@ -57,6 +61,8 @@ fn a_match() -> impl Strategy<Value = Statement> {
     prop_oneof![
         6 => (keyed, op.clone()).prop_map(|((key, values), op)| Statement::Match { key, mask: None, op, values }),
         1 => (0u128..4, op, prop_oneof![Just(Key::Mark), Just(Key::CtMark)]).prop_map(|(v, op, key)| Statement::Match { key, mask: Some(3), op, values: vec![Value::one(v)] }),
+        1 => (op_of_masks(), prop_oneof![Just(32u128), Just(36), Just(33)], prop_oneof![Just(0u128), Just(32), Just(4)])
+            .prop_map(|(op, mask, v)| Statement::Match { key: Key::CtStatus, mask: Some(mask), op, values: vec![Value::one(v)] }),
         1 => (0u128..3).prop_map(|v| Statement::Match { key: Key::TcpFlags, mask: Some(0b10010), op: Op::In, values: vec![Value::one(v * 2)] }),
     ]
 }

@@ -25,6 +25,11 @@ impl Matched {
 /// Protocols with ports: TCP, UDP, DCCP, SCTP, UDP-Lite. For others `th dport` reads bytes that mean something else.
 pub(crate) const WITH_PORTS: [u8; 5] = [6, 17, 33, 132, 136];
 
+/// Bit of `ct status`: the destination was translated.
+pub(crate) const STATUS_DNAT: u128 = 32;
+/// Bits of `ct status` that no packet has that opens a connection: a reply was seen, it is assured.
+pub(crate) const STATUS_LATER: u128 = 2 | 4;
+
 /// Most intervals that a mask may split a value into before the match counts as undecided.
 const MASK_LIMIT: u32 = 12;
 
@@ -144,7 +149,7 @@ impl Eval<'_> {
     fn special(&mut self, key: &Key, mask: Option<u128>, values: &[Value]) -> Matched {
         match key {
             Key::CtState => Matched::exactly(self.ct_state(mask, values)),
-            Key::CtStatus => self.ct_status(values),
+            Key::CtStatus => self.ct_status(mask, values),
             Key::CtDirection => {
                 let answers = self.store.interval(Field::State, state::ESTABLISHED, state::RELATED);
                 let opening = self.store.not(answers);
@@ -189,7 +194,10 @@ impl Eval<'_> {
     }
 
     /// A packet that opens a connection has no status but `dnat`; of others only that bit is known.
-    fn ct_status(&mut self, values: &[Value]) -> Matched {
+    fn ct_status(&mut self, mask: Option<u128>, values: &[Value]) -> Matched {
+        if let Some(mask) = mask {
+            return self.ct_status_under(mask, values);
+        }
         let bits = values.iter().fold(0, |b, v| if let Value::Range(x, y) = v { b | x | y } else { b });
         let dnat = self.store.value(Field::Dnat, 1);
         let known = if bits & 32 != 0 { dnat } else { Set::EMPTY };
@@ -200,6 +208,26 @@ impl Eval<'_> {
         let others = self.store.not(fresh);
         let may = self.store.or(known, others);
         Matched { may, must: known }
+    }
+
+    /// `status & mask` is one of the values.
+    fn ct_status_under(&mut self, mask: u128, values: &[Value]) -> Matched {
+        if mask & !(STATUS_DNAT | STATUS_LATER) != 0 {
+            return Matched::UNDECIDED;
+        }
+        let dnat = self.store.value(Field::Dnat, 1);
+        let plain = self.store.not(dnat);
+        let holds = |status: u128| values.iter().any(|v| matches!(v, Value::Range(a, b) if (*a..=*b).contains(&(status & mask))));
+        let (turned, straight) = (if holds(STATUS_DNAT) { dnat } else { Set::EMPTY }, if holds(0) { plain } else { Set::EMPTY });
+        let set = self.store.or(turned, straight);
+        if mask & STATUS_LATER == 0 {
+            return Matched::exactly(set);
+        }
+        let fresh = self.store.value(Field::State, state::NEW);
+        let others = self.store.not(fresh);
+        let must = self.store.and(set, fresh);
+        let may = self.store.or(must, others);
+        Matched { may, must }
     }
 
     fn original(&mut self, now: Field, before: Field, key: &Key, values: &[Value]) -> Set {

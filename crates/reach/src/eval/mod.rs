@@ -10,7 +10,7 @@ mod matching;
 mod nat;
 
 pub(crate) use hook::{CONNTRACK, base_chains};
-pub(crate) use matching::{WITH_PORTS, cell, direct};
+pub(crate) use matching::{STATUS_DNAT, STATUS_LATER, WITH_PORTS, cell, direct};
 
 use crate::{
     field::Field,

@@ -2,7 +2,7 @@
 
 use super::Walk;
 use crate::{
-    eval::{Past, WITH_PORTS, cell, direct},
+    eval::{Past, STATUS_DNAT, STATUS_LATER, WITH_PORTS, cell, direct},
     field::{Field, device, state},
 };
 use ruleset::form::{Element, Key, Op, Value};
@@ -69,6 +69,15 @@ impl<'a> Walk<'a> {
                         _ => false,
                     }),
                 })
+            }
+            Key::CtStatus if mask.is_some() => {
+                let mask = mask.unwrap_or_default();
+                let dnat = if self.packet.get(Field::Dnat) == 1 { STATUS_DNAT } else { 0 };
+                if mask & !(STATUS_DNAT | STATUS_LATER) != 0 || (mask & STATUS_LATER != 0 && s != state::NEW) {
+                    Truth::Unknown
+                } else {
+                    Truth::of(contains(dnat & mask))
+                }
             }
             Key::CtStatus => {
                 let bits = values.iter().fold(0, |b, v| if let Value::Range(x, y) = v { b | x | y } else { b });
