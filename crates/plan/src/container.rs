@@ -1,7 +1,9 @@
 //! Hosts with container engines. Ports an engine publishes are translated before the input hook and forwarded past it, so
 //! the host's policy also stands where engines cannot go around it: before their destination translation (priority -100)
-//! for what comes in, and after their source translation (100) for what goes out under the host's address. In comes such
-//! a host, out come the two chains. Never: touches an engine's own tables, or filters between containers.
+//! for what comes in, and after their source translation (100) for what goes out under the host's address. An engine turns
+//! forwarding on for the whole machine: the forwarding chain passes what belongs to containers and refuses the rest, or a
+//! host in two zones would be a way around the edge. In comes such a host, out come the three chains. Never: touches an
+//! engine's own tables, or filters between containers.
 
 use crate::build::{Build, is, is_not, one_of};
 use crate::grant::admit;
@@ -16,6 +18,12 @@ const AFTER_SRCNAT: i32 = 110;
 
 /// Software that forwards to containers or virtual machines on the same host.
 const ENGINES: &[&str] = &["docker", "podman", "containerd", "kubernetes", "k3s", "lxc", "lxd", "incus", "libvirt", "nomad"];
+
+/// Of these, those whose networks others route to by address, across machines: what is not translated may be meant.
+const ROUTED: &[&str] = &["containerd", "kubernetes", "k3s", "lxc", "lxd", "incus", "libvirt", "nomad"];
+
+/// Connection status bit: its destination was translated.
+const DNAT: u128 = 32;
 
 /// Devices behind which containers and virtual machines stand; `lo` is the host itself.
 const INNER: &[&str] =
@@ -93,4 +101,28 @@ pub(crate) fn chains(b: &mut Build<'_>) {
         ));
     }
     b.base("engine-out", ChainKind::Filter, Hook::Postrouting, AFTER_SRCNAT, Policy::Accept, rules);
+    forward(b);
+}
+
+/// What an engine's machine forwards: from containers, and to containers what it translated. From one network to another
+/// it is no router, and a container's own address is not for those outside.
+fn forward(b: &mut Build<'_>) {
+    let mut rules = vec![crate::essential::established(b, "forward")];
+    rules.extend(crate::essential::related(b, "forward"));
+    // Nothing is forwarded through `lo`, the first of them.
+    let accept = || vec![Statement::Verdict(Verdict::Accept)];
+    for s in inner(&Key::Iifname).into_iter().skip(1) {
+        let (what, why) = ("leaves what containers open to the engine and to `engine-out`", "it is judged where it leaves");
+        rules.push(b.builtin("inner/forward", what, why, [s, accept()].concat()));
+    }
+    let routed = b.host.coexist.iter().any(|c| ROUTED.contains(&c.as_str()));
+    for s in inner(&Key::Oifname).into_iter().skip(1) {
+        let (what, why) = ("leaves what goes to containers to the engine", "published ports were judged in `engine-in`");
+        let dnat = || Statement::Match { key: Key::CtStatus, mask: Some(DNAT), op: Op::NotIn, values: vec![Value::one(0u8)] };
+        let translated = if routed { Vec::new() } else { vec![dnat()] };
+        rules.push(b.builtin("published/forward", what, why, [s, translated, accept()].concat()));
+    }
+    let why = "this machine is no router, and containers are reached by published ports";
+    rules.extend(b.refuse("deny/forward", "refuses to forward", why, Vec::new()));
+    b.base("forward", ChainKind::Filter, Hook::Forward, 0, Policy::Drop, rules);
 }

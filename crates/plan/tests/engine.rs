@@ -1,6 +1,7 @@
 //! A container engine's published ports on the kernel: with the engine's own rules in place (as Docker writes them), what
-//! no flow allows does not reach the container, what a flow allows does; the same outwards. Without our table everything
-//! goes through, which shows that the probe works.
+//! no flow allows does not reach the container, what a flow allows does; the same outwards. The machine forwards because
+//! of its engine, and is still no way from one network to another or to a container's own address. Without our table
+//! everything goes through, which shows that the probe works.
 
 mod common;
 
@@ -14,8 +15,9 @@ use words::HostName;
 const STAGE: &str = r#"
 unshare -n sleep 60 & c=$!
 unshare -n sleep 60 & w=$!
-trap 'kill $c $w' EXIT
-for n in $c $w; do while [ "$(readlink /proc/$n/ns/net)" = "$(readlink /proc/self/ns/net)" ]; do sleep 0.02; done; done
+unshare -n sleep 60 & o=$!
+trap 'kill $c $w $o' EXIT
+for n in $c $w $o; do while [ "$(readlink /proc/$n/ns/net)" = "$(readlink /proc/self/ns/net)" ]; do sleep 0.02; done; done
 at() { n=$1; shift; nsenter --net=/proc/$n/ns/net "$@"; }
 ip link set lo up
 ip link add docker0 type bridge
@@ -35,6 +37,16 @@ ip link set dmz up
 at $w ip link set lo up
 at $w ip addr add 10.20.10.11/24 dev peer
 at $w ip link set peer up
+ip link add other type veth peer name far
+ip link set far netns $o
+ip addr add 10.20.99.1/24 dev other
+ip link set other up
+at $o ip link set lo up
+at $o ip addr add 10.20.99.2/24 dev far
+at $o ip link set far up
+at $o ip route add default via 10.20.99.1
+at $w ip route add 10.20.99.0/24 via 10.20.10.12
+at $w ip route add 172.17.0.0/16 via 10.20.10.12
 echo 1 > /proc/sys/net/ipv4/ip_forward
 iptables -t nat -N DOCKER
 iptables -t nat -A PREROUTING -m addrtype --dst-type LOCAL -j DOCKER
@@ -43,12 +55,16 @@ iptables -t nat -A POSTROUTING -s 172.17.0.0/16 ! -o docker0 -j MASQUERADE
 try() { if at $1 timeout 1 bash -c "exec 3<>/dev/tcp/$2/$3" 2>&1 | grep -q refused; then echo "$4 reached"; else echo "$4 lost"; fi; }
 try $w 10.20.10.12 8080 before/in
 try $c 10.20.10.11 9 before/out
+try $w 10.20.99.2 9 before/router
+try $w 172.17.0.2 80 before/direct
 nft -f "$RULES"
 try $w 10.20.10.12 8080 denied/in
 try $w 10.20.10.12 8081 allowed/in
 try $c 10.20.10.11 9 denied/out
 try $c 10.20.10.11 9100 allowed/out
-nft list table inet ravelin | grep 'counter packets' | grep -e deny/ingress -e deny/egress
+try $w 10.20.99.2 9 denied/router
+try $w 172.17.0.2 80 denied/direct
+nft list table inet ravelin | grep 'counter packets' | grep -e deny/ingress -e deny/egress -e deny/forward
 "#;
 
 #[test]
@@ -63,13 +79,23 @@ fn published_ports_obey_the_model() {
     let text = String::from_utf8_lossy(&out.stdout);
     let trouble = String::from_utf8_lossy(&out.stderr);
     assert!(out.status.success(), "{text}\n{trouble}");
-    for line in
-        ["before/in reached", "before/out reached", "denied/in lost", "allowed/in reached", "denied/out lost", "allowed/out reached"]
-    {
+    let lines = [
+        "before/in reached",
+        "before/out reached",
+        "before/router reached",
+        "before/direct reached",
+        "denied/in lost",
+        "allowed/in reached",
+        "denied/out lost",
+        "allowed/out reached",
+        "denied/router lost",
+        "denied/direct lost",
+    ];
+    for line in lines {
         assert!(text.lines().any(|l| l == line), "{line}\n{text}\n{trouble}");
     }
     // A negative is proven by the counter of the rule that refused it.
-    for id in ["deny/ingress", "deny/egress"] {
+    for id in ["deny/ingress", "deny/egress", "deny/forward"] {
         let counted = text.lines().any(|l| l.contains(id) && l.contains("drop") && !l.contains("packets 0 "));
         assert!(counted, "{id}\n{text}");
     }
