@@ -62,6 +62,15 @@ impl Stage {
         Ok(Self { model, plan, lab, applier: beside_this_program(APPLIER) })
     }
 
+    /// Plans the whole site and builds a part of it: the edge, and the machines `keep` names. Only those stay in the plan.
+    pub fn build_part(model: Model, options: Options, neighbours: Neighbours, keep: impl Fn(&str) -> bool) -> Result<Self, LabError> {
+        let devices = Devices::default();
+        let mut plan = plan::plan(&model, &devices, options);
+        let lab = Lab::build(topology(&model, &devices).cut(keep), neighbours)?;
+        plan.machines.retain(|host, _| lab.topology.nodes.contains_key(host.as_str()));
+        Ok(Self { model, plan, lab, applier: beside_this_program(APPLIER) })
+    }
+
     /// The same for a lab that stands already.
     pub fn open(model: Model, options: Options, neighbours: Neighbours, active: Option<String>) -> Result<Self, LabError> {
         let devices = Devices::default();

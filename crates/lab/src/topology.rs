@@ -281,6 +281,12 @@ impl Topology {
         all
     }
 
+    /// Without the machines of the site that `keep` does not name; edge nodes and everybody outside stay.
+    pub fn cut(mut self, keep: impl Fn(&str) -> bool) -> Self {
+        self.nodes.retain(|name, node| node.role != Role::Host || keep(name));
+        self
+    }
+
     /// The node that holds an address; for a virtual one, `active`.
     pub fn holder(&self, address: IpAddr, active: Option<&str>) -> Option<&Node> {
         let own = self.nodes.values().find(|n| n.ports.iter().any(|p| p.addresses.iter().any(|a| a.addr() == address)));

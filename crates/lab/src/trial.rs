@@ -266,6 +266,7 @@ impl<'a> Trial<'a> {
             let text = String::from_utf8_lossy(&listed.stdout).into_owned();
             space.program("nft", &["delete", "table", "inet", TABLE], None)?;
             self.fallen.insert(node.to_owned(), text);
+            self.range.rulesets_changed();
         }
         Ok(())
     }
@@ -273,6 +274,7 @@ impl<'a> Trial<'a> {
     fn give_back(&mut self) -> Result<(), LabError> {
         for (node, text) in std::mem::take(&mut self.fallen) {
             self.lab.space(&node)?.program("nft", &["-f", "-"], Some(&text))?;
+            self.range.rulesets_changed();
         }
         Ok(())
     }

@@ -55,8 +55,8 @@ pub fn example(name: &str) -> Model {
 pub fn fire(stage: &Stage, range: &mut Range<'_>, cases: &[Case]) -> Vec<String> {
     let mut wrong = Vec::new();
     for chunk in cases.chunks(VOLLEY) {
-        for node in truth::filtering(&stage.model) {
-            let _ = stage.lab.space(&node).expect("node").attempt("conntrack", &["-F"], None);
+        for host in stage.plan.machines.keys() {
+            let _ = stage.lab.space(host.as_str()).expect("node").attempt("conntrack", &["-F"], None);
         }
         let shots: Vec<_> = chunk.iter().map(|c| c.shot.clone()).collect();
         let report = range.fire(&shots).expect("a volley");
