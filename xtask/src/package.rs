@@ -26,7 +26,10 @@ pub fn run() -> Result<(), Stop> {
     fill(&tree, &binaries)?;
     let version = env!("CARGO_PKG_VERSION");
     let archive = out.join(format!("ravelin-{version}-{}.tar.gz", std::env::consts::ARCH));
-    process::run(Command::new("tar").arg("-C").arg(&binaries).arg("-czf").arg(&archive).args(["--owner=0", "--group=0"]).args(PROGRAMS))?;
+    let mut tar = Command::new("tar");
+    tar.arg("-czf").arg(&archive).args(["--owner=0", "--group=0"]);
+    tar.arg("-C").arg(tree.join("usr/bin")).arg(PROGRAMS[0]).arg("-C").arg(tree.join("usr/sbin")).arg(PROGRAMS[1]);
+    process::run(&mut tar)?;
     let deb = pack(&tree, &out, version)?;
     try_out(&deb, &out.join("trial"))?;
     eprintln!("package: {}\npackage: {}", deb.display(), archive.display());
