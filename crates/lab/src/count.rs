@@ -80,7 +80,10 @@ pub fn readings(node: &str, ruleset: &Ruleset, into: &mut Readings) {
         for (name, set) in &table.sets {
             for element in &set.elements {
                 if let Some(counted) = element.counted {
-                    into.insert(place(name, key_text(&element.key)), Reading { id: element.id.clone(), packets: counted.packets, drops: false });
+                    into.insert(
+                        place(name, key_text(&element.key)),
+                        Reading { id: element.id.clone(), packets: counted.packets, drops: false },
+                    );
                 }
             }
         }

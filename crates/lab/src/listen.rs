@@ -10,8 +10,8 @@ use rustix::{
     event::epoll,
     io::Errno,
     net::{
-        AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, accept_with, bind, listen, recv, recvfrom, send, sendto,
-        socket_with, sockopt,
+        AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, accept_with, bind, listen, recv, recvfrom, send, sendto, socket_with,
+        sockopt,
     },
 };
 use std::{
@@ -41,8 +41,12 @@ enum Socket {
 pub fn serve(lab: &Lab, ports: &Ports) -> Result<usize, LabError> {
     let mut sockets = Vec::new();
     for (node, wanted) in ports {
-        let addresses: Vec<IpAddr> =
-            lab.topology.nodes.get(node).map(|n| n.ports.iter().flat_map(|p| p.addresses.iter().map(ipnet::IpNet::addr)).collect()).unwrap_or_default();
+        let addresses: Vec<IpAddr> = lab
+            .topology
+            .nodes
+            .get(node)
+            .map(|n| n.ports.iter().flat_map(|p| p.addresses.iter().map(ipnet::IpNet::addr)).collect())
+            .unwrap_or_default();
         sockets.append(&mut lab.space(node)?.run(|| open(node, &addresses, wanted))?);
     }
     let count = sockets.len();
@@ -155,4 +159,3 @@ impl Server {
         }
     }
 }
-

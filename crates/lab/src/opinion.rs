@@ -63,7 +63,10 @@ pub fn disagreements(model: &Model, network: &Network<'_>, topology: &Topology, 
         };
         if !same {
             let p = &case.shot.packet;
-            all.push(format!("{}: {} -> {} {:?}: model {:?}, proof {told:?} ({:?})", case.shot.node, p.src, p.dst, p.body, case.fate, journey.stop));
+            all.push(format!(
+                "{}: {} -> {} {:?}: model {:?}, proof {told:?} ({:?})",
+                case.shot.node, p.src, p.dst, p.body, case.fate, journey.stop
+            ));
         }
     }
     all

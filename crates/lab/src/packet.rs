@@ -118,7 +118,13 @@ impl Packet {
     }
 }
 
-fn tcp(ip: PacketBuilderStep<etherparse::IpHeaders>, sport: u16, dport: u16, flags: u8, id: u64) -> PacketBuilderStep<etherparse::TcpHeader> {
+fn tcp(
+    ip: PacketBuilderStep<etherparse::IpHeaders>,
+    sport: u16,
+    dport: u16,
+    flags: u8,
+    id: u64,
+) -> PacketBuilderStep<etherparse::TcpHeader> {
     /// Any window will do.
     const WINDOW: u16 = 1024;
     let [.., a, b, c, d] = id.to_be_bytes();

@@ -102,10 +102,20 @@ fn hosts_text(text: &mut String, dice: &mut Dice, seed: u64, zones: usize, edge:
         let quoted: Vec<String> = runs.iter().map(|r| format!("\"{r}\"")).collect();
         let managed = if n > 1 && dice.chance(20) { ", managed = false" } else { "" };
         let (a, zone_name) = (seed % 200, ZONES[zone]);
-        let _ = writeln!(text, "h{n} = {{ zone = \"{zone_name}\", address = [\"10.{a}.{zone}.{}\"{six}], runs = [{}]{managed} }}", n + 10, quoted.join(", "));
+        let _ = writeln!(
+            text,
+            "h{n} = {{ zone = \"{zone_name}\", address = [\"10.{a}.{zone}.{}\"{six}], runs = [{}]{managed} }}",
+            n + 10,
+            quoted.join(", ")
+        );
     }
     if edge && dice.chance(60) {
-        let _ = writeln!(text, "\n[[publish]]\nservice = \"lotus.libp2p\"\non = \"h0\"\nat = \"203.0.113.{}\"\nport = {}", 4 + dice.below(8), 20_000 + dice.below(9_000));
+        let _ = writeln!(
+            text,
+            "\n[[publish]]\nservice = \"lotus.libp2p\"\non = \"h0\"\nat = \"203.0.113.{}\"\nport = {}",
+            4 + dice.below(8),
+            20_000 + dice.below(9_000)
+        );
     }
     if dice.chance(70) {
         exceptions(text, dice, hosts, zones);

@@ -95,9 +95,7 @@ pub fn topology(model: &Model, devices: &Devices) -> Topology {
     if model.edge.kind == EdgeKind::Ravelin {
         for (zone, addresses) in &model.edge.vip {
             let own = |a: &IpAddr| model.edge.nodes.iter().filter_map(|n| model.hosts.get(n)).any(|h| h.addresses().any(|x| x == *a));
-            t.virtuals.extend(
-                addresses.iter().filter(|a| !own(a)).map(|a| Virtual { segment: zone.as_str().to_owned(), address: *a }),
-            );
+            t.virtuals.extend(addresses.iter().filter(|a| !own(a)).map(|a| Virtual { segment: zone.as_str().to_owned(), address: *a }));
         }
     } else {
         add_router(model, &mut t);
@@ -123,7 +121,8 @@ fn add_host(model: &Model, devices: &Devices, host: &Host, t: &mut Topology) {
         addresses: host.interface(&zone).map(|i| i.addresses.clone()).unwrap_or_default(),
     };
     let ports: Vec<Port> = devices.of(model, host).into_iter().map(port).collect();
-    let routes = if host.edge || host.interfaces.iter().any(|i| i.zone.is_internet()) { Vec::new() } else { host_routes(model, t, host, &ports) };
+    let routes =
+        if host.edge || host.interfaces.iter().any(|i| i.zone.is_internet()) { Vec::new() } else { host_routes(model, t, host, &ports) };
     let role = if host.edge { Role::Edge } else { Role::Host };
     t.nodes.insert(name.clone(), Node { name, role, managed: host.managed, ports, routes });
 }
@@ -151,7 +150,7 @@ fn host_routes(model: &Model, t: &Topology, host: &Host, ports: &[Port]) -> Vec<
             several.extend(sources.map(|a| (family, format!("rule add priority {} from {} lookup {table}", 1000 + n, a.addr()))));
         }
         if ports.len() > 1 && !several.is_empty() {
-            lines.push((family, format!("rule add priority 900 lookup main suppress_prefixlength 0")));
+            lines.push((family, "rule add priority 900 lookup main suppress_prefixlength 0".to_owned()));
             lines.append(&mut several);
         }
     }
@@ -231,8 +230,11 @@ fn add_outsider(outsider: &Outsider, t: &mut Topology) {
 /// Everybody on the Internet segment reaches everybody there directly; outsiders send the rest to the site.
 fn add_internet_routes(t: &mut Topology) {
     let internet = ZoneName::INTERNET;
-    let mut there: Vec<(String, IpAddr)> =
-        t.nodes.values().flat_map(|n| n.ports.iter().filter(|p| p.segment == internet).flat_map(|p| p.addresses.iter().map(|a| (n.name.clone(), a.addr())))).collect();
+    let mut there: Vec<(String, IpAddr)> = t
+        .nodes
+        .values()
+        .flat_map(|n| n.ports.iter().filter(|p| p.segment == internet).flat_map(|p| p.addresses.iter().map(|a| (n.name.clone(), a.addr()))))
+        .collect();
     there.extend(t.virtuals.iter().filter(|v| v.segment == internet).map(|v| (String::new(), v.address)));
     let entrance = |family: Family| {
         let ours = |name: &str| name.is_empty() || t.nodes.get(name).is_some_and(|n| n.role != Role::Outside);
@@ -296,6 +298,7 @@ impl Topology {
 
 /// A usable address in a prefix that nobody of the model holds; for attackers that make one up.
 pub fn unused(model: &Model, net: &IpNet) -> IpAddr {
-    let used: BTreeSet<IpAddr> = model.hosts.values().flat_map(Host::addresses).chain(model.zones.values().flat_map(|z| z.gateways.clone())).collect();
+    let used: BTreeSet<IpAddr> =
+        model.hosts.values().flat_map(Host::addresses).chain(model.zones.values().flat_map(|z| z.gateways.clone())).collect();
     net.hosts().find(|a| !used.contains(a)).unwrap_or_else(|| first_host(net))
 }

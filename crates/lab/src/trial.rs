@@ -94,7 +94,8 @@ impl<'a> Trial<'a> {
     where
         'a: 'k,
     {
-        let segment = self.lab.topology.holder(a.dst(), None).and_then(|h| h.ports.iter().find(|p| p.addresses.iter().any(|x| x.addr() == a.dst())));
+        let segment =
+            self.lab.topology.holder(a.dst(), None).and_then(|h| h.ports.iter().find(|p| p.addresses.iter().any(|x| x.addr() == a.dst())));
         let segment = segment.map_or("", |p| p.segment.as_str());
         let alone = a.via.is_some() || a.expected != Expected::Stopped || !matches!(a.deed, Deed::Send(_));
         (a.taken_over.then_some(a.node.as_str()), a.node.as_str(), a.group, segment, if alone { n + 1 } else { 0 })
@@ -195,7 +196,10 @@ impl<'a> Trial<'a> {
         if let Expected::Reaches(node) = &attempt.expected {
             names.insert(node.clone());
         }
-        names.into_iter().filter(|n| self.lab.topology.nodes.get(n).is_some_and(|n| n.role != Role::Outside && n.role != Role::Router)).collect()
+        names
+            .into_iter()
+            .filter(|n| self.lab.topology.nodes.get(n).is_some_and(|n| n.role != Role::Outside && n.role != Role::Router))
+            .collect()
     }
 
     fn judge_connection(&self, attempt: &Attempt, answer: &Answer, counted: &Readings) -> Row {
@@ -222,7 +226,12 @@ impl<'a> Trial<'a> {
             Expected::Reaches(node) => landed == [node],
             Expected::Stopped => landed.is_empty() && report.dropped > 0,
         };
-        Row { attempt: attempt.clone(), seen, right, decided: self.decisions(attempt, &report.counted, attempt.expected == Expected::Stopped) }
+        Row {
+            attempt: attempt.clone(),
+            seen,
+            right,
+            decided: self.decisions(attempt, &report.counted, attempt.expected == Expected::Stopped),
+        }
     }
 
     /// For what was stopped, the rules that dropped; for what passed, the elements of its flow.

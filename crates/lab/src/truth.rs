@@ -124,7 +124,8 @@ pub fn cross(model: &Model, topology: &Topology, ports: &BTreeSet<(Proto, u16)>,
 pub fn published(model: &Model, topology: &Topology, ports: &BTreeSet<(Proto, u16)>) -> Vec<Case> {
     let ends = Ends { model, topology };
     let mut cases = Vec::new();
-    let at: BTreeSet<IpAddr> = model.publishes.iter().flat_map(|p| p.at.iter().copied()).filter(|a| topology.holder(*a, None).is_none()).collect();
+    let at: BTreeSet<IpAddr> =
+        model.publishes.iter().flat_map(|p| p.at.iter().copied()).filter(|a| topology.holder(*a, None).is_none()).collect();
     let mut asked: BTreeSet<(Proto, u16)> = ports.clone();
     asked.extend(model.publishes.iter().flat_map(|p| p.proto.iter().map(|proto| (*proto, p.port))));
     let mut sport: u16 = 0;

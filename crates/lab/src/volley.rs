@@ -16,8 +16,8 @@ use rustix::{
     event::epoll,
     io::Errno,
     net::{
-        AddressFamily, Protocol, RawProtocol, RecvFlags, SendFlags, SocketAddrV4, SocketAddrV6, SocketFlags, SocketType, bind, ipproto, recvfrom,
-        sendto, socket_with, sockopt,
+        AddressFamily, Protocol, RawProtocol, RecvFlags, SendFlags, SocketAddrV4, SocketAddrV6, SocketFlags, SocketType, bind, ipproto,
+        recvfrom, sendto, socket_with, sockopt,
     },
     time::Timespec,
 };

@@ -81,7 +81,10 @@ fn leaves_open(r: &mut Ruleset) {
     for chain in r.tables.iter_mut().flat_map(|t| &mut t.chains) {
         if let Some(base) = &mut chain.base {
             base.policy = Policy::Accept;
-            chain.rules.retain(|rule| !(rule.id.as_deref().is_some_and(|id| id.starts_with("deny/")) && rule.statements.iter().any(|s| matches!(s, Statement::Verdict(Verdict::Drop)))));
+            chain.rules.retain(|rule| {
+                !(rule.id.as_deref().is_some_and(|id| id.starts_with("deny/"))
+                    && rule.statements.iter().any(|s| matches!(s, Statement::Verdict(Verdict::Drop))))
+            });
         }
     }
 }

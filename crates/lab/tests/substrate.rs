@@ -25,13 +25,25 @@ fn port(segment: &str, n: u8, addresses: &[&str]) -> Port {
 
 /// `a` in the left segment, `b` in the right one, `fw` between them, twice, with virtual addresses.
 fn tiny() -> Topology {
-    let routes = |via: [&str; 2], dev: &str| via.map(|v: &str| (Family::of(&v.parse().expect("address")), format!("route add default via {v} dev {dev} onlink"))).to_vec();
+    let routes = |via: [&str; 2], dev: &str| {
+        via.map(|v: &str| (Family::of(&v.parse().expect("address")), format!("route add default via {v} dev {dev} onlink"))).to_vec()
+    };
     let node = |name: &str, role, ports, routes| (name.to_owned(), Node { name: name.into(), role, managed: true, ports, routes });
     let nodes = BTreeMap::from([
         node("a", Role::Host, vec![port("left", 1, &["10.1.0.10/24", "fd01::10/64"])], routes(["10.1.0.1", "fd01::1"], "left")),
         node("b", Role::Host, vec![port("right", 2, &["10.2.0.10/24", "fd02::10/64"])], routes(["10.2.0.1", "fd02::1"], "right")),
-        node("fw1", Role::Edge, vec![port("left", 3, &["10.1.0.2/24", "fd01::2/64"]), port("right", 4, &["10.2.0.2/24", "fd02::2/64"])], vec![]),
-        node("fw2", Role::Edge, vec![port("left", 5, &["10.1.0.3/24", "fd01::3/64"]), port("right", 6, &["10.2.0.3/24", "fd02::3/64"])], vec![]),
+        node(
+            "fw1",
+            Role::Edge,
+            vec![port("left", 3, &["10.1.0.2/24", "fd01::2/64"]), port("right", 4, &["10.2.0.2/24", "fd02::2/64"])],
+            vec![],
+        ),
+        node(
+            "fw2",
+            Role::Edge,
+            vec![port("left", 5, &["10.1.0.3/24", "fd01::3/64"]), port("right", 6, &["10.2.0.3/24", "fd02::3/64"])],
+            vec![],
+        ),
     ]);
     let on = |segment: &str, address: &str| lab::topology::Virtual { segment: segment.into(), address: address.parse().expect("address") };
     Topology {
@@ -132,7 +144,9 @@ fn every_packet_of_a_volley_is_accounted_for() {
         assert_eq!(outcome.landed.contains_key("b"), through, "{shot:?}");
         assert_eq!(outcome.landed.len(), usize::from(through), "{shot:?}");
     }
-    let id = |id: &str| report.counted.iter().filter(|(_, r)| r.id.as_deref() == Some(id)).map(|(p, r)| (p.node.as_str(), r.packets)).collect::<Vec<_>>();
+    let id = |id: &str| {
+        report.counted.iter().filter(|(_, r)| r.id.as_deref() == Some(id)).map(|(p, r)| (p.node.as_str(), r.packets)).collect::<Vec<_>>()
+    };
     assert_eq!(id("HOSTDROP"), [("b", 2)], "one datagram of each family met the receiver's filter");
     assert_eq!(id("f0000001"), [("b", 4), ("fw1", 4)]);
     assert_eq!(report.dropped as usize, shots.len() - 4);

@@ -6,8 +6,7 @@ mod common;
 use lab::{
     attempt::{Group, attack, legitimate},
     build::Neighbours,
-    demo,
-    listen,
+    demo, listen,
     stage::Stage,
     trial::Trial,
 };
@@ -31,7 +30,15 @@ fn tried(test: &str, example: &str) {
     println!("{} attacks: {groups:?}", attacks.len());
     let mut trial = Trial::new(&stage.lab, &stage.model, &stage.plan).expect("trial");
     let good = common::timed("legitimate", || trial.together(&legitimate).expect("connections"));
-    let bad = common::timed("attacks", || trial.run(&attacks, |r| if !r.right { println!("{}", demo::line(r)) }).expect("attacks"));
+    let bad = common::timed("attacks", || {
+        trial
+            .run(&attacks, |r| {
+                if !r.right {
+                    println!("{}", demo::line(r))
+                }
+            })
+            .expect("attacks")
+    });
     let wrong: Vec<String> = good.iter().chain(&bad).filter(|r| !r.right).map(demo::line).collect();
     common::none("attempts", &wrong);
     let stopped = bad.iter().filter(|r| r.attempt.expected == lab::attempt::Expected::Stopped);

@@ -19,7 +19,12 @@ fn whole(test: &str, example: &str) {
     let mut cases = truth::cross(&stage.model, &stage.lab.topology, &ports, |_, _| true);
     cases.extend(truth::published(&stage.model, &stage.lab.topology, &ports));
     let lands = cases.iter().filter(|c| matches!(c.fate, truth::Fate::Lands { .. })).count();
-    println!("{example}: {} nodes, {} ports, {} packets, {lands} of them allowed", stage.lab.topology.nodes.len(), ports.len(), cases.len());
+    println!(
+        "{example}: {} nodes, {} ports, {} packets, {lands} of them allowed",
+        stage.lab.topology.nodes.len(),
+        ports.len(),
+        cases.len()
+    );
     assert!(lands > 0);
     let proof = common::timed("proof", || common::proof(&stage, &cases));
     let mut range = Range::open(&stage.lab, truth::filtering(&stage.model)).expect("range");

@@ -25,7 +25,7 @@ const SPORT: u16 = 47_666;
 pub fn attempts(model: &Model, topology: &Topology) -> Vec<Attempt> {
     let a = Attacker { model, topology };
     let mut all = Vec::new();
-    a.from_internet(&mut all);
+    a.internet_attacks(&mut all);
     a.spoofed(&mut all);
     a.around(&mut all);
     a.inside(&mut all);
@@ -91,7 +91,16 @@ impl<'a> Attacker<'a> {
             return None;
         }
         let taken_over = sender.managed;
-        Some(Attempt { group, what, node: node.to_owned(), taken_over, via: None, deed: Deed::Send(packet), expected: Expected::Stopped, flow: None })
+        Some(Attempt {
+            group,
+            what,
+            node: node.to_owned(),
+            taken_over,
+            via: None,
+            deed: Deed::Send(packet),
+            expected: Expected::Stopped,
+            flow: None,
+        })
     }
 
     /// A node's first address of a family.
@@ -128,6 +137,8 @@ fn zone_of(host: &Host, address: IpAddr) -> Option<ZoneName> {
 /// The address a host would use towards another: on a common subnet, else in its default zone.
 fn source_of(host: &Host, dst: IpAddr) -> Option<IpAddr> {
     let near = host.interfaces.iter().flat_map(|i| &i.addresses).find(|a| a.contains(&dst)).map(IpNet::addr);
-    let usual = || host.interface(&host.default_zone).into_iter().flat_map(|i| &i.addresses).map(IpNet::addr).find(|a| a.is_ipv6() == dst.is_ipv6());
+    let usual = || {
+        host.interface(&host.default_zone).into_iter().flat_map(|i| &i.addresses).map(IpNet::addr).find(|a| a.is_ipv6() == dst.is_ipv6())
+    };
     near.or_else(usual)
 }

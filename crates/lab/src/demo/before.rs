@@ -46,7 +46,8 @@ pub(super) fn prove(model: &Model) -> Seen {
         .collect();
     lines.extend(violations.iter().map(|v| format!("{} {}: {}", v.code, v.host, v.message)));
     let rules: usize = plan.machines.values().flat_map(|m| &m.ruleset.tables).flat_map(|t| &t.chains).map(|c| c.rules.len()).sum();
-    let elements: usize = plan.machines.values().flat_map(|m| &m.ruleset.tables).flat_map(|t| t.sets.values()).map(|s| s.elements.len()).sum();
+    let elements: usize =
+        plan.machines.values().flat_map(|m| &m.ruleset.tables).flat_map(|t| t.sets.values()).map(|s| s.elements.len()).sum();
     lines.push(format!("plan {}: {} machines, {rules} rules, {elements} set elements", plan.digest, plan.machines.len()));
     Seen { lines, right: !violations.iter().any(|v| v.certain) }
 }

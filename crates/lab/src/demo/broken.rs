@@ -62,7 +62,8 @@ pub(super) fn cut_operator(stage: &Stage) -> Result<Seen, LabError> {
 
 /// Deletes a dropping rule by hand; the applier must name it and put it back.
 pub(super) fn drift(stage: &Stage) -> Result<Seen, LabError> {
-    let Some(node) = stage.lab.topology.edges.first().cloned().or_else(|| stage.plan.machines.keys().next().map(|h| h.as_str().to_owned())) else {
+    let Some(node) = stage.lab.topology.edges.first().cloned().or_else(|| stage.plan.machines.keys().next().map(|h| h.as_str().to_owned()))
+    else {
         return Ok(Seen { lines: vec!["no machine is managed".into()], right: false });
     };
     let clean = drifted(&stage.applier(&node, &["status"])?);
@@ -74,7 +75,8 @@ pub(super) fn drift(stage: &Stage) -> Result<Seen, LabError> {
     };
     space.program("nft", &["delete", "rule", "inet", TABLE, &chain, "handle", &handle.to_string()], None)?;
     let found = drifted(&stage.applier(&node, &["status"])?);
-    let mut lines = vec![format!("rule {id} deleted from chain {chain} on {node} by hand; drift before: {}, now: {}", clean.len(), found.len())];
+    let mut lines =
+        vec![format!("rule {id} deleted from chain {chain} on {node} by hand; drift before: {}, now: {}", clean.len(), found.len())];
     lines.extend(found.iter().cloned());
     let loaded = stage.applier(&node, &["boot"])?;
     let mended = drifted(&stage.applier(&node, &["status"])?);
@@ -125,12 +127,19 @@ fn drifted(status: &Said) -> Vec<String> {
 
 fn result(said: &Said) -> String {
     let word = said.json.get("result").and_then(Value::as_str).map(str::to_owned);
-    if said.done { word.unwrap_or_else(|| "done".into()) } else { format!("refused: {}", said.json.get("error").and_then(Value::as_str).unwrap_or(&said.error)) }
+    if said.done {
+        word.unwrap_or_else(|| "done".into())
+    } else {
+        format!("refused: {}", said.json.get("error").and_then(Value::as_str).unwrap_or(&said.error))
+    }
 }
 
 /// The last rule with an id that drops: chain, handle, id.
 fn dropping(json: &Value) -> Option<(String, u64, String)> {
     let rules = json.get("nftables")?.as_array()?.iter().filter_map(|o| o.get("rule"));
     let drops = |r: &&Value| r.get("expr").and_then(Value::as_array).is_some_and(|e| e.iter().any(|s| s.get("drop").is_some()));
-    rules.filter(drops).filter_map(|r| Some((r.get("chain")?.as_str()?.to_owned(), r.get("handle")?.as_u64()?, r.get("comment")?.as_str()?.to_owned()))).last()
+    rules
+        .filter(drops)
+        .filter_map(|r| Some((r.get("chain")?.as_str()?.to_owned(), r.get("handle")?.as_u64()?, r.get("comment")?.as_str()?.to_owned())))
+        .next_back()
 }

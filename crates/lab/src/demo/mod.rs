@@ -13,13 +13,7 @@ mod tried;
 pub use change::ports;
 pub use table::{head, line};
 
-use crate::{
-    build::Neighbours,
-    error::LabError,
-    listen,
-    stage::Stage,
-    trial::Row,
-};
+use crate::{build::Neighbours, error::LabError, listen, stage::Stage, trial::Row};
 use plan::Options;
 use serde::Serialize;
 use site::model::{Mode, Model};
@@ -78,7 +72,11 @@ pub fn run(mut model: Model, tell: &mut dyn FnMut(Progress<'_>)) -> Result<Demo,
     scene(&mut demo, tell, "The site is built in namespaces, everything open, every service port listening", || {
         let stage = Stage::build(model.clone(), Options::default(), Neighbours::Dynamic)?;
         let sockets = listen::serve(&stage.lab, &ports(&stage))?;
-        let lines = vec![format!("{} machines and outsiders on {} segments, {sockets} listening sockets", stage.lab.topology.nodes.len(), stage.lab.topology.segments.len())];
+        let lines = vec![format!(
+            "{} machines and outsiders on {} segments, {sockets} listening sockets",
+            stage.lab.topology.nodes.len(),
+            stage.lab.topology.segments.len()
+        )];
         built = Some(stage);
         Ok(Seen { lines, right: sockets > 0 })
     })?;

@@ -21,7 +21,8 @@ pub(super) fn everything(stage: &Stage, demo: &mut Demo, tell: &mut dyn FnMut(Pr
 /// What crosses the edge, through the second node; attacks that differ from those already made only in their family or
 /// next hop are left out.
 pub(super) fn standby(stage: &Stage, second: &str, demo: &mut Demo, tell: &mut dyn FnMut(Progress<'_>)) -> Result<(), LabError> {
-    let crosses = |id: &str| stage.model.flows.iter().filter(|f| f.id.0 == id).flat_map(|f| &f.legs).any(|l: &Leg| l.from_zone != l.to_zone);
+    let crosses =
+        |id: &str| stage.model.flows.iter().filter(|f| f.id.0 == id).flat_map(|f| &f.legs).any(|l: &Leg| l.from_zone != l.to_zone);
     let renamed = |a: Attempt| Attempt { what: format!("{} (by {second})", a.what), ..a };
     let (legitimate, _) = legitimate::attempts(&stage.model, &stage.lab.topology);
     let legitimate: Vec<Attempt> = legitimate.into_iter().filter(|a| a.flow.as_deref().is_some_and(crosses)).map(renamed).collect();

@@ -75,7 +75,12 @@ fn drops(report: &Report) -> String {
 
 /// Fails with the first of many.
 pub fn none(what: &str, wrong: &[String]) {
-    assert!(wrong.is_empty(), "{what}: {} wrong, among them\n{}", wrong.len(), wrong.iter().take(SHOWN).cloned().collect::<Vec<_>>().join("\n"));
+    assert!(
+        wrong.is_empty(),
+        "{what}: {} wrong, among them\n{}",
+        wrong.len(),
+        wrong.iter().take(SHOWN).cloned().collect::<Vec<_>>().join("\n")
+    );
 }
 
 /// What the proof, over the rulesets read back from the kernels, says otherwise than the model.

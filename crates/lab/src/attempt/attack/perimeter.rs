@@ -26,8 +26,9 @@ const ODD: [(&str, u8); 5] = [
 ];
 
 impl<'a> Attacker<'a> {
-    pub(super) fn from_internet(&self, all: &mut Vec<Attempt>) {
-        let classes = [Class::Api, Class::Admin, Class::Metrics, Class::Debug, Class::Database, Class::Control, Class::Storage, Class::Login];
+    pub(super) fn internet_attacks(&self, all: &mut Vec<Attempt>) {
+        let classes =
+            [Class::Api, Class::Admin, Class::Metrics, Class::Debug, Class::Database, Class::Control, Class::Storage, Class::Login];
         for t in self.targets(&classes) {
             for dst in first_of_each_family(t.host) {
                 let Some(src) = self.address(ATTACKER, dst.is_ipv6()) else { continue };
@@ -37,7 +38,9 @@ impl<'a> Attacker<'a> {
             for publish in self.model.publishes.iter().filter(|p| p.host == t.host.name) {
                 for dst in publish.at.iter().filter(|a| !t.host.addresses().any(|own| own == **a)) {
                     let Some(src) = self.address(ATTACKER, dst.is_ipv6()) else { continue };
-                    if self.model.publishes.iter().any(|p| p.at.contains(dst) && p.port == t.port) || self.model.edge.kind != EdgeKind::Ravelin {
+                    if self.model.publishes.iter().any(|p| p.at.contains(dst) && p.port == t.port)
+                        || self.model.edge.kind != EdgeKind::Ravelin
+                    {
                         continue;
                     }
                     let what = format!("attacker -> {} at public {dst}", t.words());
@@ -52,7 +55,13 @@ impl<'a> Attacker<'a> {
             for dst in first_of_each_family(t.host) {
                 let Some(src) = self.address(ATTACKER, dst.is_ipv6()) else { continue };
                 let p = Packet { shape: Shape::Fragments, ..packet(src, dst, SPORT, t.port, t.proto) };
-                all.extend(self.stopped(Group::Fragments, format!("attacker -> {} in fragments, {}", t.words(), family(dst)), ATTACKER, p, Some(t.host)));
+                all.extend(self.stopped(
+                    Group::Fragments,
+                    format!("attacker -> {} in fragments, {}", t.words(), family(dst)),
+                    ATTACKER,
+                    p,
+                    Some(t.host),
+                ));
             }
         }
         for (publish, dst, flow) in self.published() {
@@ -76,7 +85,8 @@ impl<'a> Attacker<'a> {
         let mut all = Vec::new();
         for p in self.model.publishes.iter().filter(|p| p.proto.contains(&Proto::Tcp)) {
             for dst in &p.at {
-                let of = |f: &&Flow| f.to == Party::Host(p.host.clone()) && f.target.proto == Proto::Tcp && f.target.ports.contains(p.host_port);
+                let of =
+                    |f: &&Flow| f.to == Party::Host(p.host.clone()) && f.target.proto == Proto::Tcp && f.target.ports.contains(p.host_port);
                 let outside = |f: &&Flow| expect::is_outside(&f.from);
                 if let Some(flow) = self.model.flows.iter().filter(outside).find(of) {
                     all.push((p, *dst, flow.id.to_string()));
@@ -99,8 +109,15 @@ impl<'a> Attacker<'a> {
         for t in self.targets(&[Class::Api]) {
             for dst in first_of_each_family(t.host) {
                 let Some(src) = self.address(ATTACKER, dst.is_ipv6()) else { continue };
-                let p = Packet { body: Body::Tcp { sport: SPORT + 3, dport: t.port, flags: flag::ACK }, ..packet(src, dst, 0, 0, Proto::Tcp) };
-                all.extend(self.stopped(Group::State, format!("attacker -> {}, ACK alone, {}", t.words(), family(dst)), ATTACKER, p, Some(t.host)));
+                let p =
+                    Packet { body: Body::Tcp { sport: SPORT + 3, dport: t.port, flags: flag::ACK }, ..packet(src, dst, 0, 0, Proto::Tcp) };
+                all.extend(self.stopped(
+                    Group::State,
+                    format!("attacker -> {}, ACK alone, {}", t.words(), family(dst)),
+                    ATTACKER,
+                    p,
+                    Some(t.host),
+                ));
                 for sport in TRUSTED_SOURCES {
                     let what = format!("attacker from port {sport} -> {} {}/udp, {}", t.host.name, t.port, family(dst));
                     all.extend(self.stopped(Group::State, what, ATTACKER, packet(src, dst, sport, t.port, Proto::Udp), Some(t.host)));

@@ -38,7 +38,9 @@ impl<'a> Attacker<'a> {
                 let (Party::Host(from), Party::Host(to)) = (&flow.from, &flow.to) else { continue };
                 let (Some(src), Some(dst)) = (leg.src.first(), leg.dst.first()) else { continue };
                 let Some(port) = flow.target.ports.ranges().first().map(|r| r.first()) else { continue };
-                if !matches!(flow.target.proto, Proto::Tcp | Proto::Udp) || !seen.insert((leg.from_zone.clone(), leg.to_zone.clone(), leg.family)) {
+                if !matches!(flow.target.proto, Proto::Tcp | Proto::Udp)
+                    || !seen.insert((leg.from_zone.clone(), leg.to_zone.clone(), leg.family))
+                {
                     continue;
                 }
                 let p = packet(src.addr(), dst.addr(), SPORT, port, flow.target.proto);
@@ -94,7 +96,8 @@ impl<'a> Attacker<'a> {
                         continue;
                     }
                     let what = format!("{} -> {}, {}", from.name, t.words(), family(dst));
-                    let attempt = self.stopped(Group::Inside, what, from.name.as_str(), packet(src, dst, SPORT, t.port, t.proto), Some(t.host));
+                    let attempt =
+                        self.stopped(Group::Inside, what, from.name.as_str(), packet(src, dst, SPORT, t.port, t.proto), Some(t.host));
                     if attempt.is_none() {
                         zones.remove(&zone_of(from, src));
                     }
@@ -127,8 +130,11 @@ impl<'a> Attacker<'a> {
         let Some(liar) = self.neighbour(victim) else { return };
         for dst in first_of_each_family(victim) {
             let Some(src) = source_of(liar, dst) else { continue };
-            let kinds: &[(u8, &str)] =
-                if dst.is_ipv4() { &[(REDIRECT4, "redirect")] } else { &[(REDIRECT6, "redirect"), (ADVERTISEMENT6, "router advertisement")] };
+            let kinds: &[(u8, &str)] = if dst.is_ipv4() {
+                &[(REDIRECT4, "redirect")]
+            } else {
+                &[(REDIRECT6, "redirect"), (ADVERTISEMENT6, "router advertisement")]
+            };
             for (kind, name) in kinds {
                 let p = Packet { src, dst, body: Body::Icmp { kind: *kind, code: 0 }, shape: Shape::Whole };
                 let what = format!("{} -> {} ICMP {name}, {}", liar.name, victim.name, family(dst));
@@ -144,12 +150,15 @@ impl<'a> Attacker<'a> {
     /// `[[never]]`, tried by a machine that stands for each side.
     pub(super) fn nevers(&self, all: &mut Vec<Attempt>) {
         for never in &self.model.nevers {
-            let port = never.target.as_ref().and_then(|t| t.ports.ranges().first().map(|r| r.first())).filter(|p| *p > 0).unwrap_or(LIBP2P_PORT);
+            let port =
+                never.target.as_ref().and_then(|t| t.ports.ranges().first().map(|r| r.first())).filter(|p| *p > 0).unwrap_or(LIBP2P_PORT);
             let proto = never.target.as_ref().map_or(Proto::Tcp, |t| t.proto);
             let Some(to) = hosts_of(self.model, &never.to).next() else { continue };
             for dst in first_of_each_family(to) {
-                let inside = hosts_of(self.model, &never.from).find(|h| h.name != to.name).and_then(|h| Some((h.name.as_str(), source_of(h, dst)?)));
-                let outside = || expect::is_outside(&never.from).then(|| self.address(ATTACKER, dst.is_ipv6()).map(|a| (ATTACKER, a))).flatten();
+                let inside =
+                    hosts_of(self.model, &never.from).find(|h| h.name != to.name).and_then(|h| Some((h.name.as_str(), source_of(h, dst)?)));
+                let outside =
+                    || expect::is_outside(&never.from).then(|| self.address(ATTACKER, dst.is_ipv6()).map(|a| (ATTACKER, a))).flatten();
                 let Some((from, src)) = inside.or_else(outside) else { continue };
                 let what = format!("{from} -> {} {port}/{proto}, {} ({})", to.name, family(dst), never.origin);
                 all.extend(self.stopped(Group::Never, what, from, packet(src, dst, SPORT, port, proto), Some(to)));
