@@ -248,6 +248,25 @@ fn break_glass_opens_the_management_path_in_a_second() {
 }
 
 #[test]
+fn nothing_comes_back_by_itself_after_break_glass() {
+    if !inside("nothing_comes_back_by_itself_after_break_glass") {
+        return;
+    }
+    let dir = tempfile::tempdir().expect("directory");
+    let state = dir.path().join("state");
+    let one = sealed(&ruleset("80"), 1, None);
+    applied(&state, &["apply", &written(dir.path(), "one", &one), "--auto-confirm"]);
+    let two = sealed(&ruleset("443"), 2, Some(one.digest()));
+    applied(&state, &["apply", &written(dir.path(), "two", &two), "--confirm-within", "2"]);
+    applied(&state, &["break-glass"]);
+    std::thread::sleep(Duration::from_millis(2700));
+    assert!(live().contains("dport 22") && !live().contains("dport 80") && !live().contains("dport 443"), "{}", live());
+    assert!(refused(&state, &["confirm"]).contains("nothing waits"));
+    applied(&state, &["apply", &written(dir.path(), "one", &one), "--auto-confirm"]);
+    assert!(live().contains("dport 80"), "an apply ends it");
+}
+
+#[test]
 fn a_batch_beyond_the_sockets_limit_is_named_and_changes_nothing() {
     if !inside("a_batch_beyond_the_sockets_limit_is_named_and_changes_nothing") {
         return;

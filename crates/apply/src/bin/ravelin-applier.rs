@@ -7,7 +7,7 @@ use apply::{
     flows,
     inject::Injection,
     revert,
-    state::{DEFAULT, State},
+    state::{DEFAULT, Phase, State},
     status, timer,
     transaction::{self, Applied, Failed, LOCK_PATIENCE, Options, Outcome},
 };
@@ -180,6 +180,11 @@ fn run(arguments: &Arguments) -> Result<(), Trouble> {
         // No lock: the console must get through while something hangs with it held.
         Verb::BreakGlass => {
             boot::management_only(&state)?;
+            // What waits must not come or go by itself any more: its timer would put the rules of before back over this.
+            if let Ok(Some(waiting)) = state.pending().map(|p| p.filter(|p| p.phase == Phase::Waiting)) {
+                state.clear_pending()?;
+                state.note(Some(waiting.generation), None, "given up: break-glass");
+            }
             state.note(None, None, "break-glass: management path alone");
             say(&Plain("the management path is open, everything else is dropped"));
         }
