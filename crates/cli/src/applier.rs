@@ -18,6 +18,9 @@ const PROGRAM: &str = "ravelin-applier";
 /// Where packages put it.
 const INSTALLED: &str = "/usr/sbin/ravelin-applier";
 
+/// How it ends where a change failed and no state could be put back.
+pub const LOST: i32 = 3;
+
 /// What it says about the machine.
 #[derive(Debug, Deserialize)]
 pub struct Status {

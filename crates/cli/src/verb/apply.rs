@@ -2,7 +2,7 @@
 //! The privileged part is another program, `ravelin-applier`; this one proves, seals the bundle and asks for the confirmation.
 
 use crate::{
-    applier::Applier,
+    applier::{self, Applier},
     args::{Format, Global},
     exit::Exit,
     face::{Face, remark, show},
@@ -158,7 +158,14 @@ pub fn run(arguments: &Arguments, global: &Global) -> Result<Exit, Trouble> {
     if arguments.yes {
         call.push("--auto-confirm");
     }
-    if !applier.run(&call)?.success() {
+    let ended = applier.run(&call)?;
+    if ended.code() == Some(applier::LOST) {
+        return Err(Trouble::usage(
+            "the change failed and nothing could be put back: this machine may hold neither the old rules nor the new ones",
+            "on the console: ravelin break-glass",
+        ));
+    }
+    if !ended.success() {
         show(global, &done(Became::Reverted, link.generation, None, probes))?;
         return Ok(Exit::Reverted);
     }

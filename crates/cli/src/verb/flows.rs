@@ -77,8 +77,11 @@ fn row(flow: &Flow) -> Vec<String> {
 /// Addresses and origins of a flow, a line each.
 pub fn detail(flow: &Flow) -> Vec<String> {
     let list = |nets: &[ipnet::IpNet]| nets.iter().map(short).collect::<Vec<_>>().join(" ");
-    let mut out: Vec<String> =
-        flow.legs.iter().map(|l| format!("{} -> {}: {} -> {}", l.from_zone, l.to_zone, list(&l.src), list(&l.dst))).collect();
+    // The sixty prefixes of the Internet say less than these three words; `--json` has them.
+    let side = |party: &Party, nets: &[ipnet::IpNet]| if *party == Party::Public { "any public address".to_owned() } else { list(nets) };
+    let leg =
+        |l: &site::model::Leg| format!("{} -> {}: {} -> {}", l.from_zone, l.to_zone, side(&flow.from, &l.src), side(&flow.to, &l.dst));
+    let mut out: Vec<String> = flow.legs.iter().map(leg).collect();
     out.extend(flow.publish.iter().map(|d| format!("public {} port {} is translated to {} port {}", d.at, d.port, d.to, d.to_port)));
     if !flow.names.is_empty() {
         out.push(format!("meant for {}; a packet filter sees addresses, not names", flow.names.join(", ")));

@@ -73,7 +73,8 @@ impl Face for Reached {
         let asked = format!("{} -> {}{target}", sender(&q.from), q.to);
         match &self.answer {
             Answer::Yes { journey, within_limits } => {
-                let limits = if *within_limits { " (while limits are not reached)" } else { "" };
+                // What is assumed is told below, line by line.
+                let limits = if *within_limits && journey.assumed.is_empty() { " (while limits are not reached)" } else { "" };
                 format!("{} {asked}{limits}\n{}", paint(WARN, "yes:"), self.journey(journey))
             }
             Answer::No { stop, journey } => {
@@ -186,6 +187,12 @@ fn question(arguments: &Arguments, model: &Model) -> Result<Question, Trouble> {
     let to = host(&arguments.to).ok_or_else(|| {
         Trouble::usage(format!("the site has no host `{}`", arguments.to), format!("B is a host; the site has {}", names()))
     })?;
+    if matches!(&from, Sender::Host(h) | Sender::TakenOver(h) if *h == to) {
+        return Err(Trouble::usage(
+            format!("`{to}` is both ends"),
+            "what a machine says to itself stays on loopback, which is not filtered",
+        ));
+    }
     let family = arguments.family.map(|f| match f {
         FamilyArgument::V4 => Family::V4,
         FamilyArgument::V6 => Family::V6,
