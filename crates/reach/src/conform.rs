@@ -99,6 +99,7 @@ fn required(net: &mut Network<'_>) -> Required {
 
 fn one_machine(net: &mut Network<'_>, policy: &Policy, h: &HostName, required: &Required) -> Vec<Deviation> {
     let mut out = Vec::new();
+    let near = neighbour(net, h);
     let (machines, prover) = net.parts();
     let Some(m) = machines.get(h) else { return out };
     let own = prover.own(m);
@@ -120,7 +121,7 @@ fn one_machine(net: &mut Network<'_>, policy: &Policy, h: &HostName, required: &
     let store = prover.store();
     let excess = store.minus(passed, allowed);
     let excess = store.minus(excess, aside);
-    found(Side::Wider, "input".into(), vec![Hook::Prerouting, Hook::Input], store.pick(excess, &like), Past::Any);
+    found(Side::Wider, "input".into(), vec![Hook::Prerouting, Hook::Input], store.pick(excess, &near), Past::Any);
     let new = store.value(Field::State, state::NEW);
     let needed = store.all([wire, allowed, new]);
     let needed = plausible(store, m, needed);
@@ -133,7 +134,7 @@ fn one_machine(net: &mut Network<'_>, policy: &Policy, h: &HostName, required: &
     };
     let cut = prover.through(m, Stage::Inbound, Past::Quiet, needed).dropped;
     let cut = prover.store().minus(cut, icmp);
-    found(Side::Narrower, "input".into(), vec![Hook::Prerouting, Hook::Input], prover.store().pick(cut, &like), Past::Quiet);
+    found(Side::Narrower, "input".into(), vec![Hook::Prerouting, Hook::Input], prover.store().pick(cut, &near), Past::Quiet);
     // From the machine itself.
     let start = prover.leaving(m);
     let passed = prover.through(m, Stage::Outbound, Past::Any, start).passed;
@@ -186,6 +187,20 @@ fn one_machine(net: &mut Network<'_>, policy: &Policy, h: &HostName, required: &
         }
     }
     out
+}
+
+/// A packet as somebody in the machine's own zone would send it: a witness of what may come in should be one that a kernel
+/// takes from the wire at all, which it does not with a source of zeros.
+fn neighbour(net: &Network<'_>, h: &HostName) -> Packet {
+    let mut p = Packet::opening(Family::V4);
+    if let Some(m) = net.machine(h) {
+        for f in Family::ALL {
+            if let Some(a) = net.somebody(&m.host.default_zone, f) {
+                p.set(field::src(f), field::address(a));
+            }
+        }
+    }
+    p
 }
 
 /// DHCP and VRRP: a machine's own business with its link, not a flow.

@@ -204,10 +204,13 @@ impl Network<'_> {
     /// The packet as it must have been sent to arrive as `w`, with its way: as it is, or to a published address. The flag
     /// says that it arrives when nothing out of the ordinary has happened before.
     pub(crate) fn confirm(&self, from: &Sender, zone: &ZoneName, to: &HostName, w: Packet) -> Option<(Journey, bool)> {
-        let mut tries = vec![w];
+        let mut tries = Vec::new();
         for p in self.model.publishes.iter().filter(|p| p.host == *to && p.host_port == w.dport()) {
             tries.extend(p.at.iter().filter(|a| Family::of(a) == w.family()).map(|a| w.to(*a).with(Field::Dport, p.port.into())));
         }
+        // From outside the published address comes first: the private one is only for who stands on the last wire.
+        let outside = matches!(from, Sender::Zone(z) if z.is_internet());
+        tries.insert(if outside { tries.len() } else { 0 }, w);
         for past in [Past::Quiet, Past::Any] {
             for t in &tries {
                 let j = match from {

@@ -1,6 +1,8 @@
 //! Example sites with the rulesets the plan makes for them.
 #![allow(dead_code)]
 
+pub mod sabotage;
+
 use reach::{Network, Prover};
 use ruleset::form::Ruleset;
 use site::model::{Mode, Model};
