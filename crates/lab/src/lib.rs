@@ -3,7 +3,7 @@
 //! Stands at **apply -> observe** of the product's line: what was proven and applied is tried with packets. In comes a
 //! [`site::model::Model`]; out come namespaces that behave like the site, and the verdicts of real kernels. A tour:
 //! - [`topology`] decides which nodes, links, addresses and routes a model means (pure);
-//! - [`enter`] moves the running program into user, network, mount and process namespaces of its own;
+//! - [`enter`] moves the running program into namespaces of its own, [`fence`] keeps the machine's root off the machine;
 //! - [`build`] makes a topology there, [`space`] runs things in one of its nodes;
 //! - [`listen`] opens real sockets, [`connect`] uses them;
 //! - [`packet`] writes single packets, [`volley`] fires many and accounts for every one of them;
@@ -19,6 +19,7 @@ pub mod demo;
 pub mod enter;
 pub mod error;
 pub mod expect;
+pub mod fence;
 pub mod listen;
 pub mod opinion;
 pub mod outside;

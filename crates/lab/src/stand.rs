@@ -124,7 +124,7 @@ pub fn exec(standing: &Standing, node: &str, argv: &[OsString]) -> Result<ExitSt
 pub fn rerun(standing: &Standing, args: &[OsString]) -> Result<ExitStatus, LabError> {
     let exe = std::env::current_exe().map_err(LabError::io("find this program's own file"))?;
     let mut cmd = Command::new("nsenter");
-    cmd.args(enter::join(standing.first)).arg(exe).args(args).env(enter::INSIDE, "1");
+    cmd.args(enter::join(standing.first)).arg(exe).args(args).env(enter::INSIDE, enter::mark()?);
     cmd.status().map_err(|source| LabError::Spawn { program: "nsenter".into(), source })
 }
 

@@ -162,7 +162,12 @@ fn send(stage: &mut Stage, scene: &Scene, edge: &str, witness: Packet) -> Report
 #[track_caller]
 fn expect(scene: &Scene, fate: Fate, edge: &str, witness: &reach::Packet, report: &Report) {
     let all = report.outcomes.len();
-    let told = format!("{} {witness} over {edge}: {fate:?}; seen {:?}, dropped on {:?}", scene.code, report.outcomes.first(), droppers(&report.counted));
+    let told = format!(
+        "{} {witness} over {edge}: {fate:?}; seen {:?}, dropped on {:?}",
+        scene.code,
+        report.outcomes.first(),
+        droppers(&report.counted)
+    );
     match fate {
         Fate::Lands(on) => assert_eq!(landed(report, on), all, "{told}"),
         Fate::DroppedOn(_) | Fate::DroppedOnEdge => {
@@ -176,7 +181,12 @@ fn expect(scene: &Scene, fate: Fate, edge: &str, witness: &reach::Packet, report
 
 /// Lets an outsider answer at one more address of its network.
 fn answer_at(stage: &Stage, node: &str, a: IpAddr) {
-    stage.lab.space(node).expect("outsider").program("ip", &["address", "add", &a.to_string(), "dev", "internet"], None).expect("an address");
+    stage
+        .lab
+        .space(node)
+        .expect("outsider")
+        .program("ip", &["address", "add", &a.to_string(), "dev", "internet"], None)
+        .expect("an address");
 }
 
 /// Lets the kernels take what only the filter should refuse: reverse path filtering is a setting, not a rule.

@@ -13,7 +13,7 @@ mod tried;
 pub use change::ports;
 pub use table::{head, line};
 
-use crate::{build::Neighbours, error::LabError, listen, stage::Stage, trial::Row};
+use crate::{build::Neighbours, enter, error::LabError, listen, stage::Stage, trial::Row};
 use plan::Options;
 use serde::Serialize;
 use site::model::{Mode, Model};
@@ -72,11 +72,12 @@ pub fn run(mut model: Model, tell: &mut dyn FnMut(Progress<'_>)) -> Result<Demo,
     scene(&mut demo, tell, "The site is built in namespaces, everything open, every service port listening", || {
         let stage = Stage::build(model.clone(), Options::default(), Neighbours::Dynamic)?;
         let sockets = listen::serve(&stage.lab, &ports(&stage))?;
-        let lines = vec![format!(
+        let counted = format!(
             "{} machines and outsiders on {} segments, {sockets} listening sockets",
             stage.lab.topology.nodes.len(),
             stage.lab.topology.segments.len()
-        )];
+        );
+        let lines = vec![counted, enter::isolation().to_string()];
         built = Some(stage);
         Ok(Seen { lines, right: sockets > 0 })
     })?;

@@ -100,3 +100,54 @@ pub fn timed<T>(what: &str, f: impl FnOnce() -> T) -> T {
     println!("{what}: {:?}", start.elapsed());
     out
 }
+
+/// What a lab must not change on this machine: links, addresses, routes, rules, and every setting that can be written.
+pub fn machine() -> BTreeMap<String, String> {
+    let mut all = BTreeMap::new();
+    let asked: [&[&str]; 6] = [
+        &["ip", "-o", "link"],
+        &["ip", "-o", "addr"],
+        &["ip", "route", "show", "table", "all"],
+        &["ip", "-6", "route", "show", "table", "all"],
+        &["ip", "netns"],
+        &["nft", "-s", "list", "ruleset"],
+    ];
+    for argv in asked {
+        let out = std::process::Command::new(argv[0]).args(&argv[1..]).output().expect("a program");
+        // Leases and advertised routes count down.
+        let lasting = |l: &str| l.split(" valid_lft").next().and_then(|l| l.split(" expires").next()).unwrap_or_default().to_owned();
+        let lines: Vec<String> = String::from_utf8_lossy(&out.stdout).lines().map(lasting).collect();
+        all.insert(argv.join(" "), lines.join("\n"));
+    }
+    settings(std::path::Path::new("/proc/sys"), &mut all);
+    all
+}
+
+/// Settings that the kernel itself changes.
+const RESTLESS: [&str; 2] = ["ns_last_pid", "/proc/sys/kernel/random/"];
+
+fn settings(dir: &std::path::Path, all: &mut BTreeMap<String, String>) {
+    use std::os::unix::fs::PermissionsExt;
+    for entry in std::fs::read_dir(dir).into_iter().flatten().filter_map(Result::ok) {
+        let path = entry.path();
+        let Ok(meta) = entry.metadata() else { continue };
+        let name = path.display().to_string();
+        if meta.is_dir() {
+            settings(&path, all);
+        } else if meta.permissions().mode() & 0o222 != 0 && !RESTLESS.iter().any(|r| name.contains(r)) {
+            all.insert(name, std::fs::read_to_string(&path).unwrap_or_default());
+        }
+    }
+}
+
+/// Fails where the machine is no longer as it was.
+pub fn unchanged(before: &BTreeMap<String, String>) {
+    let after = machine();
+    let keys: std::collections::BTreeSet<&String> = before.keys().chain(after.keys()).collect();
+    let changed: Vec<String> = keys
+        .into_iter()
+        .filter(|k| before.get(*k) != after.get(*k))
+        .map(|k| format!("{k}: {:?} became {:?}", before.get(k), after.get(k)))
+        .collect();
+    none("what the machine had", &changed);
+}

@@ -5,7 +5,7 @@ use crate::{args::Global, exit::Exit, face, input, trouble::Trouble};
 use lab::{
     build::Neighbours,
     demo,
-    enter::{Entered, enter},
+    enter::{Entered, enter, isolation},
     listen::serve,
     stage::Stage,
     stand::{READY, wait_for_ever},
@@ -25,6 +25,10 @@ pub fn hold(site: &Path, bare: bool, global: &Global) -> Result<Exit, Trouble> {
     let sockets = serve(&stage.lab, &demo::ports(&stage)).map_err(trouble)?;
     let rules = if bare { 0 } else { stage.apply_all(Generation(1), &[]).map_err(trouble)? };
     let hosts: Vec<&str> = stage.lab.topology.nodes.keys().map(String::as_str).collect();
-    face::print(&format!("{READY}{rules} machines hold their rules, {sockets} sockets listen; machines: {}\n", hosts.join(" ")))?;
+    face::print(&format!(
+        "{READY}{rules} machines hold their rules, {sockets} sockets listen; machines: {}; {}\n",
+        hosts.join(" "),
+        isolation()
+    ))?;
     wait_for_ever()
 }
