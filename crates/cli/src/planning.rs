@@ -4,9 +4,10 @@
 use crate::{progress, trouble::Trouble};
 use bundle::Bundle;
 use plan::{Devices, Options, Plan};
-use site::model::{Host, Model};
-use std::net::IpAddr;
-use words::{Digest, HostName, SourceFile};
+use ruleset::Ruleset;
+use site::model::{Host, Mode, Model};
+use std::{collections::BTreeMap, net::IpAddr};
+use words::{Diagnostic, Digest, HostName, SourceFile};
 
 /// The plan of a site, devices named as the site file says or after their zones.
 pub fn plan(model: &Model) -> Plan {
@@ -16,6 +17,16 @@ pub fn plan(model: &Model) -> Plan {
 /// The plan of a site with devices that machines reported.
 pub fn plan_with(model: &Model, devices: &Devices) -> Plan {
     progress::during("planning", || plan::plan(model, devices, Options::default()))
+}
+
+/// The rulesets of a site in force, whatever its mode.
+pub fn enforced(model: &Model) -> BTreeMap<HostName, Ruleset> {
+    progress::during("planning", || plan::rulesets(model, &Devices::default(), Mode::Enforce, Options::default()))
+}
+
+/// What a plan has to say about the site, without making one.
+pub fn notes(model: &Model) -> Vec<Diagnostic> {
+    plan::notes(model, &Devices::default())
 }
 
 /// The devices of one machine from its own report: the device that carries the address the site file gives.

@@ -26,9 +26,8 @@ pub fn enforced(model: &Model) -> Model {
 /// Every violated invariant of a site as it is in force: in observe mode, as it would be, so that going to `enforce` holds no
 /// surprise. Nothing is proven of a network layer that is off.
 pub fn violations(model: &Model) -> Option<Vec<Violation>> {
-    let model = &enforced(model);
     (model.layers.network != Mode::Off).then(|| {
-        let rulesets = rulesets(&planning::plan(model));
+        let rulesets = planning::enforced(model);
         progress::during("proving", || {
             let mut prover = Prover::new();
             reach::check(&mut Network::new(&mut prover, model, &rulesets, &BTreeMap::new()))

@@ -6,6 +6,7 @@ use crate::build::Build;
 use crate::edge::matrix;
 use crate::grant::admit;
 use crate::host::{Side, grants};
+use crate::index::Index;
 use crate::{Devices, Options, essential};
 use ruleset::{ChainKind, Hook, Key, Policy, Ruleset};
 use site::model::{Mode, Model};
@@ -14,7 +15,8 @@ use words::HostName;
 /// The break-glass ruleset of a managed machine; `None` for one that is not managed or not there.
 pub fn break_glass(model: &Model, devices: &Devices, host: &HostName) -> Option<Ruleset> {
     let host = model.hosts.get(host).filter(|h| h.managed)?;
-    let mut build = Build::new(model, host, devices.of(model, host), Mode::Enforce, Options::default());
+    let index = Index::new(model);
+    let mut build = Build::new(&index, host, devices.of(model, host), Mode::Enforce, Options::default());
     let b = &mut build;
     let dynamic = crate::host::dynamic(b);
     let mut input = vec![essential::loopback(b, "input", Key::Iifname), essential::established(b, "input")];

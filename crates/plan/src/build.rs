@@ -1,6 +1,7 @@
 //! The builder of one machine's table. In come small wishes ("this chain refuses the rest under this id"), out comes the
 //! table with an explanation for every id in it. Never: decides who may talk to whom.
 
+use crate::index::Index;
 use crate::{MachinePlan, Options, RuleInfo, TABLE};
 use ruleset::{Base, Chain, ChainKind, Hook, Key, Op, Policy, Rule, Ruleset, Set, Statement, Table, TableFamily, Value, Verdict, Writer};
 use site::model::{Host, Mode, Model};
@@ -21,6 +22,7 @@ pub(crate) const NF_V6: u128 = 10;
 /// One machine's table while it grows.
 pub(crate) struct Build<'a> {
     pub model: &'a Model,
+    pub index: &'a Index<'a>,
     pub host: &'a Host,
     pub options: Options,
     pub mode: Mode,
@@ -30,10 +32,10 @@ pub(crate) struct Build<'a> {
 }
 
 impl<'a> Build<'a> {
-    pub fn new(model: &'a Model, host: &'a Host, devices: BTreeMap<ZoneName, String>, mode: Mode, options: Options) -> Self {
+    pub fn new(index: &'a Index<'a>, host: &'a Host, devices: BTreeMap<ZoneName, String>, mode: Mode, options: Options) -> Self {
         let table =
             Table { family: TableFamily::Inet, name: TABLE.to_owned(), writer: Writer::Nft, chains: Vec::new(), sets: BTreeMap::new() };
-        Self { model, host, options, mode, devices, table, rules: BTreeMap::new() }
+        Self { model: index.model, index, host, options, mode, devices, table, rules: BTreeMap::new() }
     }
 
     /// Whether refusals only count.

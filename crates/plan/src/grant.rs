@@ -271,20 +271,7 @@ impl Lookup<'_> {
 pub(crate) fn public(build: &mut Build<'_>, family: Family) -> String {
     let name = format!("public/{}", digit(family));
     if !build.table.sets.contains_key(&name) {
-        // The same prefixes stand in every flow from or to the public; the model's own view is the one that counts.
-        let flows = build.model.flows.iter();
-        let legs = flows.flat_map(|f| f.legs.iter().map(move |l| (f, l))).filter(|(_, l)| l.family == family);
-        let mut nets: Vec<IpNet> = legs
-            .flat_map(|(f, l)| match (&f.from, &f.to) {
-                (Party::Public, _) => l.src.as_slice(),
-                (_, Party::Public) => l.dst.as_slice(),
-                _ => &[],
-            })
-            .copied()
-            .collect();
-        nets.sort_unstable();
-        nets.dedup();
-        let set = crate::build::prefix_set(family, &nets);
+        let set = crate::build::prefix_set(family, build.index.public(family));
         build.set(&name, set);
     }
     name

@@ -7,6 +7,7 @@
 //! | [`device`] | which device stands in which zone |
 //! | `build` | one machine's table while it grows; every id is explained |
 //! | `grant`, `hoist` | flows as elements of sets; prefixes taken out of them |
+//! | `index` | what every machine asks of the model, asked once |
 //! | `essential` | ICMP, neighbour discovery, DHCP, and no more |
 //! | `edge`, `guard`, `translate` | an edge node: zone matrix, anti-spoofing, NAT |
 //! | `host`, `container` | a host's own filter, engines on it included |
@@ -28,6 +29,7 @@ mod grant;
 mod guard;
 mod hoist;
 mod host;
+mod index;
 pub mod limit;
 pub mod sysctl;
 mod translate;
@@ -38,6 +40,7 @@ pub use device::Devices;
 pub use difference::{MachineDifference, difference};
 pub use types::{MachinePlan, Options, Plan, Role, RuleInfo, Sysctl, SysctlPhase, SysctlRule, Thresholds};
 
+use ruleset::Ruleset;
 use site::model::{Mode, Model};
 use std::collections::{BTreeMap, BTreeSet};
 use words::{Code, Diagnostic, Digest, HostName};
@@ -47,27 +50,47 @@ pub const TABLE: &str = "ravelin";
 
 /// What every managed machine of the site must hold.
 pub fn plan(model: &Model, devices: &Devices, options: Options) -> Plan {
-    let mut machines = BTreeMap::new();
-    let mut notes = translate::notes(model);
-    for host in model.hosts.values().filter(|h| h.managed) {
-        let devices = devices.of(model, host);
-        notes.extend(same_device(&host.name, &devices, host.edge));
-        notes.extend(without_management(model, host));
-        machines.insert(host.name.clone(), machine(model, host, devices, model.layers.network, options));
-    }
+    let index = index::Index::new(model);
+    let machines = model.hosts.values().filter(|h| h.managed).map(|host| {
+        let plan = machine(&index, host, devices.of(model, host), model.layers.network, options);
+        (host.name.clone(), plan)
+    });
+    let machines = machines.collect();
     let digest = digest(&model.name, &machines);
-    Plan { site: model.name.clone(), digest, machines, notes }
+    Plan { site: model.name.clone(), digest, machines, notes: notes_of(&index, devices) }
 }
 
-fn machine(
-    model: &Model,
-    host: &site::model::Host,
+/// The rulesets of a plan alone, as they are in this mode whatever the model says: what a proof asks for, at a fraction of
+/// a whole plan's memory.
+pub fn rulesets(model: &Model, devices: &Devices, mode: Mode, options: Options) -> BTreeMap<HostName, Ruleset> {
+    let index = index::Index::new(model);
+    let one = |host: &site::model::Host| machine(&index, host, devices.of(model, host), mode, options).ruleset;
+    model.hosts.values().filter(|h| h.managed).map(|h| (h.name.clone(), one(h))).collect()
+}
+
+/// What a plan has to say about a site, without the plan.
+pub fn notes(model: &Model, devices: &Devices) -> Vec<Diagnostic> {
+    notes_of(&index::Index::new(model), devices)
+}
+
+fn notes_of(index: &index::Index<'_>, devices: &Devices) -> Vec<Diagnostic> {
+    let mut notes = translate::notes(index.model);
+    for host in index.model.hosts.values().filter(|h| h.managed) {
+        notes.extend(same_device(&host.name, &devices.of(index.model, host), host.edge));
+        notes.extend(without_management(index, host));
+    }
+    notes
+}
+
+fn machine<'a>(
+    index: &'a index::Index<'a>,
+    host: &'a site::model::Host,
     devices: BTreeMap<words::ZoneName, String>,
     mode: Mode,
     options: Options,
 ) -> MachinePlan {
     let role = if host.edge { Role::Edge } else { Role::Host };
-    let build = build::Build::new(model, host, devices, mode, options);
+    let build = build::Build::new(index, host, devices, mode, options);
     match (mode, role) {
         (Mode::Off, _) => {
             let mut off = build.finish(role, Vec::new());
@@ -80,13 +103,8 @@ fn machine(
 }
 
 /// A machine that nobody could log in to any more.
-fn without_management(model: &Model, host: &site::model::Host) -> Option<Diagnostic> {
-    let mut flows = model.flows.iter().filter(|f| f.kind == site::model::FlowKind::Management);
-    let reached = flows.any(|f| {
-        f.to == site::model::Party::Host(host.name.clone())
-            || f.legs.iter().any(|l| host.addresses().any(|a| l.dst.iter().any(|n| n.contains(&a))))
-    });
-    (model.layers.network == Mode::Enforce && !reached).then(|| {
+fn without_management(index: &index::Index<'_>, host: &site::model::Host) -> Option<Diagnostic> {
+    (index.model.layers.network == Mode::Enforce && !index.managed(host)).then(|| {
         Diagnostic::error(Code("PLAN003"), format!("{} would be filtered without a management path into it", host.name))
             .help("name where operators come from: [site] management = { from = [\"ops\"], by = \"ssh\" }")
     })

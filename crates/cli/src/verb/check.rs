@@ -114,7 +114,7 @@ pub fn run(arguments: &Arguments, global: &Global) -> Result<Exit, Trouble> {
         Cited { line: place.map(|p| p.line), column: place.map(|p| p.column), diagnostic }
     };
     let proof = read.model.as_ref().and_then(proof::violations);
-    let notes = read.model.as_ref().map(|m| planning::plan(m).notes).unwrap_or_default();
+    let notes = read.model.as_ref().map(planning::notes).unwrap_or_default();
     let proven = proof.iter().flatten().map(|v| v.diagnostic(&source));
     let diagnostics: Vec<Cited> = read.diagnostics.into_iter().chain(notes).chain(proven).map(cited).collect();
     let rows = read.model.as_ref().map(site::tier::tier).unwrap_or_default();

@@ -2,10 +2,14 @@
 //! names that host. What a whole zone may reach does not count as declared for the market host in it.
 
 use super::Cx;
-use crate::policy::{flow_set, sources_of};
+use crate::{
+    policy::{flow_set, sources_of},
+    set::Set,
+};
 use catalog::{Class, Role};
 use site::model::Party;
-use words::HostName;
+use std::collections::{BTreeMap, BTreeSet};
+use words::{HostName, ZoneName};
 
 const HELP: &str = "name the machine that needs it (`from = \"HOST\"`) instead of its whole zone, or drop the line";
 
@@ -17,6 +21,7 @@ pub(super) fn check(cx: &mut Cx<'_, '_>) {
     let markets: Vec<_> = hosts.iter().filter(|h| has(cx, h, |r| r == Role::Market)).cloned().collect();
     let keepers: Vec<_> =
         hosts.iter().filter(|h| has(cx, h, |r| matches!(r, Role::Wallet | Role::ChainNode | Role::Miner))).cloned().collect();
+    let senders = Senders::new(cx, &markets);
     for to in keepers {
         let guarded = |r| matches!(r, Role::Wallet | Role::ChainNode | Role::Miner);
         let names: Vec<_> = cx
@@ -34,6 +39,9 @@ pub(super) fn check(cx: &mut Cx<'_, '_>) {
             })
             .unwrap_or_default();
         let ports = cx.endpoints(&to, |l| names.iter().any(|n| n.endpoint == l.endpoint && n.ports == l.ports));
+        if !senders.may_reach(cx, &to, ports) {
+            continue;
+        }
         for from in markets.iter().filter(|m| **m != to) {
             let own: Vec<_> =
                 cx.net.machine(from).map(|m| m.place.own.iter().map(|a| ipnet::IpNet::from(*a)).collect()).unwrap_or_default();
@@ -56,5 +64,49 @@ pub(super) fn check(cx: &mut Cx<'_, '_>) {
                 }
             }
         }
+    }
+}
+
+/// All market hosts at once: most keepers are shown out of their reach in one look, instead of one look for each pair.
+struct Senders<'c> {
+    each: BTreeMap<&'c HostName, Set>,
+    all: Set,
+    zones: BTreeSet<ZoneName>,
+    /// No two have an address in common, so that what is declared for one excuses no other.
+    apart: bool,
+}
+
+impl<'c> Senders<'c> {
+    fn new(cx: &mut Cx<'_, '_>, markets: &'c [HostName]) -> Self {
+        let (mut each, mut zones, mut addresses, mut apart) = (BTreeMap::new(), BTreeSet::new(), BTreeSet::new(), true);
+        for h in markets {
+            let own: Vec<_> = cx.net.machine(h).map(|m| m.place.own.iter().copied().collect()).unwrap_or_default();
+            apart &= own.iter().all(|a| addresses.insert(*a));
+            let nets: Vec<_> = own.into_iter().map(ipnet::IpNet::from).collect();
+            each.insert(h, sources_of(cx.net.store(), &nets));
+            zones.extend(cx.net.zones_of(h));
+        }
+        let all = cx.net.store().any(each.values().copied().collect::<Vec<_>>());
+        Self { each, all, zones, apart }
+    }
+
+    /// Whether any of them may reach these ports without a flow that names it; `true` where only a closer look can tell.
+    fn may_reach(&self, cx: &mut Cx<'_, '_>, to: &HostName, ports: Set) -> bool {
+        if !self.apart {
+            return true;
+        }
+        let named = cx.flows_to.get(to).into_iter().flatten().copied();
+        let named: Vec<_> = named.filter_map(|f| if let Party::Host(h) = &f.from { Some((f, *self.each.get(h)?)) } else { None }).collect();
+        let mut declared = Vec::new();
+        for (flow, from) in named {
+            let set = flow_set(cx.net.store(), flow);
+            declared.push(cx.net.store().and(set, from));
+        }
+        let store = cx.net.store();
+        let declared = store.any(declared);
+        let others = store.minus(self.all, self.each.get(to).copied().unwrap_or(Set::EMPTY));
+        let wanted = store.and(ports, others);
+        let forbidden = store.minus(wanted, declared);
+        self.zones.iter().any(|z| !cx.exposed(z, to, forbidden).is_empty())
     }
 }

@@ -29,6 +29,7 @@ pub(super) fn check(cx: &mut Cx<'_, '_>) {
         cx.out.push(v);
         return;
     }
+    let like = like(cx);
     for h in cx.hosts() {
         let (mut opening, mut back) = (Gather::default(), Gather::default());
         let mut origins = Vec::new();
@@ -41,7 +42,7 @@ pub(super) fn check(cx: &mut Cx<'_, '_>) {
         }
         let store = cx.net.store();
         let (opening, back) = (opening.on(Field::Dport, store), back.on(Field::Sport, store));
-        let cut = to_machine(cx, &h, opening, back);
+        let cut = to_machine(cx, &h, opening, back, &like);
         if let Some((w, what)) = cut {
             let mut v = Violation::new(cx.code, &h, format!("{h} may cut the management path: {what}"), HELP);
             v.witness = Some(w);
@@ -50,7 +51,7 @@ pub(super) fn check(cx: &mut Cx<'_, '_>) {
             cx.out.push(v);
         }
     }
-    through_edge(cx);
+    through_edge(cx, &like);
 }
 
 /// A manager's likely packet: from somebody in the first management zone.
@@ -58,11 +59,10 @@ fn like(cx: &Cx<'_, '_>) -> Packet {
     cx.net.model.management.zones.first().map_or_else(|| Packet::opening(Family::V4), |z| cx.net.like(z, z))
 }
 
-fn to_machine(cx: &mut Cx<'_, '_>, h: &HostName, opening: Set, back: Set) -> Option<(Packet, &'static str)> {
+fn to_machine(cx: &mut Cx<'_, '_>, h: &HostName, opening: Set, back: Set, like: &Packet) -> Option<(Packet, &'static str)> {
     if opening.is_empty() {
         return None;
     }
-    let like = like(cx);
     let (machines, prover) = cx.net.parts();
     let m = machines.get(h)?;
     m.rules?;
@@ -77,17 +77,17 @@ fn to_machine(cx: &mut Cx<'_, '_>, h: &HostName, opening: Set, back: Set) -> Opt
         wire = store.and(wire, honest);
     }
     let cut = prover.through(m, Stage::Inbound, Past::Any, wire).dropped;
-    if let Some(w) = prover.store().pick(cut, &like) {
+    if let Some(w) = prover.store().pick(cut, like) {
         return Some((w, "it may drop the packet that opens the connection"));
     }
     let store = prover.store();
     let answer = store.row(&[Field::In, Field::State], &[(0, 0), (state::ESTABLISHED, state::ESTABLISHED)]);
     let answer = store.and(answer, back);
     let cut = prover.through(m, Stage::Outbound, Past::Any, answer).dropped;
-    prover.store().pick(cut, &like).map(|w| (w, "it may drop its own answer"))
+    prover.store().pick(cut, like).map(|w| (w, "it may drop its own answer"))
 }
 
-fn through_edge(cx: &mut Cx<'_, '_>) {
+fn through_edge(cx: &mut Cx<'_, '_>, like: &Packet) {
     let model = cx.net.model;
     let mut pairs: std::collections::BTreeMap<_, (Gather<'_>, Vec<words::Origin>)> = std::collections::BTreeMap::new();
     for f in model.flows.iter().filter(|f| f.kind == FlowKind::Management && !crate::policy::of_edge(model, f)) {
@@ -100,7 +100,6 @@ fn through_edge(cx: &mut Cx<'_, '_>) {
     let edges: Vec<HostName> = cx.net.edges().into_iter().cloned().collect();
     for ((from, to), (gather, origins)) in pairs {
         let opening = gather.on(Field::Dport, cx.net.store());
-        let like = like(cx);
         for e in &edges {
             let (machines, prover) = cx.net.parts();
             let Some(m) = machines.get(e) else { continue };
@@ -112,7 +111,7 @@ fn through_edge(cx: &mut Cx<'_, '_>) {
             let wire = store.all([wire, opening, here]);
             let wire = store.minus(wire, own);
             let cut = prover.through(m, Stage::Judged, Past::Any, wire).dropped;
-            if let Some(w) = prover.store().pick(cut, &like) {
+            if let Some(w) = prover.store().pick(cut, like) {
                 let mut v = Violation::new(cx.code, e, format!("{e} may cut the management path from {from} to {to}"), HELP);
                 v.witness = Some(w);
                 v.blame_origins(&origins);

@@ -1,7 +1,7 @@
 //! What may arrive: for a machine, from everybody who stands in a zone, over each way there is. Senders are taken to be
 //! hostile: any source address, any destination, no filter of their own.
 
-use super::{Machine, Network, Stage};
+use super::{Network, Stage};
 use crate::{
     eval::Past,
     field::{Field, device},
@@ -84,7 +84,7 @@ impl Network<'_> {
                 EdgeKind::Ravelin => {}
             }
         }
-        for r in routers(machines).filter(|r| r.host.name != *to && r.devices.contains_key(from)) {
+        for r in self.routers.iter().filter_map(|r| machines.get(r)).filter(|r| r.host.name != *to && r.devices.contains_key(from)) {
             for zone in m.devices.keys().filter(|z| *z != from && r.devices.contains_key(*z)) {
                 ways.push((Via::Unknown(format!("{}, which is not managed and stands in both zones", r.host.name)), zone.clone(), own));
             }
@@ -124,9 +124,4 @@ impl Network<'_> {
         }
         prover.store.any(parts)
     }
-}
-
-/// Machines that may route between zones although nobody asked them to.
-fn routers<'n, 'a>(machines: &'n std::collections::BTreeMap<HostName, Machine<'a>>) -> impl Iterator<Item = &'n Machine<'a>> {
-    machines.values().filter(|m| m.forwards && !m.host.edge && !m.host.managed)
 }

@@ -35,6 +35,8 @@ pub struct Network<'a> {
     pub model: &'a Model,
     machines: BTreeMap<HostName, Machine<'a>>,
     by_address: BTreeMap<IpAddr, HostName>,
+    /// Machines that may route between zones although nobody asked them to.
+    routers: Vec<HostName>,
     prover: &'a mut Prover,
 }
 
@@ -52,7 +54,8 @@ impl<'a> Network<'a> {
             }
             machines.insert(name.clone(), machine);
         }
-        Self { model, machines, by_address, prover }
+        let routers = machines.iter().filter(|(_, m)| m.forwards && !m.host.edge && !m.host.managed).map(|(h, _)| h.clone()).collect();
+        Self { model, machines, by_address, routers, prover }
     }
     /// The machines.
     pub fn machines(&self) -> &BTreeMap<HostName, Machine<'a>> {
