@@ -16,6 +16,8 @@ pub enum Exit {
     Unproven = 3,
     /// A change was begun and taken back: the machine holds its last confirmed state.
     Reverted = 4,
+    /// A change is in force, nobody confirmed it, and it goes back by itself.
+    Waiting = 5,
 }
 
 impl Exit {

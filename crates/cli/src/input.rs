@@ -59,9 +59,14 @@ pub fn read(path: &Path, global: &Global) -> Result<Site, Trouble> {
 
 /// Reads and resolves for verbs that need a model: tells the diagnostics on standard error and stops where there is none.
 pub fn model(path: &Path, global: &Global) -> Result<(Model, SourceFile), Trouble> {
+    told(path, global).map(|(model, source, _)| (model, source))
+}
+
+/// As [`model`], with what was told.
+pub fn told(path: &Path, global: &Global) -> Result<(Model, SourceFile, Vec<Diagnostic>), Trouble> {
     let Site { source, model, diagnostics } = read(path, global)?;
     for d in diagnostics.iter().filter(|d| model.is_none() || d.severity > words::Severity::Note) {
         anstream::eprint!("{}", paint::diagnostic(d, &source));
     }
-    model.map(|m| (m, source)).ok_or(Trouble::Shown(Exit::Found))
+    model.map(|m| (m, source, diagnostics)).ok_or(Trouble::Shown(Exit::Found))
 }

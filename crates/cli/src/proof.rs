@@ -2,9 +2,9 @@
 //! one plan lets through that another does not.
 
 use crate::{planning, progress};
-use plan::Plan;
-use reach::{Change, Network, Prover, Violation};
-use ruleset::Ruleset;
+use plan::{Devices, Plan, TABLE};
+use reach::{Change, Network, Prover, Violation, diff::Direction};
+use ruleset::{Ruleset, form::TableFamily};
 use site::model::{Mode, Model};
 use std::collections::BTreeMap;
 use words::HostName;
@@ -33,6 +33,56 @@ pub fn violations(model: &Model) -> Option<Vec<Violation>> {
             reach::check(&mut Network::new(&mut prover, model, &rulesets, &BTreeMap::new()))
         })
     })
+}
+
+/// One machine as it is: what its devices are called and everything it filters now.
+pub struct Here<'a> {
+    /// The machine.
+    pub host: &'a HostName,
+    /// Its devices.
+    pub devices: &'a Devices,
+    /// Every table it holds now, ours included.
+    pub live: &'a Ruleset,
+}
+
+impl Here<'_> {
+    /// The planned rulesets of the site; on this machine together with everybody else's tables, which stay.
+    pub fn composed(&self, plan: &Plan) -> BTreeMap<HostName, Ruleset> {
+        let mut all = rulesets(plan);
+        if let Some(own) = all.get_mut(self.host) {
+            let others = self.live.tables.iter().filter(|t| !(t.family == TableFamily::Inet && t.name == TABLE));
+            own.tables.extend(others.cloned());
+            own.unread.extend(self.live.unread.iter().cloned());
+        }
+        all
+    }
+
+    /// As [`violations`], over the very rulesets that `apply` puts here and what stands beside them.
+    pub fn violations(&self, model: &Model) -> Option<Vec<Violation>> {
+        let model = &enforced(model);
+        (model.layers.network != Mode::Off).then(|| {
+            let rulesets = self.composed(&planning::plan_with(model, self.devices));
+            progress::during("proving", || {
+                let mut prover = Prover::new();
+                reach::check(&mut Network::new(&mut prover, model, &rulesets, &self.devices.reported))
+            })
+        })
+    }
+
+    /// What this machine would let through that it does not let through now.
+    pub fn opened(&self, model: &Model, plan: &Plan) -> Vec<Change> {
+        let mut after = self.composed(plan);
+        after.retain(|h, _| h == self.host);
+        let before = BTreeMap::from([(self.host.clone(), self.live.clone())]);
+        progress::during("comparing with what is in force", || {
+            let mut prover = Prover::new();
+            let then = reach::snapshot(&mut Network::new(&mut prover, model, &before, &self.devices.reported));
+            let mut network = Network::new(&mut prover, model, &after, &self.devices.reported);
+            let now = reach::snapshot(&mut network);
+            let all = reach::difference(&then, &now, &mut network);
+            all.into_iter().filter(|c| c.direction == Direction::Opened).collect()
+        })
+    }
 }
 
 /// What becomes reachable and what no longer is, from one plan to another.

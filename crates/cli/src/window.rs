@@ -57,7 +57,8 @@ struct Forced<'a> {
     at: String,
     site: &'a str,
     because: &'a str,
-    window: String,
+    /// What spoke against it.
+    against: String,
 }
 
 /// Going to `enforce` wants a clean window, or a reason, which is recorded beside the ledger.
@@ -72,7 +73,12 @@ pub fn judge(path: &Path, model: &Model, because: Option<&str>) -> Result<(), Tr
             "set `network = \"observe\"` and keep `ravelin learn --for 24h` running, or say why it cannot wait: --because \"...\" (recorded)",
         ));
     };
-    let line = serde_json::to_string(&Forced { at: Timestamp::now().to_string(), site: &model.name, because, window: window.to_string() })
+    record(path, model, because, window.to_string())
+}
+
+/// Writes down, beside the ledger, that something was done although something spoke against it.
+pub fn record(path: &Path, model: &Model, because: &str, against: String) -> Result<(), Trouble> {
+    let line = serde_json::to_string(&Forced { at: Timestamp::now().to_string(), site: &model.name, because, against })
         .map_err(|e| Trouble::bug(format!("a decision does not serialise: {e}")))?;
     let path = path.with_extension("decisions");
     directory_of(&path)?;

@@ -6,8 +6,10 @@ use crate::{
     args::{Format, Global},
     exit::Exit,
     face::{Face, remark, show},
+    guard,
     input::{self, SiteArgument},
-    machine, paint, planning, proof,
+    machine, paint, planning,
+    proof::Here,
     trouble::Trouble,
     window,
 };
@@ -35,7 +37,7 @@ pub struct Arguments {
     /// Which machine of the site this is [default: by its host name, else by its addresses]
     #[arg(long, value_name = "NAME")]
     host: Option<String>,
-    /// Confirm after the probes without asking
+    /// Confirm after the probes without asking; where none answers before the change it waits for `ravelin apply --confirm`
     #[arg(long, conflicts_with = "no_confirm")]
     yes: bool,
     /// Leave it waiting; `ravelin apply --confirm` from a second connection confirms it
@@ -56,6 +58,12 @@ pub struct Arguments {
     /// Go to `enforce` without a clean window of `ravelin learn`; the reason is recorded
     #[arg(long, value_name = "REASON")]
     because: Option<String>,
+    /// Apply although your own next login from where you are would be stopped; the reason is recorded
+    #[arg(long, value_name = "REASON")]
+    without_way_in: Option<String>,
+    /// Let --yes confirm although no probe answers; the reason is recorded
+    #[arg(long, value_name = "REASON", requires = "yes")]
+    without_probe: Option<String>,
     /// The ledger of `ravelin learn` [default: below the account's state directory]
     #[arg(long, value_name = "FILE")]
     record: Option<PathBuf>,
@@ -103,18 +111,23 @@ pub fn run(arguments: &Arguments, global: &Global) -> Result<Exit, Trouble> {
         let status = applier.run(&[if arguments.confirm { "confirm" } else { "revert" }])?;
         return Ok(if status.success() { Exit::Ok } else { Exit::Cannot });
     }
-    let (model, source) = input::model(&arguments.site.site, global)?;
+    let (model, source, told) = input::told(&arguments.site.site, global)?;
     let facts = machine::facts();
     let host = planning::this_machine(&model, arguments.host.as_deref(), &facts)?;
     let devices = model.hosts.get(&host).map(|h| planning::devices(h, &facts)).unwrap_or_default();
     let plan = planning::plan_with(&model, &devices);
-    let proven: Vec<_> = proof::violations(&model).unwrap_or_default().iter().map(|v| v.diagnostic(&source)).collect();
+    let live = machine::rulesets(&facts)?;
+    let here = Here { host: &host, devices: &devices, live: &live };
+    let proven: Vec<_> = here.violations(&model).unwrap_or_default().iter().map(|v| v.diagnostic(&source)).collect();
     let stops: Vec<_> = plan.notes.iter().chain(&proven).filter(|d| d.is_error()).collect();
     if !stops.is_empty() {
         stops.iter().for_each(|d| anstream::eprint!("{}", paint::diagnostic(d, &source)));
         show(global, &Applied { host, became: Became::Refused, generation: Generation::default(), digest: None, probes: 0 })?;
         return Ok(Exit::Found);
     }
+    let record = arguments.record.clone().unwrap_or_else(|| window::default_path(&model.name));
+    guard::ended(&here, &model, &plan, &told, &source)?;
+    guard::way_in(&here, &model, &plan, &facts, arguments.without_way_in.as_deref(), &record)?;
 
     let status = applier.status()?;
     if let Some(p) = &status.pending {
@@ -136,7 +149,6 @@ pub fn run(arguments: &Arguments, global: &Global) -> Result<Exit, Trouble> {
 
     let in_force = confirmed_mode == Some(LayerMode::Enforce);
     if model.layers.network == Mode::Enforce && !in_force {
-        let record = arguments.record.clone().unwrap_or_else(|| window::default_path(&model.name));
         window::judge(&record, &model, arguments.because.as_deref())?;
     }
 
@@ -155,7 +167,11 @@ pub fn run(arguments: &Arguments, global: &Global) -> Result<Exit, Trouble> {
     let within = arguments.within.to_string();
     let path = file.path().to_string_lossy().into_owned();
     let mut call = vec!["apply", &path, "--machine", host.as_str(), "--confirm-within", &within];
-    if arguments.yes {
+    let automatic = arguments.yes && (probes > 0 || arguments.without_probe.is_some());
+    if let Some(because) = arguments.without_probe.as_deref().filter(|_| probes == 0) {
+        window::record(&record, &model, because, "no probe answered before the change, so none could say that it is good".to_owned())?;
+    }
+    if automatic {
         call.push("--auto-confirm");
     }
     let ended = applier.run(&call)?;
@@ -170,12 +186,22 @@ pub fn run(arguments: &Arguments, global: &Global) -> Result<Exit, Trouble> {
         return Ok(Exit::Reverted);
     }
     let became = match () {
-        () if arguments.yes => Became::Confirmed,
+        () if automatic => Became::Confirmed,
+        () if arguments.yes => {
+            let within = arguments.within;
+            remark(&format!("No probe answered before the change, so nothing here can say that it is good. It goes back in {within} s."));
+            remark("Open a new connection to this machine and type there: sudo ravelin apply --confirm");
+            Became::Waiting
+        }
         () if arguments.no_confirm => Became::Waiting,
         () => ask(&applier, global, arguments.within)?,
     };
     show(global, &done(became, link.generation, Some(sealed.digest()), probes))?;
-    Ok(if became == Became::Reverted { Exit::Reverted } else { Exit::Ok })
+    Ok(match became {
+        Became::Reverted => Exit::Reverted,
+        Became::Waiting if !arguments.no_confirm => Exit::Waiting,
+        _ => Exit::Ok,
+    })
 }
 
 /// Whoever can answer still has a connection. No answer is an answer: the timer takes it back.

@@ -1,0 +1,187 @@
+//! `apply` on a machine of its own: it proves what it applies together with what else filters there, keeps the operator's way
+//! in, and confirms nothing that nothing has tried. The real programs in namespaces of the test's own.
+
+use std::{
+    fs,
+    path::Path,
+    process::{Command, Output},
+};
+
+const INSIDE: &str = "RAVELIN_TEST_INSIDE";
+
+/// One machine on the Internet, managed from one address.
+const SITE: &str = r#"
+[site]
+name       = "one"
+miners     = ["f01234"]
+management = { from = ["198.51.100.7/32"], by = "ssh" }
+
+[layers]
+network = "enforce"
+
+[hosts.sp1]
+address = ["203.0.113.10"]
+runs    = ["lotus"]
+
+[[publish]]
+service = "lotus.libp2p"
+on      = "sp1"
+port    = 6665
+"#;
+
+/// Wider than intended, and decided again by a day.
+const WEAK: &str = r#"
+[[allow]]
+from  = "internet"
+to    = "sp1"
+port  = "8000/tcp"
+why   = "a page for a week"
+until = "2027-03-01"
+"#;
+
+/// A second line of the same kind.
+const WIDER: &str = r#"
+[[allow]]
+from  = "internet"
+to    = "sp1"
+port  = "8001/tcp"
+why   = "another page"
+until = "2027-12-01"
+"#;
+
+/// Before the weakening ends, and after.
+const BEFORE: &str = "2027-01-10";
+const AFTER: &str = "2027-04-01";
+
+/// From the management address, and from somewhere else.
+const MANAGER: &str = "198.51.100.7 50000 203.0.113.10 22";
+const STRANGER: &str = "192.0.2.77 50000 203.0.113.10 22";
+
+fn succeeds(program: &str, arguments: &[&str]) -> String {
+    let out = Command::new(program).args(arguments).output().unwrap_or_else(|e| panic!("{program}: {e}"));
+    assert!(out.status.success(), "{program} {arguments:?}: {}", String::from_utf8_lossy(&out.stderr));
+    String::from_utf8_lossy(&out.stdout).into_owned()
+}
+
+/// Runs the test of this name again in namespaces of its own; `true` inside of them, with the machine's address in place.
+fn inside(test: &str) -> bool {
+    if std::env::var_os(INSIDE).is_some() {
+        succeeds("mount", &["-t", "tmpfs", "none", "/tmp"]);
+        for line in ["link set lo up", "link add eno1 type veth peer name far", "link set eno1 up", "link set far up"] {
+            succeeds("ip", &line.split(' ').collect::<Vec<_>>());
+        }
+        succeeds("ip", &["address", "add", "203.0.113.10/24", "dev", "eno1"]);
+        succeeds("ip", &["route", "add", "default", "via", "203.0.113.1"]);
+        return true;
+    }
+    // Testing this package alone does not build another one's program.
+    let built = Command::new(env!("CARGO")).args(["build", "--quiet", "--package", "apply", "--bin", "ravelin-applier"]).status();
+    assert!(built.expect("cargo").success());
+    let copy = Command::new("unshare")
+        .args(["-Urnmpf", "--kill-child", "--mount-proc"])
+        .arg(std::env::current_exe().expect("own program"))
+        .args(["--exact", test, "--nocapture", "--test-threads=1"])
+        .env(INSIDE, "1")
+        .output()
+        .expect("unshare is installed");
+    let text = String::from_utf8_lossy(&copy.stdout).into_owned() + &String::from_utf8_lossy(&copy.stderr);
+    assert!(copy.status.success() && text.contains("1 passed"), "{test} in its namespaces:\n{text}");
+    false
+}
+
+/// `ravelin apply` as somebody who came in by `ssh`.
+fn apply(here: &Path, site: &str, ssh: Option<&str>, arguments: &[&str]) -> Output {
+    let file = here.join("site.toml");
+    fs::write(&file, site).expect("the site file");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_ravelin"));
+    command.env("NO_COLOR", "1").env_remove("SSH_CLIENT").env_remove("SSH_CONNECTION").arg("apply").arg(&file);
+    if let Some(ssh) = ssh {
+        command.env("SSH_CONNECTION", ssh);
+    }
+    command.args(["--host", "sp1", "--because", "a test", "--within", "30"]);
+    command.arg("--state").arg(here.join("state")).arg("--record").arg(here.join("one.ledger")).args(arguments);
+    command.output().expect("ravelin starts")
+}
+
+/// Ended with this code and said these words.
+fn ended(out: &Output, code: i32, words: &[&str]) {
+    let text = String::from_utf8_lossy(&out.stdout).into_owned() + &String::from_utf8_lossy(&out.stderr);
+    assert_eq!(out.status.code(), Some(code), "{text}");
+    for w in words {
+        assert!(text.contains(w), "`{w}` is not said:\n{text}");
+    }
+}
+
+fn holds_our_table() -> bool {
+    Command::new("nft").args(["list", "table", "inet", "ravelin"]).output().expect("nft is installed").status.success()
+}
+
+fn decisions(here: &Path) -> String {
+    fs::read_to_string(here.join("one.decisions")).unwrap_or_default()
+}
+
+#[test]
+fn the_own_way_in_is_kept() {
+    if !inside("the_own_way_in_is_kept") {
+        return;
+    }
+    let here = tempfile::tempdir().expect("a directory");
+    let refused = apply(here.path(), SITE, Some(STRANGER), &["--yes"]);
+    ended(&refused, 2, &["192.0.2.77", "nothing was changed", "site.toml:5", r#"from = ["198.51.100.7/32", "192.0.2.77/32"]"#]);
+    assert!(!holds_our_table(), "a refusal changes nothing");
+    let forced = ["--yes", "--without-way-in", "the console is at hand", "--without-probe", "a test"];
+    ended(&apply(here.path(), SITE, Some(STRANGER), &forced), 0, &["is confirmed"]);
+    assert!(decisions(here.path()).contains("the console is at hand"));
+    let added = SITE.replace(r#""198.51.100.7/32""#, r#""198.51.100.7/32", "192.0.2.77/32""#);
+    ended(&apply(here.path(), &added, Some(STRANGER), &["--yes", "--without-probe", "a test"]), 0, &["is confirmed"]);
+}
+
+#[test]
+fn what_else_filters_is_part_of_the_proof() {
+    if !inside("what_else_filters_is_part_of_the_proof") {
+        return;
+    }
+    let here = tempfile::tempdir().expect("a directory");
+    // Somebody else's table refuses what the management path needs.
+    let other = "table inet other { chain in { type filter hook input priority 10; tcp dport 22 drop; }; }";
+    succeeds("nft", &[other]);
+    ended(&apply(here.path(), SITE, Some(MANAGER), &["--yes"]), 1, &["NET006", "refused; nothing was changed"]);
+    assert!(!holds_our_table(), "a refusal changes nothing");
+    succeeds("nft", &["flush chain inet other in"]);
+    ended(&apply(here.path(), SITE, Some(MANAGER), &["--yes", "--without-probe", "a test"]), 0, &["is confirmed"]);
+}
+
+#[test]
+fn without_a_probe_nothing_confirms_itself() {
+    if !inside("without_a_probe_nothing_confirms_itself") {
+        return;
+    }
+    let here = tempfile::tempdir().expect("a directory");
+    let state = here.path().join("state");
+    ended(&apply(here.path(), SITE, Some(MANAGER), &["--yes"]), 5, &["ravelin apply --confirm", "goes back"]);
+    assert!(holds_our_table(), "it is in force while it waits");
+    let confirm = Command::new(env!("CARGO_BIN_EXE_ravelin")).args(["apply", "--confirm", "--state"]).arg(&state).output();
+    ended(&confirm.expect("ravelin starts"), 0, &[]);
+    ended(&apply(here.path(), SITE, Some(MANAGER), &["--yes"]), 0, &["nothing to do"]);
+    // With a reason it does, and the reason is kept.
+    let less = SITE.replace("6665", "6666");
+    ended(&apply(here.path(), &less, Some(MANAGER), &["--yes", "--without-probe", "alone in the lab"]), 0, &["is confirmed"]);
+    assert!(decisions(here.path()).contains("alone in the lab"));
+}
+
+#[test]
+fn what_has_ended_opens_nothing_more() {
+    if !inside("what_has_ended_opens_nothing_more") {
+        return;
+    }
+    let here = tempfile::tempdir().expect("a directory");
+    let on = |site: &str, day| apply(here.path(), site, Some(MANAGER), &["--yes", "--without-probe", "a test", "--now", day]);
+    let weak = SITE.to_owned() + WEAK;
+    ended(&on(&weak, BEFORE), 0, &["is confirmed"]);
+    ended(&on(&(weak.clone() + WIDER), AFTER), 2, &["WEAK003", "8001/tcp", "nothing was changed"]);
+    // What narrows goes on, whatever has ended.
+    let narrower = weak.replace("[[publish]]\nservice = \"lotus.libp2p\"\non      = \"sp1\"\nport    = 6665\n", "");
+    assert_ne!(narrower, weak);
+    ended(&on(&narrower, AFTER), 0, &["only narrows", "is confirmed"]);
+    ended(&on(&weak, AFTER), 2, &["6665", "nothing was changed"]);
+}
