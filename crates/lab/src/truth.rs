@@ -4,6 +4,10 @@
 //! flows ([`crate::expect`]). A packet that a filter must stop is right only when a rule counted it. Never: asks the
 //! rulesets what they think.
 
+mod sample;
+
+pub use sample::sample;
+
 use crate::{
     expect,
     packet::{Body, Packet, Shape, flag},
