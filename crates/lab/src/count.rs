@@ -32,6 +32,9 @@ pub struct Reading {
     pub drops: bool,
 }
 
+/// The id under which packets count that met a machine which does not forward: a kernel setting decided, no rule.
+pub const NO_FORWARDING: &str = "kernel/no-forwarding";
+
 /// Every counter of some nodes.
 pub type Readings = BTreeMap<Place, Reading>;
 
@@ -61,8 +64,34 @@ pub fn read_rules<'a>(lab: &Lab, nodes: impl IntoIterator<Item = &'a str>) -> Re
     for node in nodes {
         let output = lab.space(node)?.program("nft", &["-j", "-t", "list", "ruleset"], None)?;
         readings(node, &parse(node, &output.stdout)?, &mut all);
+        not_forwarded(lab, node, &mut all)?;
     }
     Ok(all)
+}
+
+/// What the kernel counts when a packet for somebody else meets a machine that does not forward: it is gone before any hook
+/// sees it, so no rule counts it (`ip_error` and `ip6_forward` in net/ipv4/route.c and net/ipv6/ip6_output.c).
+fn not_forwarded(lab: &Lab, node: &str, into: &mut Readings) -> Result<(), LabError> {
+    for (file, column) in [("/proc/net/snmp", "InAddrErrors"), ("/proc/net/snmp6", "Ip6InAddrErrors")] {
+        let output = lab.space(node)?.program("cat", &[file], None)?;
+        let Some(packets) = statistic(&String::from_utf8_lossy(&output.stdout), column) else { continue };
+        let place = Place { node: node.to_owned(), table: "kernel".to_owned(), holder: "no forwarding".to_owned(), at: column.to_owned() };
+        into.insert(place, Reading { id: Some(NO_FORWARDING.to_owned()), packets, drops: true });
+    }
+    Ok(())
+}
+
+/// A number from the kernel's protocol statistics: `/proc/net/snmp` has a line of names before each line of numbers,
+/// `/proc/net/snmp6` a name and a number on each line.
+fn statistic(text: &str, column: &str) -> Option<u64> {
+    let lines: Vec<Vec<&str>> = text.lines().map(|l| l.split_whitespace().collect()).collect();
+    let single = lines.iter().find(|l| l.len() == 2 && l[0] == column).map(|l| l[1]);
+    let paired = || {
+        let pair = lines.windows(2).find(|w| w[0].first() == Some(&"Ip:") && w[0].contains(&column))?;
+        let at = pair[0].iter().position(|c| *c == column)?;
+        pair[1].get(at).copied()
+    };
+    single.or_else(paired)?.parse().ok()
 }
 
 /// The counters in a ruleset.
@@ -127,4 +156,17 @@ pub fn difference(before: &Readings, after: &Readings) -> Readings {
 /// How many packets met a rule that drops.
 pub fn dropped(readings: &Readings) -> u64 {
     readings.values().filter(|r| r.drops).map(|r| r.packets).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn statistics_are_found_in_both_forms() {
+        let v4 = "Ip: Forwarding InHdrErrors InAddrErrors\nIp: 2 0 7\nIcmp: InMsgs InAddrErrors\nIcmp: 1 9\n";
+        assert_eq!(statistic(v4, "InAddrErrors"), Some(7));
+        assert_eq!(statistic("Ip6InReceives \t 4\nIp6InAddrErrors \t 3\n", "Ip6InAddrErrors"), Some(3));
+        assert_eq!(statistic("Ip: A\n", "InAddrErrors"), None);
+    }
 }

@@ -251,6 +251,10 @@ impl<'a> Trial<'a> {
     }
 
     fn decision(&self, node: &str, id: &str) -> Decision {
+        if id == count::NO_FORWARDING {
+            let what = "the machine forwards nothing, and the kernel counted the packet as misaddressed".to_owned();
+            return Decision { node: node.to_owned(), id: id.to_owned(), what, line: "built in net.*.forwarding = 0".to_owned() };
+        }
         let machine = self.plan.machines.iter().find(|(h, _)| h.as_str() == node).map(|(_, m)| m);
         let info = machine.and_then(|m| m.rules.get(id));
         let flow = self.model.flows.iter().find(|f| id.starts_with(f.id.0.as_str()));
