@@ -43,6 +43,8 @@ pub fn run(state: &State) -> Result<Loaded, Error> {
     // A description that cannot be read means as little as none.
     state.clear_pending()?;
     let why = match state.confirmed_bundle() {
+        // Its management path is written after it and lies beside it: alone, it says that the bundle was there.
+        Ok(None) if state.break_glass().is_some() => "the confirmed bundle is lost: its file is not there any more".to_owned(),
         Ok(None) => return Ok(Loaded::Nothing),
         Ok(Some(bundle)) => match load(&bundle) {
             Ok(notes) => {

@@ -223,6 +223,10 @@ fn boot_loads_what_is_confirmed_or_the_management_path_alone() {
     std::fs::write(&path, &bytes).expect("writes");
     assert!(refused(&state, &["boot"]).contains("damaged"));
     assert!(live().contains("dport 22") && !live().contains("80"), "the management path: {}", live());
+    std::fs::remove_file(&path).expect("removes");
+    run("nft", &["flush", "ruleset"]);
+    assert!(refused(&state, &["boot"]).contains("lost"));
+    assert!(live().contains("dport 22") && !live().contains("80"), "a lost bundle opens nothing: {}", live());
     std::fs::write(state.join("confirmed/break-glass.nft"), "flush ruleset").expect("writes");
     refused(&state, &["boot"]);
     assert!(live().contains("policy drop") && !live().contains("dport"), "closed: {}", live());

@@ -9,7 +9,8 @@ fn the_boot_unit_is_well_formed_and_comes_before_the_network() {
     for line in [
         "Before=network-pre.target shutdown.target",
         "ExecStart=/usr/sbin/ravelin-applier boot",
-        "ConditionPathExists=/var/lib/ravelin/confirmed/bundle",
+        "ConditionPathExists=|/var/lib/ravelin/confirmed/bundle",
+        "ConditionPathExists=|/var/lib/ravelin/confirmed/break-glass.nft",
     ] {
         assert!(text.lines().any(|l| l == line), "{line}");
     }
