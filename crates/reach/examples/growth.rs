@@ -1,6 +1,6 @@
 //! How the proof grows with the site: one line for each size. `cargo run --release -p reach --example growth -- 10 100 1000`.
 
-use reach::{Network, Prover};
+use reach::{Network, Proof, Prover};
 use ruleset::form::{Element, Ruleset};
 use std::{collections::BTreeMap, time::Instant};
 use words::{HostName, SourceFile};
@@ -22,9 +22,9 @@ fn peak_mib() -> f64 {
 #[expect(clippy::print_stdout, reason = "an example that prints a table")]
 fn main() {
     println!(
-        "| hosts | flows | elements | read s | plan s | check s | same again s | edge changed s | host changed s | nodes | peak MiB |"
+        "| hosts | flows | elements | read s | plan s | check s | same again s | edge changed s | host changed s | kept proof, host changed s | nodes | peak MiB |"
     );
-    println!("|---|---|---|---|---|---|---|---|---|---|---|");
+    println!("|---|---|---|---|---|---|---|---|---|---|---|---|");
     for n in std::env::args().skip(1).filter_map(|a| a.parse::<usize>().ok()) {
         let source = SourceFile::new("site.toml", site::generate(n, 1));
         let t = Instant::now();
@@ -42,6 +42,7 @@ fn main() {
         let elements: usize = rulesets.values().flat_map(|r| &r.tables).flat_map(|t| t.sets.values()).map(|s| s.elements.len()).sum();
         let devices = BTreeMap::new();
         let (mut cold, mut same, mut edge, mut host) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        let mut kept = Vec::new();
         let mut nodes = 0;
         for run in 0..RUNS {
             let mut prover = Prover::new();
@@ -72,15 +73,34 @@ fn main() {
                 }
             }
         }
+        let last = model.hosts.keys().rfind(|h| rulesets.contains_key(*h) && !model.edge.nodes.contains(*h));
+        if let Some((name, whole)) = last.and_then(|h| Some((h, rulesets.get(h)?))) {
+            let changed: Vec<Ruleset> = (0..RUNS)
+                .map(|run| {
+                    let mut r = whole.clone();
+                    drop_one(&mut r, run);
+                    r
+                })
+                .collect();
+            let mut prover = Prover::new();
+            let mut net = Network::new(&mut prover, &model, &rulesets, &devices);
+            let mut proof = Proof::new(&mut net);
+            for r in &changed {
+                let t = Instant::now();
+                std::hint::black_box(proof.replace(name, r).len());
+                kept.push(t.elapsed().as_secs_f64());
+            }
+        }
         let m = |t: Vec<f64>| if t.is_empty() { "-".to_owned() } else { format!("{:.3}", median(t)) };
         println!(
-            "| {} | {} | {elements} | {read:.3} | {planned:.3} | {} | {} | {} | {} | {nodes} | {:.0} |",
+            "| {} | {} | {elements} | {read:.3} | {planned:.3} | {} | {} | {} | {} | {} | {nodes} | {:.0} |",
             model.hosts.len(),
             model.flows.len(),
             m(cold),
             m(same),
             m(edge),
             m(host),
+            m(kept),
             peak_mib()
         );
     }

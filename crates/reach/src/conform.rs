@@ -54,6 +54,14 @@ pub fn conformance(net: &mut Network<'_>, policy: &Policy) -> Vec<Deviation> {
     out
 }
 
+/// The differences of one machine that is no edge node.
+pub(crate) fn of_host(net: &mut Network<'_>, policy: &Policy, h: &HostName) -> Vec<Deviation> {
+    if net.machine(h).is_none_or(|m| m.rules.is_none()) {
+        return Vec::new();
+    }
+    one_machine(net, policy, h, &Required::default())
+}
+
 /// Packets the edge must let through.
 #[derive(Debug, Default)]
 struct Required {

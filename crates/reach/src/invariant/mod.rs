@@ -3,6 +3,7 @@
 //!
 //! One file per invariant, one page per code in `docs/invariants/`. Never: a violation without a code and a way out.
 
+mod again;
 mod net001;
 mod net002;
 mod net003;
@@ -17,6 +18,7 @@ mod net011;
 mod net012;
 mod violation;
 
+pub use again::Proof;
 pub use violation::Violation;
 
 use crate::{
@@ -24,12 +26,12 @@ use crate::{
     eval::Past,
     field::Field,
     network::{Delivery, Network, Question, Sender, Via},
-    policy::{flow_set, policy},
+    policy::{Policy, flow_set, policy},
     set::Set,
 };
 use catalog::Class;
 use site::model::{Flow, Host, Listen, Party};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use words::{Code, HostName, ZoneName};
 
 /// One invariant.
@@ -82,6 +84,9 @@ pub const ALL: [Invariant; 12] = [
     Invariant { code: Code("NET012"), title: "everything on the way can be read", check: net012::check },
 ];
 
+/// Those that look at edge nodes alone.
+const EDGE_ONLY: [Code; 2] = [Code("NET004"), Code("NET007")];
+
 /// What an invariant looks at while it is checked.
 pub(crate) struct Cx<'n, 'a> {
     pub net: &'n mut Network<'a>,
@@ -93,18 +98,41 @@ pub(crate) struct Cx<'n, 'a> {
     pub flows_to: BTreeMap<&'n HostName, Vec<&'n Flow>>,
     pub out: Vec<Violation>,
     pub code: Code,
+    /// The machines to look at; all where `None`.
+    pub only: Option<&'n BTreeSet<HostName>>,
 }
 
 /// Everything that is violated, by code and then in the model's order.
 pub fn check(net: &mut Network<'_>) -> Vec<Violation> {
-    let model = net.model;
-    let policy = policy(net.store(), model);
-    let mut accepted = Set::EMPTY;
-    for flow in model.flows.iter().filter(|f| model.weakenings.iter().any(|w| w.flows.contains(&f.id))) {
-        let one = flow_set(net.store(), flow);
-        accepted = net.store().or(accepted, one);
+    let allowed = Allowed::new(net);
+    let deviations = conformance(net, &allowed.policy);
+    run(net, allowed.accepted, &deviations, None)
+}
+
+/// What the model allows: the part of a proof that no ruleset changes.
+#[derive(Debug)]
+pub(crate) struct Allowed {
+    pub policy: Policy,
+    /// What weakenings of the site file accept.
+    pub accepted: Set,
+}
+
+impl Allowed {
+    pub(crate) fn new(net: &mut Network<'_>) -> Self {
+        let model = net.model;
+        let policy = policy(net.store(), model);
+        let mut accepted = Set::EMPTY;
+        for flow in model.flows.iter().filter(|f| model.weakenings.iter().any(|w| w.flows.contains(&f.id))) {
+            let one = flow_set(net.store(), flow);
+            accepted = net.store().or(accepted, one);
+        }
+        Self { policy, accepted }
     }
-    let deviations = conformance(net, &policy);
+}
+
+/// All invariants; with `only`, no more of them than concerns these machines' own filters.
+fn run(net: &mut Network<'_>, accepted: Set, deviations: &[Deviation], only: Option<&BTreeSet<HostName>>) -> Vec<Violation> {
+    let model = net.model;
     let (mut flows_from, mut flows_to): (BTreeMap<_, Vec<_>>, BTreeMap<_, Vec<_>>) = Default::default();
     for f in &model.flows {
         if let Party::Host(h) = &f.from {
@@ -114,8 +142,8 @@ pub fn check(net: &mut Network<'_>) -> Vec<Violation> {
             flows_to.entry(h).or_default().push(f);
         }
     }
-    let mut cx = Cx { net, accepted, deviations: &deviations, flows_from, flows_to, out: Vec::new(), code: ALL[0].code };
-    for i in &ALL {
+    let mut cx = Cx { net, accepted, deviations, flows_from, flows_to, out: Vec::new(), code: ALL[0].code, only };
+    for i in ALL.iter().filter(|i| only.is_none() || !EDGE_ONLY.contains(&i.code)) {
         cx.code = i.code;
         (i.check)(&mut cx);
     }
@@ -123,8 +151,13 @@ pub fn check(net: &mut Network<'_>) -> Vec<Violation> {
 }
 
 impl Cx<'_, '_> {
+    /// The machines to look at.
     pub(crate) fn hosts(&self) -> Vec<HostName> {
-        self.net.machines().keys().cloned().collect()
+        self.net.machines().keys().filter(|h| self.concerns(h)).cloned().collect()
+    }
+    /// Whether a machine is one of those to look at.
+    pub(crate) fn concerns(&self, h: &HostName) -> bool {
+        self.only.is_none_or(|o| o.contains(h))
     }
     pub(crate) fn zones(&self) -> Vec<ZoneName> {
         self.net.model.zones.keys().cloned().collect()

@@ -17,10 +17,13 @@ pub(super) fn check(cx: &mut Cx<'_, '_>) {
     let has = |cx: &Cx<'_, '_>, h: &HostName, wanted: fn(Role) -> bool| {
         cx.net.machine(h).is_some_and(|m| m.host.instances.iter().any(|i| wanted(i.service.role)))
     };
-    let hosts = cx.hosts();
+    let hosts: Vec<HostName> = cx.net.machines().keys().cloned().collect();
     let markets: Vec<_> = hosts.iter().filter(|h| has(cx, h, |r| r == Role::Market)).cloned().collect();
-    let keepers: Vec<_> =
-        hosts.iter().filter(|h| has(cx, h, |r| matches!(r, Role::Wallet | Role::ChainNode | Role::Miner))).cloned().collect();
+    let keepers: Vec<_> = hosts
+        .iter()
+        .filter(|h| cx.concerns(h) && has(cx, h, |r| matches!(r, Role::Wallet | Role::ChainNode | Role::Miner)))
+        .cloned()
+        .collect();
     let senders = Senders::new(cx, &markets);
     for to in keepers {
         let guarded = |r| matches!(r, Role::Wallet | Role::ChainNode | Role::Miner);

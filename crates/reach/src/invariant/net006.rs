@@ -51,7 +51,9 @@ pub(super) fn check(cx: &mut Cx<'_, '_>) {
             cx.out.push(v);
         }
     }
-    through_edge(cx, &like);
+    if cx.only.is_none() {
+        through_edge(cx, &like);
+    }
 }
 
 /// A manager's likely packet: from somebody in the first management zone.

@@ -48,6 +48,12 @@ impl<'a> Machine<'a> {
         let id = prover.id(rules, &place);
         Self { host, place, devices, judges_only: judges_only(rules), rules, forwards, id }
     }
+    /// Other rules on the same place.
+    pub(super) fn change(&mut self, rules: &'a Ruleset, prover: &mut Prover) {
+        self.rules = Some(rules);
+        self.judges_only = judges_only(self.rules);
+        self.id = prover.id(self.rules, &self.place);
+    }
     /// The zone behind a device.
     pub fn zone(&self, device: &str) -> Option<&ZoneName> {
         self.devices.iter().find(|(_, d)| *d == device).map(|(z, _)| z)

@@ -57,6 +57,12 @@ impl<'a> Network<'a> {
         let routers = machines.iter().filter(|(_, m)| m.forwards && !m.host.edge && !m.host.managed).map(|(h, _)| h.clone()).collect();
         Self { model, machines, by_address, routers, prover }
     }
+    /// Puts another ruleset in place of a machine's. The other machines' digests are not taken again.
+    pub fn replace(&mut self, name: &HostName, rules: &'a Ruleset) {
+        if let Some(m) = self.machines.get_mut(name).filter(|m| m.host.managed) {
+            m.change(rules, self.prover);
+        }
+    }
     /// The machines.
     pub fn machines(&self) -> &BTreeMap<HostName, Machine<'a>> {
         &self.machines
