@@ -171,6 +171,7 @@ impl<'a> Eval<'a> {
                     if *negated {
                         m = Matched { may: self.store.not(m.must), must: self.store.not(m.may) };
                     }
+                    let m = self.with_headers(keys.iter(), m);
                     self.narrow(&mut hits, &mut rest, m);
                 }
                 Statement::VerdictMap { keys, map } => {
@@ -204,7 +205,7 @@ impl<'a> Eval<'a> {
                     };
                     self.narrow(&mut hits, &mut rest, m);
                 }
-                Statement::Dynamic { statements, .. } => {
+                Statement::Dynamic { statements, keys, .. } => {
                     // With a limit inside it is a limit per element; a full set ends the rule.
                     let over = statements
                         .iter()
@@ -213,6 +214,7 @@ impl<'a> Eval<'a> {
                         (Past::Any, _) => Matched::UNDECIDED,
                         (Past::Quiet, over) => Matched::exactly(if over { Set::EMPTY } else { Set::FULL }),
                     };
+                    let m = self.with_headers(keys.iter().map(|k| &k.key), m);
                     self.narrow(&mut hits, &mut rest, m);
                 }
                 Statement::SetMark { key, mask, value } => hits = self.set_mark(hits, key, *mask, *value),
@@ -233,6 +235,16 @@ impl<'a> Eval<'a> {
             }
         }
         (self.store.or(rest, hits), hits)
+    }
+
+    /// Only for packets that have the headers these keys stand in: without them the kernel ends the rule before it looks,
+    /// negated or not.
+    fn with_headers<'k>(&mut self, keys: impl Iterator<Item = &'k Key>, mut m: Matched) -> Matched {
+        for (_, family, proto) in keys.filter_map(matching::direct) {
+            let with = self.implied(family, proto);
+            m = Matched { may: self.store.and(m.may, with), must: self.store.and(m.must, with) };
+        }
+        m
     }
 
     fn narrow(&mut self, hits: &mut Set, rest: &mut Set, m: Matched) {

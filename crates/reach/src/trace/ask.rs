@@ -50,6 +50,12 @@ impl<'a> Walk<'a> {
         if op == Op::In { t } else { t.not() }
     }
 
+    /// Whether the packet has the headers these keys stand in; without them the kernel ends the rule, negated or not.
+    pub(super) fn has_headers<'k>(&self, mut keys: impl Iterator<Item = &'k Key>) -> bool {
+        let fits = |want: Option<u128>, f| want.is_none_or(|x| x == self.packet.get(f));
+        keys.all(|k| direct(k).is_none_or(|(_, family, proto)| fits(family, Field::Family) && fits(proto, Field::Proto)))
+    }
+
     fn has_ports(&self) -> bool {
         WITH_PORTS.iter().any(|p| u128::from(*p) == self.packet.get(Field::Proto))
     }

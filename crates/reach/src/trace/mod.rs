@@ -196,7 +196,12 @@ impl<'a> Walk<'a> {
                         }
                         _ => Truth::Unknown,
                     };
-                    self.decide(if *negated { t.not() } else { t }, || format!("lookup in {set}"))
+                    let t = match (self.has_headers(keys.iter()), *negated) {
+                        (false, _) => Truth::No,
+                        (true, true) => t.not(),
+                        (true, false) => t,
+                    };
+                    self.decide(t, || format!("lookup in {set}"))
                 }
                 Statement::VerdictMap { keys, map } => {
                     let Some((all, dynamic)) = elements(table, map) else { return End::Fall };
@@ -228,11 +233,12 @@ impl<'a> Walk<'a> {
                     return End::Fall;
                 }
                 Statement::Limit { over, .. } | Statement::ConnLimit { over, .. } => self.limited(*over),
-                Statement::Dynamic { statements, set, .. } => {
+                Statement::Dynamic { statements, set, keys, .. } => {
                     let over = statements
                         .iter()
                         .any(|s| matches!(s, Statement::Limit { over: true, .. } | Statement::ConnLimit { over: true, .. }));
-                    if self.past == Past::Any { self.choose(|| format!("limit per element of {set}")) } else { !over }
+                    self.has_headers(keys.iter().map(|k| &k.key))
+                        && if self.past == Past::Any { self.choose(|| format!("limit per element of {set}")) } else { !over }
                 }
                 Statement::SetMark { key, mask, value } => {
                     let (to, from) =

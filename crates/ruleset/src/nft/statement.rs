@@ -125,6 +125,12 @@ fn matching(scope: &mut Scope<'_>, rule: &mut Rule, body: &Json) -> Option<()> {
             (None, Op::In, (0..32).map(|b| 1u128 << b).filter(|b| sum & b != 0).map(Value::one).collect())
         }
         ("in", None) => (Some(expr::bits(key, right)?), Op::NotIn, vec![Value::one(0u8)]),
+        // None of these bits: how nft lists `& bits == 0` of flags, states and status.
+        ("!", None) if *key == Key::CtState => {
+            let sum = expr::bits(key, right)?;
+            (None, Op::NotIn, (0..32).map(|b| 1u128 << b).filter(|b| sum & b != 0).map(Value::one).collect())
+        }
+        ("!", None) => (Some(expr::bits(key, right)?), Op::In, vec![Value::one(0u8)]),
         ("==", m) => (m, Op::In, expr::values(key, right)?),
         ("!=", m) => (m, Op::NotIn, expr::values(key, right)?),
         ("<", None) => (None, Op::In, vec![Value::Range(0, expr::number(key, right)?.checked_sub(1)?)]),

@@ -38,6 +38,15 @@ fn a_status_bit_is_a_masked_test_and_a_state_is_membership() {
 }
 
 #[test]
+fn none_of_these_bits_is_a_masked_test_and_of_states_membership() {
+    let s = statements(
+        r#"[{"match": {"op": "!", "left": {"payload": {"protocol": "tcp", "field": "flags"}}, "right": ["syn", "ack"]}}, {"match": {"op": "!", "left": {"ct": {"key": "state"}}, "right": "new"}}]"#,
+    );
+    assert_eq!(s[1], Statement::Match { key: Key::TcpFlags, mask: Some(18), op: Op::In, values: vec![Value::one(0u8)] });
+    assert_eq!(s[2], Statement::Match { key: Key::CtState, mask: None, op: Op::NotIn, values: vec![Value::one(8u8)] });
+}
+
+#[test]
 fn what_is_unknown_stays_and_keeps_its_verdict() {
     let s = statements(r#"[{"meta set of tomorrow": {"then": [{"drop": null}]}}, {"accept": null}]"#);
     assert!(matches!(&s[0], Statement::Unknown { text } if text.contains("tomorrow")));
