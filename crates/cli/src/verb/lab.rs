@@ -68,6 +68,9 @@ enum What {
     Demo {
         #[command(flatten)]
         site: SiteArgument,
+        /// One row per attempt, not per flow and per kind, sender and target of attacks
+        #[arg(long)]
+        all: bool,
     },
     #[command(hide = true)]
     Hold {
@@ -143,7 +146,7 @@ pub fn run(arguments: &Arguments, global: &Global) -> Result<Exit, Trouble> {
             again.extend(format_arguments(global));
             pass(stand::rerun(&standing, &again).map_err(trouble)?)
         }
-        What::Demo { site } => demo::demo(&site.site, global),
+        What::Demo { site, all } => demo::demo(&site.site, *all, global),
         What::Hold { site, bare } => hold::hold(site, *bare, global),
         What::AttackInside { site } => attack::attack(site, global),
     }

@@ -7,11 +7,14 @@
 mod before;
 mod broken;
 mod change;
+mod fold;
 mod table;
 mod tried;
 
 pub use change::ports;
+pub use fold::folded;
 pub use table::{head, line};
+pub use tried::summary;
 
 use crate::{build::Neighbours, enter, error::LabError, listen, stage::Stage, trial::Row};
 use plan::Options;

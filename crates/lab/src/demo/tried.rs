@@ -56,7 +56,7 @@ fn play(
 }
 
 /// Right and all, by kind.
-fn summary(rows: &[Row]) -> Vec<String> {
+pub fn summary(rows: &[Row]) -> Vec<String> {
     let mut kinds: BTreeMap<Group, (usize, usize)> = BTreeMap::new();
     for row in rows {
         let (right, all) = kinds.entry(row.attempt.group).or_default();

@@ -27,19 +27,20 @@ impl Face for Shown {
         let (rows, scenes) = (&self.0.rows, &self.0.scenes);
         let wrong = rows.iter().filter(|r| !r.right).count() + scenes.iter().filter(|s| !s.right).count();
         let verdict = if self.0.right { paint(GOOD, "Everything is as expected") } else { paint(BAD, format!("{wrong} NOT as expected")) };
-        format!("{verdict}: {} attempts, {} scenes.\n", rows.len(), scenes.len())
+        let kinds: String = demo::summary(rows).into_iter().map(|l| format!("  {l}\n")).collect();
+        format!("\n{kinds}{verdict}: {} attempts, {} scenes.\n", rows.len(), scenes.len())
     }
 }
 
 /// Runs the demonstration on a site file.
-pub fn demo(site: &Path, global: &Global) -> Result<Exit, Trouble> {
+pub fn demo(site: &Path, all: bool, global: &Global) -> Result<Exit, Trouble> {
     let (model, _) = input::model(site, global)?;
     let arguments: Vec<_> = std::env::args_os().skip(1).collect();
     if let Entered::Done(status) = enter(&arguments).map_err(trouble)? {
         return pass(status);
     }
     let people = global.format() == Format::Text;
-    let mut table = false;
+    let mut rows: Vec<Row> = Vec::new();
     // A reader that is gone is noticed when the result is shown.
     let mut tell = |p: Progress<'_>| {
         if !people {
@@ -47,14 +48,10 @@ pub fn demo(site: &Path, global: &Global) -> Result<Exit, Trouble> {
         }
         let text = match p {
             Progress::Begins(title) => format!("\n{}\n", paint(HEAD, title)),
-            Progress::Over(scene) => {
-                table = false;
-                over(scene)
-            }
+            Progress::Over(scene) => table(&std::mem::take(&mut rows), all) + &over(scene),
             Progress::Attempt(row) => {
-                let head = if table { String::new() } else { format!("{}\n", paint(DIM, demo::head())) };
-                table = true;
-                head + &attempt(row)
+                rows.push(row.clone());
+                return;
             }
         };
         let _ = print(&text);
@@ -71,7 +68,12 @@ fn over(scene: &Scene) -> String {
     format!("{lines}  {mark} {}\n", paint(DIM, format!("{:.1} s", scene.took_ms as f64 / 1000.0)))
 }
 
-fn attempt(row: &Row) -> String {
-    let text = line(row);
-    if row.right { format!("{text}\n") } else { format!("{}\n", paint(BAD, text)) }
+/// The table of a scene; nothing where nothing was tried.
+fn table(rows: &[Row], all: bool) -> String {
+    if rows.is_empty() {
+        return String::new();
+    }
+    let lines = if all { rows.iter().map(|r| (line(r), r.right)).collect() } else { demo::folded(rows) };
+    let lines = lines.into_iter().map(|(text, right)| if right { format!("{text}\n") } else { format!("{}\n", paint(BAD, text)) });
+    format!("{}\n{}", paint(DIM, demo::head()), lines.collect::<String>())
 }
