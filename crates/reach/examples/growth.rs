@@ -66,10 +66,10 @@ fn main() {
                 let Some(r) = name.and_then(|h| rulesets.get_mut(h)) else { continue };
                 let removed = drop_one(r, run);
                 once(&rulesets, times);
-                if let (Some((t, s, i, e)), Some(r)) = (removed, name.and_then(|h| rulesets.get_mut(h))) {
-                    if let Some(set) = r.tables[t].sets.get_mut(&s) {
-                        set.elements.insert(i, e);
-                    }
+                if let (Some((t, s, i, e)), Some(r)) = (removed, name.and_then(|h| rulesets.get_mut(h)))
+                    && let Some(set) = r.tables[t].sets.get_mut(&s)
+                {
+                    set.elements.insert(i, e);
                 }
             }
         }
