@@ -114,7 +114,8 @@ fn inner(b: &mut Build<'_>, zone: &ZoneName) -> Vec<Rule> {
     rules
 }
 
-/// Addresses outside that the site file names: they may be anywhere, private ranges included.
+/// Addresses outside that the site file names: they may be anywhere, private ranges included. Legs from outside hold
+/// neither the site's own nor, of a prefix that is public in part, what is private in it: a wide one opens nothing here.
 fn declared_outside(b: &Build<'_>) -> Vec<IpNet> {
     let mut out = Vec::new();
     for flow in &b.model.flows {
@@ -127,9 +128,8 @@ fn declared_outside(b: &Build<'_>) -> Vec<IpNet> {
             }
         }
     }
-    out.extend(b.model.management.nets.iter().copied());
     let site = site_prefixes(b);
-    out.retain(|n| !site.iter().any(|s| s.contains(n)));
+    out.retain(|n| !site.iter().any(|s| s.contains(n) || n.contains(s)));
     // What is public as a whole is admitted anyway.
     out.retain(|n| !(special::is_public(&n.network()) && special::is_public(&n.broadcast())));
     out.sort_unstable();

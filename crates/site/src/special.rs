@@ -71,8 +71,29 @@ pub fn public(family: Family, own: &[IpNet]) -> Vec<IpNet> {
     space
 }
 
+/// Whether a prefix holds any public address.
+pub fn touches_public(net: &IpNet) -> bool {
+    public(Family::of(&net.addr()), &[]).iter().any(|p| p.contains(net) || net.contains(p))
+}
+
+/// What of a prefix can send from outside: of one that holds public addresses the public ones, of a private one all;
+/// never one of the site's own that lie inside it. `public` is what [`public`](fn@public) gives for the site.
+pub(crate) fn outside(net: &IpNet, public: &[IpNet], own: &[IpNet]) -> Vec<IpNet> {
+    if touches_public(net) {
+        let common = |p: &IpNet| if net.contains(p) { Some(*p) } else { p.contains(net).then_some(*net) };
+        let found: Vec<IpNet> = public.iter().filter_map(common).collect();
+        // Wholly the site's own: what the file says stands.
+        return if found.is_empty() { vec![*net] } else { found };
+    }
+    let mut left = vec![*net];
+    for hole in own.iter().map(IpNet::trunc).filter(|o| net.contains(o) && o != net) {
+        left = left.iter().flat_map(|n| without(n, &hole)).collect();
+    }
+    left
+}
+
 /// A prefix without a hole in it, as disjoint prefixes.
-fn without(net: &IpNet, hole: &IpNet) -> Vec<IpNet> {
+pub(crate) fn without(net: &IpNet, hole: &IpNet) -> Vec<IpNet> {
     if hole.contains(net) {
         return Vec::new();
     }

@@ -225,3 +225,27 @@ fn two_readings_give_the_same_bytes() {
     let json = |m: &Model| serde_json::to_string(m).expect("json");
     assert_eq!(json(&model(WHOLE)), json(&model(WHOLE)));
 }
+
+#[test]
+fn a_vast_management_prefix_never_brings_the_sites_own_addresses_from_outside() {
+    let text = |from: &str| {
+        format!(
+            "[site]\nmanagement = {{ from = [{from}], why = \"operators travel\", until = \"2027-06-30\" }}\n[zones]\nchain = {{ subnets = [\"10.20.2.0/24\"] }}\n[edge]\nkind = \"ravelin\"\nnodes = [\"fw\"]\npublic = [\"203.0.113.0/28\"]\n[hosts.fw]\naddress = {{ internet = \"203.0.113.2\", chain = \"10.20.2.1\" }}\n[hosts.daemon1]\naddress = \"10.20.2.11\"\nruns = [\"lotus\"]\n"
+        )
+    };
+    let sources = |from: &str| -> Vec<ipnet::IpNet> {
+        let out = site::read(&words::SourceFile::new("site.toml", text(from)), "2026-11-22");
+        assert!(out.is_good(), "{:?}", out.diagnostics);
+        let model = out.model.expect("a model");
+        let flows = model.flows.iter().filter(|f| f.kind == site::model::FlowKind::Management && f.from.to_string().contains("management"));
+        flows.flat_map(|f| f.legs.iter().flat_map(|l| l.src.clone())).collect()
+    };
+    let holds = |nets: &[ipnet::IpNet], a: &str| nets.iter().any(|n| n.contains(&a.parse::<std::net::IpAddr>().expect("address")));
+    let world = sources("\"0.0.0.0/0\"");
+    assert!(holds(&world, "8.8.8.8") && holds(&world, "203.0.113.77"));
+    for own in ["10.20.2.11", "203.0.113.2", "127.0.0.1", "192.168.1.1", "169.254.169.254", "224.0.0.18"] {
+        assert!(!holds(&world, own), "{own}");
+    }
+    let private = sources("\"10.0.0.0/8\"");
+    assert!(holds(&private, "10.99.0.1") && !holds(&private, "10.20.2.11") && !holds(&private, "10.20.2.200"));
+}

@@ -1,22 +1,41 @@
 //! The operators' way in: in comes `site.management`, out come the flows that are never cut, and those to endpoints that
 //! are meant for operators.
 
-use super::{Deriver, book::Entry, peers::source};
-use crate::{FlowKind, Host, Instance, Listen, Party, code, cx::Cx};
+use super::{
+    Deriver,
+    book::{Entry, Key},
+    peers::source,
+    weak,
+};
+use crate::{FlowKind, Host, Instance, Listen, Party, code, cx::Cx, special, syntax::Node};
 use catalog::{Class, Intended};
+use ipnet::IpNet;
 use words::{Diagnostic, Origin, ProtoPorts};
 
 /// Name of the operators' addresses outside.
 const OUTSIDE: &str = "management";
 
+/// Shortest public IPv4 prefix that operators may come from without a reason: 65,536 addresses, more than any office or
+/// VPN has. Shorter ones are countries and carriers.
+const SHORTEST_V4: u8 = 16;
+/// The same for IPv6: what a registry gives to one provider.
+const SHORTEST_V6: u8 = 32;
+
+/// Whether a prefix holds a large part of the Internet.
+fn vast(net: &IpNet) -> bool {
+    let shortest = if net.addr().is_ipv4() { SHORTEST_V4 } else { SHORTEST_V6 };
+    net.prefix_len() < shortest && special::touches_public(net)
+}
+
 /// Enters the management path.
-pub(crate) fn enter(cx: &mut Cx<'_>, d: &mut Deriver<'_>) {
+pub(crate) fn enter(cx: &mut Cx<'_>, d: &mut Deriver<'_>, root: &Node) {
     let management = &d.model.management;
     let mut from: Vec<Party> = management.zones.iter().cloned().map(Party::Zone).collect();
     if !management.nets.is_empty() {
         from.push(Party::Outside(OUTSIDE.into(), management.nets.clone()));
     }
     let model = d.model;
+    let mut outside: Vec<Key> = Vec::new();
     for host in model.hosts.values() {
         let mut reached = false;
         for instance in &host.instances {
@@ -26,7 +45,9 @@ pub(crate) fn enter(cx: &mut Cx<'_>, d: &mut Deriver<'_>) {
                 let door = way_in && (listen.class == Class::Login || first);
                 if door {
                     for p in &from {
-                        reached |= open(d, host, instance, listen, p, FlowKind::Management);
+                        let opened = open(d, host, instance, listen, p, FlowKind::Management);
+                        reached |= !opened.is_empty();
+                        outside.extend(opened.into_iter().filter(|_| matches!(p, Party::Outside(..))));
                     }
                 } else if for_operators(instance, listen) {
                     for p in from.iter().filter(|p| matches!(p, Party::Zone(_))) {
@@ -41,6 +62,24 @@ pub(crate) fn enter(cx: &mut Cx<'_>, d: &mut Deriver<'_>) {
             cx.push(diagnostic.at(d.host_span(&host.name), "").help(help));
         }
     }
+    weaken(cx, d, root, &outside);
+}
+
+/// A door that a large part of the Internet can knock at needs a reason and an end.
+fn weaken(cx: &mut Cx<'_>, d: &mut Deriver<'_>, root: &Node, outside: &[Key]) {
+    let Some(node) = root.get("site").and_then(|s| s.get("management")) else { return };
+    let origin = d.model.management.origin.clone();
+    let why = node.text("why");
+    let until = node.text("until").and_then(|t| cx.date(&t));
+    if until.is_none() && node.get("until").is_some() {
+        return; // The date itself is complained about.
+    }
+    for t in node.texts("from") {
+        let Some(net) = t.text.parse::<IpNet>().ok().filter(vast) else { continue };
+        let reason = format!("`{net}` is a large part of the Internet: anybody there can try the operators' door");
+        let said = weak::Said { why: why.as_ref().map(|w| w.text.as_str()), until, span: t.span, origin: &origin };
+        weak::enter(cx, d, format!("opens the management path to {net}"), &reason, said, outside.to_vec());
+    }
 }
 
 /// Meant for operators and listening on the network.
@@ -48,8 +87,8 @@ fn for_operators(instance: &Instance, listen: &Listen) -> bool {
     !listen.loopback && instance.service.endpoint(listen.endpoint.as_str()).is_some_and(|e| e.intended == Intended::Operator)
 }
 
-fn open(d: &mut Deriver<'_>, host: &Host, instance: &Instance, listen: &Listen, from: &Party, kind: FlowKind) -> bool {
-    let mut any = false;
+fn open(d: &mut Deriver<'_>, host: &Host, instance: &Instance, listen: &Listen, from: &Party, kind: FlowKind) -> Vec<Key> {
+    let mut keys = Vec::new();
     for proto in listen.proto.iter().filter(|_| !listen.ports.is_empty()) {
         let source =
             instance.service.endpoint(listen.endpoint.as_str()).map(|e| source(&instance.service.source, &e.source)).unwrap_or_default();
@@ -66,7 +105,7 @@ fn open(d: &mut Deriver<'_>, host: &Host, instance: &Instance, listen: &Listen, 
             why: if kind == FlowKind::Management { "the operators' way in; never cut".into() } else { "meant for operators".into() },
             origins: vec![d.model.management.origin.clone(), instance.origin.clone(), catalogue],
         };
-        any |= d.book.add(entry).is_some();
+        keys.extend(d.book.add(entry));
     }
-    any
+    keys
 }

@@ -88,7 +88,7 @@ pub(crate) fn derive(cx: &mut Cx<'_>, root: &Node, resolved: Resolved<'_>) -> Mo
         externals: span_of_key("external"),
         edge_span: root.entry("edge").map(|e| e.key_span).unwrap_or_default(),
     };
-    management::enter(cx, &mut d);
+    management::enter(cx, &mut d, root);
     peers::enter(cx, &mut d, &bindings);
     let stores: BTreeMap<String, Span> =
         root.get("storage").map(Node::items).unwrap_or_default().iter().map(|n| (n.path.clone(), n.span)).collect();

@@ -11,6 +11,8 @@ pub(crate) struct Ways<'m> {
     model: &'m Model,
     /// Shared: about a hundred prefixes that stand in every egress.
     public: [Rc<[IpNet]>; 2],
+    /// What the site calls its own.
+    own: Vec<IpNet>,
 }
 
 /// A party's place in one zone.
@@ -46,7 +48,7 @@ pub(crate) fn own(model: &Model) -> Vec<IpNet> {
 impl<'m> Ways<'m> {
     pub fn new(model: &'m Model) -> Self {
         let own = own(model);
-        Self { model, public: Family::ALL.map(|f| special::public(f, &own).into()) }
+        Self { model, public: Family::ALL.map(|f| special::public(f, &own).into()), own }
     }
 
     /// Whether translated or routed packets of this source can leave for the Internet.
@@ -86,7 +88,15 @@ impl<'m> Ways<'m> {
                 let mut zones: BTreeMap<ZoneName, Vec<IpNet>> = BTreeMap::new();
                 for net in nets {
                     let home = self.model.zones.values().find(|z| z.subnets.iter().any(|s| s.contains(net)));
-                    zones.entry(home.map_or_else(ZoneName::internet, |z| z.name.clone())).or_default().push(*net);
+                    match home {
+                        Some(zone) => zones.entry(zone.name.clone()).or_default().push(*net),
+                        // A wide prefix never makes the site's own, or private addresses, come from outside.
+                        None => zones.entry(ZoneName::internet()).or_default().extend(special::outside(
+                            net,
+                            &self.public[slot(Family::of(&net.addr()))],
+                            &self.own,
+                        )),
+                    }
                 }
                 zones.into_iter().map(|(zone, nets)| Spot { zone, nets: by_family(nets), default: true }).collect()
             }

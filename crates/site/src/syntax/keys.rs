@@ -139,6 +139,14 @@ pub static MANAGEMENT: Section = Section {
     keys: &[
         must("from", Kind::Texts, "Zones, addresses or prefixes.", "from = [\"ops\", \"198.51.100.7/32\"]"),
         may("by", Kind::Text, "`ssh`", "The service; it runs on every managed host without being named there.", "by = \"ssh\""),
+        may(
+            "why",
+            Kind::Text,
+            "none; a weakening needs it",
+            "Why, where `from` is a large part of the Internet.",
+            "why = \"operators travel\"",
+        ),
+        may("until", Kind::Text, "none; a weakening needs it", "ISO date after which `check` fails.", "until = \"2027-03-31\""),
     ],
 };
 
