@@ -8,7 +8,7 @@
 mod set;
 mod statement;
 
-use ruleset::{Base, Chain, ChainKind, Hook, Policy, Rule, Ruleset, Table, TableFamily};
+use ruleset::{Base, Chain, ChainKind, Policy, Rule, Ruleset, Table, TableFamily};
 use std::fmt::Write as _;
 
 /// Longest comment in bytes: `NFTNL_UDATA_COMMENT_MAXLEN` is 128 with the terminating zero.
@@ -100,15 +100,7 @@ fn base(b: &Base) -> String {
         ChainKind::Nat => "nat",
         ChainKind::Route => "route",
     };
-    let hook = match b.hook {
-        Hook::Ingress => "ingress",
-        Hook::Prerouting => "prerouting",
-        Hook::Input => "input",
-        Hook::Forward => "forward",
-        Hook::Output => "output",
-        Hook::Postrouting => "postrouting",
-        Hook::Egress => "egress",
-    };
+    let hook = b.hook.name();
     let devices = match b.devices.as_slice() {
         [] => String::new(),
         many => format!(" devices = {{ {} }}", many.iter().map(|d| quoted(d)).collect::<Vec<_>>().join(", ")),

@@ -8,16 +8,7 @@ const HELP: &str = "apply the plan again; a rule of other software that refuses 
 pub(super) fn check(cx: &mut Cx<'_, '_>) {
     for d in cx.deviations.iter().filter(|d| d.side == Side::Narrower) {
         let mut v = Violation::new(cx.code, &d.host, format!("{} ({}) drops what a flow of the site needs", d.host, d.place), HELP);
-        v.witness = Some(d.witness);
-        if let Some(s) = &d.step {
-            v.notes.push(format!(
-                "{} in table {}, chain {}{}",
-                s.did,
-                s.table,
-                s.chain,
-                s.id.as_deref().map(|i| format!(" ({i})")).unwrap_or_default()
-            ));
-        }
+        v.deviates(d);
         let model = cx.net.model;
         if let Some(f) = model.flows.iter().find(|f| covers(f, &d.witness)) {
             v.notes.push(format!("the flow is {}: {} to {} on {}", f.id, f.from, f.to, f.target));

@@ -8,16 +8,7 @@ const HELP: &str = "apply the plan again; what other software lets in must be ad
 pub(super) fn check(cx: &mut Cx<'_, '_>) {
     for d in cx.deviations.iter().filter(|d| d.side == Side::Wider) {
         let mut v = Violation::new(cx.code, &d.host, format!("{} ({}) lets through what no flow allows", d.host, d.place), HELP);
-        v.witness = Some(d.witness);
-        if let Some(s) = &d.step {
-            v.notes.push(format!(
-                "{} in table {}, chain {}{}",
-                s.did,
-                s.table,
-                s.chain,
-                s.id.as_deref().map(|i| format!(" ({i})")).unwrap_or_default()
-            ));
-        }
+        v.deviates(d);
         v.blame(cx.net.model);
         cx.out.push(v);
     }

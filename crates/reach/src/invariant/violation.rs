@@ -49,6 +49,15 @@ impl Violation {
         }
     }
 
+    /// Takes over the witness of a deviation and names the rule that decided.
+    pub(super) fn deviates(&mut self, d: &crate::Deviation) {
+        self.witness = Some(d.witness);
+        if let Some(s) = &d.step {
+            let id = s.id.as_deref().map(|i| format!(" ({i})")).unwrap_or_default();
+            self.notes.push(format!("{} in table {}, chain {}{id}", s.did, s.table, s.chain));
+        }
+    }
+
     /// Finds the lines behind it: those of the flows whose rules let the witness pass, else the machine's own.
     pub(crate) fn blame(&mut self, model: &Model) {
         let ids = self.journey.iter().flat_map(|j| j.ids()).map(str::to_owned).collect::<Vec<_>>();

@@ -72,18 +72,6 @@ impl Journey {
     }
 }
 
-fn hook_name(h: Hook) -> &'static str {
-    match h {
-        Hook::Ingress => "ingress",
-        Hook::Prerouting => "prerouting",
-        Hook::Input => "input",
-        Hook::Forward => "forward",
-        Hook::Output => "output",
-        Hook::Postrouting => "postrouting",
-        Hook::Egress => "egress",
-    }
-}
-
 impl Network<'_> {
     /// A packet sent by a machine, through its own filter, by its own routes.
     pub fn send(&self, from: &HostName, packet: Packet, past: Past, wanted: bool) -> Journey {
@@ -202,10 +190,10 @@ impl Network<'_> {
             j.assumed.extend(trace.assumed.iter().map(|a| format!("{}: {a}", m.host.name)));
             let (passed, step) = (trace.passed, trace.steps.last().cloned());
             if !trace.steps.is_empty() || !passed {
-                j.hops.push(Hop { host: m.host.name.clone(), hook: hook_name(*h), trace });
+                j.hops.push(Hop { host: m.host.name.clone(), hook: h.name(), trace });
             }
             if !passed {
-                j.stop = Some(Stop::Rule { host: m.host.name.clone(), hook: hook_name(*h), step });
+                j.stop = Some(Stop::Rule { host: m.host.name.clone(), hook: h.name(), step });
                 return None;
             }
         }
