@@ -3,6 +3,7 @@
 //! not with time.
 
 use crate::{
+    rate::Meters,
     report::{Report, judged},
     seen::{self, Key, Observation, Tally},
     window::{self, LONGEST_GAP, PROVING_PERIOD, Sample, Window},
@@ -25,14 +26,16 @@ pub struct Ledger {
     samples: Vec<Sample>,
     machines: BTreeSet<String>,
     would_drop: BTreeMap<String, u64>,
+    #[serde(default)]
+    meters: Meters,
     from: u64,
     to: u64,
 }
 
 impl Default for Ledger {
     fn default() -> Self {
-        let (flows, samples, machines, would_drop) = Default::default();
-        Self { schema: SCHEMA, flows, samples, machines, would_drop, from: 0, to: 0 }
+        let (flows, samples, machines, would_drop, meters) = Default::default();
+        Self { schema: SCHEMA, flows, samples, machines, would_drop, meters, from: 0, to: 0 }
     }
 }
 
@@ -55,6 +58,7 @@ impl Ledger {
         self.to = self.to.max(fresh.to);
         self.machines.extend(fresh.machines.iter().cloned());
         self.would_drop.extend(fresh.would_drop.clone());
+        self.meters.look(model, look);
         self.samples.push(fresh.sample());
         self.forget();
         fresh
@@ -76,6 +80,7 @@ impl Ledger {
             to: self.to,
             machines: self.machines.iter().cloned().collect(),
             would_drop: self.would_drop.clone(),
+            published: self.meters.seen(model),
             blind,
             ..Report::default()
         };

@@ -1,6 +1,6 @@
 //! What would be cut. In come the model and what machines reported over time, out come the flows that really happen and
 //! that the model does not allow, each with its process and the lines that would allow it; whether the window is clean;
-//! and thresholds for limits from what was seen.
+//! and limits for what is published, from what was seen.
 //!
 //! | module | says |
 //! |---|---|

@@ -2,7 +2,7 @@
 
 use crate::{
     judge::{self, Stop, Verdict},
-    lines,
+    lines, rate,
     seen::{self, Key, Observation, Tally, Who},
     window::Sample,
 };
@@ -37,6 +37,8 @@ pub struct Report {
     pub cut: Vec<Cut>,
     /// Packets that rules of an observing ruleset would have dropped, by machine and rule.
     pub would_drop: BTreeMap<String, u64>,
+    /// What one source used of each published endpoint, at most.
+    pub published: Vec<rate::Seen>,
     /// What could not be read, by machine: there may be more flows.
     pub blind: Vec<String>,
 }
@@ -129,16 +131,16 @@ fn would_drop(observations: &[Observation]) -> BTreeMap<String, u64> {
     for o in observations {
         let live: Option<Ruleset> = o.facts.rulesets.nft_json.as_deref().and_then(|j| ruleset::nft::read(j).ok());
         let tables = live.into_iter().flat_map(|r| r.tables).filter(|t| t.name == "ravelin");
-        for rule in tables.flat_map(|t| t.chains).flat_map(|c| c.rules) {
-            let observing = rule.statements.iter().any(|s| match s {
-                ruleset::Statement::Log { prefix: Some(p), .. } => p.contains(WOULD_DROP),
-                _ => false,
-            });
-            let packets = rule.counted.map_or(0, |c| c.packets);
-            if let Some(id) = rule.id.filter(|_| observing && packets > 0) {
-                let seen = out.entry(format!("{} {id}", o.machine)).or_default();
-                *seen = (*seen).max(packets);
-            }
+        let rules: Vec<ruleset::Rule> = tables.flat_map(|t| t.chains).flat_map(|c| c.rules).collect();
+        // The log line is limited and stands in a rule of its own; the rule beside it with the same id counts every packet.
+        let logs = |r: &ruleset::Rule| {
+            r.statements.iter().any(|s| matches!(s, ruleset::Statement::Log { prefix: Some(p), .. } if p.contains(WOULD_DROP)))
+        };
+        let observing: BTreeSet<&String> = rules.iter().filter(|r| logs(r)).filter_map(|r| r.id.as_ref()).collect();
+        let counting = rules.iter().filter_map(|r| Some((r.id.as_ref()?, r.counted?.packets)));
+        for (id, packets) in counting.filter(|(id, packets)| observing.contains(id) && *packets > 0) {
+            let seen = out.entry(format!("{} {id}", o.machine)).or_default();
+            *seen = (*seen).max(packets);
         }
     }
     out
@@ -205,6 +207,16 @@ impl fmt::Display for Report {
         }
         for (rule, packets) in &self.would_drop {
             writeln!(f, "would have been dropped: {packets} packets by {rule}")?;
+        }
+        for p in &self.published {
+            write!(f, "\n{}: one source opened at most {} connections a second and held {}", p.endpoint, p.peak.new, p.peak.held)?;
+            match p.limit {
+                None => writeln!(f, "; a limit with room above, for its [[publish]]:\n    {}", p.line())?,
+                Some(l) if p.is_exceeded() => {
+                    writeln!(f, "; its limit of {} and {} would have refused that. With room above:\n    {}", l.new, l.held, p.line())?;
+                }
+                Some(l) => writeln!(f, ", within its limit of {} and {}", l.new, l.held)?,
+            }
         }
         self.blind.iter().try_for_each(|b| writeln!(f, "not seen in full: {b}"))
     }

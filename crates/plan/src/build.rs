@@ -85,6 +85,16 @@ impl<'a> Build<'a> {
         vec![self.builtin(id, what, why, first), self.builtin(id, what, why, second)]
     }
 
+    /// What a chain does with packets past a limit: as [`Build::refuse`], but while observing the packet goes on, since the
+    /// chains behind still have to judge it.
+    pub fn exceed(&mut self, id: &str, what: &str, why: &str) -> Vec<Rule> {
+        let mut rules = self.refuse(id, what, why, Vec::new());
+        if self.observing() {
+            rules.iter_mut().for_each(|r| r.statements.retain(|s| !matches!(s, Statement::Verdict(_))));
+        }
+        rules
+    }
+
     /// The finished plan of this machine.
     pub fn finish(self, role: crate::Role, sysctls: Vec<crate::Sysctl>) -> MachinePlan {
         MachinePlan {

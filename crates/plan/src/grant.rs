@@ -205,7 +205,7 @@ fn collect(buckets: &mut BTreeMap<(Family, Shape, bool), Bucket>, g: &Grant<'_>,
 }
 
 /// ICMP is another number in each family.
-fn proto(proto: Proto, family: Family) -> u8 {
+pub(crate) fn proto(proto: Proto, family: Family) -> u8 {
     match (proto, family) {
         (Proto::Icmp, Family::V6) => Proto::Icmp6.number(),
         (Proto::Icmp6, Family::V4) => Proto::Icmp.number(),
@@ -213,7 +213,7 @@ fn proto(proto: Proto, family: Family) -> u8 {
     }
 }
 
-fn ports(set: &PortSet) -> impl Iterator<Item = Value> + '_ {
+pub(crate) fn ports(set: &PortSet) -> impl Iterator<Item = Value> + '_ {
     set.ranges().iter().map(|r| Value::Range(r.first().into(), r.last().into()))
 }
 

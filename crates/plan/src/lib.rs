@@ -38,7 +38,7 @@ pub mod types;
 pub use break_glass::break_glass;
 pub use device::Devices;
 pub use difference::{MachineDifference, difference};
-pub use types::{MachinePlan, Options, Plan, Role, RuleInfo, Sysctl, SysctlPhase, SysctlRule, Thresholds};
+pub use types::{MachinePlan, Options, Plan, Role, RuleInfo, Sysctl, SysctlPhase, SysctlRule};
 
 use ruleset::Ruleset;
 use site::model::{Mode, Model};

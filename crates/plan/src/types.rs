@@ -111,22 +111,9 @@ pub enum SysctlPhase {
     AfterSeeding,
 }
 
-/// Rates and counts past which a source that uses a published endpoint is dropped. `learn` proposes them from what it saw.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub struct Thresholds {
-    /// New connections per second and source (a v4 address, a v6 /64).
-    pub new_per_second: u64,
-    /// Connections a source may open at once above that rate.
-    pub burst: u64,
-    /// Connections a source may hold.
-    pub held: u32,
-}
-
 /// What the model does not say.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Options {
-    /// Limits that drop. Without them the limits only count.
-    pub thresholds: Option<Thresholds>,
     /// Translate addresses in observe mode too. Off by default: observing changes nothing, and a machine that already
     /// forwards has its own translation.
     pub translate_while_observing: bool,

@@ -57,6 +57,7 @@ codes! {
     FLW010 "An `[[allow]]` opens nothing that is not already open.";
     FLW011 "Names outside limit nothing on a host that dials any public address.";
     FLW012 "Several peer-to-peer daemons share one public address.";
+    FLW013 "Publications of one endpoint disagree about its limit.";
     WEAK001 "Wider than the catalogue's intended reach: `why` and `until` are required.";
     WEAK002 "A weakening ends soon.";
     WEAK003 "A weakening has ended.";

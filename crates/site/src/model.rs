@@ -7,7 +7,7 @@
 
 use catalog::{App, Class, Service};
 use ipnet::IpNet;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::{
     collections::{BTreeMap, BTreeSet},
     net::IpAddr,
@@ -252,8 +252,19 @@ pub struct Publish {
     pub host_port: u16,
     /// Protocols.
     pub proto: Vec<Proto>,
+    /// What one source may use of it; `None` counts and refuses nobody.
+    pub limit: Option<Limit>,
     /// Where it is said.
     pub origin: Origin,
+}
+
+/// What one source may use of a published endpoint. A source is an IPv4 address or an IPv6 /64.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Limit {
+    /// New connections per second.
+    pub new: u32,
+    /// Connections held at once.
+    pub held: u32,
 }
 
 /// Something that must not be reachable, besides the built-in invariants.

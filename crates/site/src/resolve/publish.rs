@@ -6,7 +6,7 @@ use super::{
     runs::RunDraft,
     services::{Services, split},
 };
-use crate::{EdgeKind, Host, Publish, code, cx::Cx, special, syntax::Node};
+use crate::{EdgeKind, Host, Publish, code, cx::Cx, model::Limit, special, syntax::Node};
 use catalog::PortDefault;
 use std::{
     collections::BTreeMap,
@@ -89,10 +89,17 @@ fn one(cx: &mut Cx<'_>, node: &Node, hosts: &Hosts, edge: &EdgeDraft, services: 
         port,
         host_port,
         proto: entry.proto.clone(),
+        limit: node.get("limit").and_then(limit),
         origin: cx.origin(node.span, node.path.clone()),
     };
     let until_unread = until.is_none() && node.get("until").is_some();
     Some(PublishDraft { publish, why, until, until_unread, span: t.span })
+}
+
+/// Both keys are required and in range: what is not was told by the structural check.
+fn limit(node: &Node) -> Option<Limit> {
+    let number = |key| node.int(key).and_then(|(n, _)| u32::try_from(n).ok());
+    Some(Limit { new: number("new")?, held: number("held")? })
 }
 
 /// The instance a word means on a host: by its own name, or by its service's where there is one.
@@ -174,6 +181,15 @@ fn default_at(host: &Host, hosts: &Hosts, edge: &EdgeDraft) -> Vec<IpAddr> {
 
 fn clash(cx: &mut Cx<'_>, earlier: &[PublishDraft], draft: &PublishDraft) {
     let p = &draft.publish;
+    // Behind the edge's translation both arrive at the same port: one meter cannot tell them apart.
+    let endpoint = |p: &Publish| (p.host.clone(), p.instance.clone(), p.endpoint.clone(), p.host_port);
+    if let Some(other) = earlier.iter().find(|o| endpoint(&o.publish) == endpoint(p) && o.publish.limit != p.limit) {
+        let d = Diagnostic::error(code::FLW013, format!("`{}.{}` is published twice with different limits", p.instance, p.endpoint))
+            .at(draft.span, "")
+            .at(other.span, "the other one")
+            .help("write the same `limit` on both: it is held where the service listens");
+        cx.push(d);
+    }
     let other = earlier.iter().find(|o| {
         let o = &o.publish;
         o.port == p.port && o.at.iter().any(|a| p.at.contains(a)) && o.proto.iter().any(|x| p.proto.contains(x))

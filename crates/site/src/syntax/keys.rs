@@ -366,6 +366,13 @@ pub static PUBLISH: Section = Section {
         may("port", PORT, "the endpoint's", "Public port.", "port = 24001"),
         may("host-port", PORT, "the endpoint's; `port` where that is random", "Port on the machine.", "host-port = 12310"),
         may(
+            "limit",
+            Kind::Table(&LIMIT),
+            "sources are counted, none is refused",
+            "What one source may use: an IPv4 address, or an IPv6 /64.",
+            "limit = { new = 50, held = 200 }",
+        ),
+        may(
             "why",
             Kind::Text,
             "none; a weakening needs it",
@@ -373,6 +380,16 @@ pub static PUBLISH: Section = Section {
             "why = \"clients read the chain here\"",
         ),
         may("until", Kind::Text, "none; a weakening needs it", "ISO date after which `check` fails.", "until = \"2027-03-31\""),
+    ],
+};
+
+/// `publish.limit`.
+pub static LIMIT: Section = Section {
+    title: "publish.limit",
+    what: "What one source may use of a published endpoint; more is refused. `ravelin learn` proposes the line from what it saw.",
+    keys: &[
+        must("new", Kind::Int(1, 1_000_000), "Connections a source may open per second.", "new = 50"),
+        must("held", Kind::Int(1, 1_000_000), "Connections a source may hold at once.", "held = 200"),
     ],
 };
 
