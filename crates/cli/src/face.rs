@@ -31,7 +31,8 @@ pub fn show(global: &Global, result: &impl Face) -> Result<(), Trouble> {
     }
 }
 
-fn json(value: &impl Serialize) -> Result<(), Trouble> {
+/// JSON to standard output.
+pub fn json(value: &impl Serialize) -> Result<(), Trouble> {
     let text = serde_json::to_string_pretty(value).map_err(|e| Trouble::bug(format!("a result does not serialise: {e}")))?;
     print(&(text + "\n"))
 }

@@ -14,6 +14,7 @@ mod paint;
 mod planning;
 mod progress;
 mod proof;
+mod redact;
 mod sarif;
 mod save;
 mod session;

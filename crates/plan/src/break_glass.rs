@@ -1,14 +1,15 @@
 //! Break-glass: the least table that lets the operator in. In comes a machine, out comes a ruleset of the management path,
 //! loopback, what is established, and what addresses need to work. It is what a machine falls back to when the last
-//! confirmed state cannot be loaded. Never: anything else.
+//! confirmed state cannot be loaded. A node of a pair also goes on talking to the other one: silent, both would hold the
+//! virtual addresses. Never: anything else.
 
 use crate::build::Build;
-use crate::edge::matrix;
+use crate::edge::{advertisements, between_nodes, matrix};
 use crate::grant::admit;
-use crate::host::{Side, grants};
+use crate::host::{Side, advertised, grants};
 use crate::index::Index;
 use crate::{Devices, Options, essential};
-use ruleset::{ChainKind, Hook, Key, Policy, Ruleset};
+use ruleset::{ChainKind, Hook, Key, Policy, Rule, Ruleset};
 use site::model::{Mode, Model};
 use words::HostName;
 
@@ -23,20 +24,22 @@ pub fn break_glass(model: &Model, devices: &Devices, host: &HostName) -> Option<
     let management = grants(b, Side::In, true);
     input.extend(admit(b, "management/in", &management));
     input.extend(essential::related(b, "input"));
-    input.extend(essential::neighbour_in(b, true));
+    input.extend(essential::neighbour_in(b, advertised(b)));
     if dynamic {
         input.extend(essential::dhcp(b, true));
     }
+    input.extend(pair(b, Side::In));
     input.extend(b.refuse("deny/input", "refuses everything else", "break-glass opens the management path alone", Vec::new()));
     b.base("input", ChainKind::Filter, Hook::Input, 0, Policy::Drop, input);
 
     let mut output = vec![essential::loopback(b, "output", Key::Oifname), essential::established(b, "output")];
-    output.extend(essential::errors_and_neighbour_out(b, true));
+    output.extend(essential::errors_and_neighbour_out(b, advertised(b)));
     let management = grants(b, Side::Out, true);
     output.extend(admit(b, "management/out", &management));
     if dynamic {
         output.extend(essential::dhcp(b, false));
     }
+    output.extend(pair(b, Side::Out));
     output.extend(b.refuse("deny/output", "refuses everything else", "break-glass opens the management path alone", Vec::new()));
     b.base("output", ChainKind::Filter, Hook::Output, 0, Policy::Drop, output);
 
@@ -49,4 +52,15 @@ pub fn break_glass(model: &Model, devices: &Devices, host: &HostName) -> Option<
     forward.extend(b.refuse("deny/forward", "refuses everything else", "break-glass opens the management path alone", Vec::new()));
     b.base("forward", ChainKind::Filter, Hook::Forward, 0, Policy::Drop, forward);
     Some(Ruleset { tables: vec![build.table], unread: Vec::new() })
+}
+
+/// What the nodes of a pair say to one another: advertisements, and the flows between them.
+fn pair(b: &mut Build<'_>, side: Side) -> Vec<Rule> {
+    if !b.host.edge {
+        return Vec::new();
+    }
+    let mut rules = advertisements(b, side == Side::In);
+    let between: Vec<_> = grants(b, side, false).into_iter().filter(|g| between_nodes(b, g.flow)).collect();
+    rules.extend(admit(b, if side == Side::In { "pair/in" } else { "pair/out" }, &between));
+    rules
 }

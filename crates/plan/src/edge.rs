@@ -4,7 +4,7 @@
 
 use crate::build::{Build, NF_V4, address_type, addresses, digit, one_of};
 use crate::grant::{Grant, admit, number};
-use crate::host::{Side, grants};
+use crate::host::{Side, advertised, grants};
 use crate::{MachinePlan, Role, essential, guard, limit, sysctl, translate};
 use ipnet::IpNet;
 use ruleset::{ChainKind, Data, Element, Hook, Key, MapRef, Policy, Rule, Set, Statement, Value, Verdict};
@@ -24,6 +24,7 @@ const ON_LINK: u128 = 255;
 pub(crate) fn plan(mut build: Build<'_>) -> MachinePlan {
     let b = &mut build;
     guard::chains(b);
+    guard::closed(b);
     translate::chains(b);
     forward(b);
     let rules = input(b);
@@ -37,6 +38,11 @@ pub(crate) fn plan(mut build: Build<'_>) -> MachinePlan {
 /// Whether a party is one of the edge nodes: its flows are for its own input and output, not for forwarding.
 fn is_edge(b: &Build<'_>, party: &Party) -> bool {
     matches!(party, Party::Host(h) if b.model.edge.nodes.contains(h))
+}
+
+/// Whether both ends of a flow are edge nodes.
+pub(crate) fn between_nodes(b: &Build<'_>, flow: &site::model::Flow) -> bool {
+    is_edge(b, &flow.from) && is_edge(b, &flow.to)
 }
 
 /// Routed grants by zone pair.
@@ -118,7 +124,7 @@ pub(crate) fn peers(b: &Build<'_>) -> Vec<(ZoneName, IpAddr)> {
 
 /// Advertisements of the pair: they go to a group, which no flow between two addresses names. `input` tells the direction.
 /// What the nodes say to one another by address (unicast advertisements, states) are flows of the model.
-fn advertisements(b: &mut Build<'_>, input: bool) -> Vec<Rule> {
+pub(crate) fn advertisements(b: &mut Build<'_>, input: bool) -> Vec<Rule> {
     if b.model.edge.nodes.len() < 2 {
         return Vec::new();
     }
@@ -169,7 +175,7 @@ fn input(b: &mut Build<'_>) -> Vec<Rule> {
     rules.extend(admit(b, "management/in", &management));
     rules.extend(essential::related(b, "input"));
     rules.extend(essential::invalid(b, "input"));
-    rules.extend(essential::neighbour_in(b, b.model.edge.wan_dynamic));
+    rules.extend(essential::neighbour_in(b, advertised(b)));
     rules.extend(advertisements(b, true));
     if b.model.edge.wan_dynamic {
         rules.extend(essential::dhcp(b, true));
@@ -189,7 +195,7 @@ fn input(b: &mut Build<'_>) -> Vec<Rule> {
 
 fn output(b: &mut Build<'_>) -> Vec<Rule> {
     let mut rules = vec![essential::loopback(b, "output", Key::Oifname), essential::established(b, "output")];
-    rules.extend(essential::errors_and_neighbour_out(b, b.model.edge.wan_dynamic));
+    rules.extend(essential::errors_and_neighbour_out(b, advertised(b)));
     rules.extend(essential::invalid(b, "output"));
     rules.extend(advertisements(b, false));
     let management = grants(b, Side::Out, true);

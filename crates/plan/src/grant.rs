@@ -157,15 +157,15 @@ pub(crate) fn admit(build: &mut Build<'_>, name: &str, grants: &[Grant<'_>]) -> 
         let tail = if ports { "" } else { "/proto" };
         let stem = format!("{name}{}{tail}", shape.word());
         let d = digit(family);
-        let like = Lookup { name, family, shape, ports, prefix: None, interval: false };
+        let like = Lookup { name, family, shape, ports, prefixes: None, interval: false };
         if !bucket.exact.is_empty() {
             out.push(like.clone().rule(build, &format!("{stem}/{d}"), bucket.exact));
         }
         let (groups, rest) = hoist(bucket.wide, shape.addresses());
         for (i, group) in groups.into_iter().enumerate() {
             let set = format!("{stem}/prefix{}/{d}", i + 1);
-            let prefix = Some((group.dimension, group.prefix));
-            out.push(Lookup { prefix, ..like.clone() }.rule(build, &set, group.elements));
+            let prefixes = Some((group.dimension, joined(group.prefixes)));
+            out.push(Lookup { prefixes, ..like.clone() }.rule(build, &set, group.elements));
         }
         for (i, layer) in layers(rest).into_iter().enumerate() {
             let set = if i == 0 { format!("{stem}/net/{d}") } else { format!("{stem}/net{}/{d}", i + 1) };
@@ -217,6 +217,18 @@ pub(crate) fn ports(set: &PortSet) -> impl Iterator<Item = Value> + '_ {
     set.ranges().iter().map(|r| Value::Range(r.first().into(), r.last().into()))
 }
 
+/// Intervals in order, those that touch joined.
+fn joined(prefixes: Vec<Value>) -> Vec<Value> {
+    let mut out: Vec<Value> = Vec::new();
+    for value in prefixes {
+        match (out.last_mut(), &value) {
+            (Some(Value::Range(_, last)), Value::Range(first, end)) if last.checked_add(1) == Some(*first) => *last = *end,
+            _ => out.push(value),
+        }
+    }
+    out
+}
+
 /// A rule that looks up a set.
 #[derive(Debug, Clone)]
 struct Lookup<'a> {
@@ -226,7 +238,7 @@ struct Lookup<'a> {
     shape: Shape,
     ports: bool,
     /// The dimension that is compared in the rule instead of in the set, and with what.
-    prefix: Option<(usize, Value)>,
+    prefixes: Option<(usize, Vec<Value>)>,
     interval: bool,
 }
 
@@ -245,9 +257,9 @@ impl Lookup<'_> {
                 vec![src]
             }
         };
-        if let Some((dimension, prefix)) = self.prefix {
+        if let Some((dimension, prefixes)) = self.prefixes {
             // First: a comparison costs less than a look into any set.
-            statements.insert(0, is(keys.remove(dimension), [prefix]));
+            statements.insert(0, is(keys.remove(dimension), prefixes));
         }
         let mut types: Vec<String> = keys.iter().map(|_| address_type(self.family)).collect();
         keys.push(Key::L4Proto);

@@ -9,10 +9,15 @@ use ipnet::IpNet;
 use ruleset::{ChainKind, Data, Element, Hook, Key, MapRef, Policy, Rule, Set, Statement, Value, Verdict};
 use site::model::Party;
 use site::special;
+use std::net::IpAddr;
 use words::{Family, ZoneName};
 
 /// `raw`: before connection tracking (-200).
 const RAW: i32 = -300;
+/// `mangle`: behind connection tracking (-200), before destinations are translated (-100).
+const TRACKED: i32 = -150;
+/// Opens a connection.
+const NEW: u128 = 8;
 /// ICMP that the upstream router sends from an address inside the site's public prefix: errors and echo.
 const ROUTER_ICMP: [u128; 5] = [0, 3, 8, 11, 12];
 /// The same for v6, neighbour discovery included.
@@ -135,6 +140,41 @@ fn declared_outside(b: &Build<'_>) -> Vec<IpNet> {
     out.sort_unstable();
     out.dedup();
     out
+}
+
+/// Destinations that nobody outside may open to, judged before translation: private addresses, which only a neighbour on
+/// the provider's own segment can route to us, past the public address they are published at; and the node's addresses in
+/// inner zones. Connections that stand go on: before its first ruleset a node may not have translated.
+pub(crate) fn closed(b: &mut Build<'_>) {
+    let Some(device) = b.devices.get(&ZoneName::internet()).cloned() else { return };
+    let zones = b.model.zones.values().filter(|z| !z.name.is_internet());
+    let mut nets: Vec<IpNet> = zones.flat_map(|z| z.subnets.iter().copied()).filter(|n| !special::touches_public(n)).collect();
+    nets.extend(b.model.edge.sync);
+    let outer = |a: &IpAddr| {
+        let own = b.host.interfaces.iter().filter(|i| i.zone.is_internet()).flat_map(|i| i.addresses.iter().map(|n| n.addr()));
+        let shared = b.model.edge.vip.iter().filter(|(z, _)| z.is_internet()).flat_map(|(_, a)| a.iter().copied());
+        own.chain(shared).any(|o| o == *a)
+    };
+    nets.extend(held(b).into_iter().filter(|a| !outer(a)).map(IpNet::from));
+    let mut rules = Vec::new();
+    for family in Family::ALL {
+        let set = prefix_set(family, &nets);
+        if set.elements.is_empty() {
+            continue;
+        }
+        let name = format!("closed/{}", digit(family));
+        b.set(&name, set);
+        let when = vec![
+            is(Key::Iifname, [Value::Name(device.clone())]),
+            one_of(Key::CtState, &[NEW]),
+            Statement::Lookup { keys: vec![addresses(family).1], set: name, negated: false },
+        ];
+        let (what, why) = ("refuses what names an inner address from outside", "what is published is published at its public address");
+        rules.extend(b.refuse("deny/inner", what, why, when));
+    }
+    if !rules.is_empty() {
+        b.base("closed", ChainKind::Filter, Hook::Prerouting, TRACKED, Policy::Accept, rules);
+    }
 }
 
 /// The whole `internet` chain: what is surely wrong goes to `refuse`, everything else is the Internet.

@@ -1,7 +1,7 @@
-//! Prefixes taken out of sets. In come elements of which one address is a prefix, out come groups that share that prefix
-//! and are exact in everything else, and what is left.
+//! Prefixes taken out of sets. In come elements of which one address is a prefix, out come groups that share that prefix,
+//! or the same few, and are exact in everything else, and what is left.
 //!
-//! A group becomes a rule that compares the prefix once and looks the rest up in an exact hash set. Managers in one subnet
+//! A group becomes a rule that compares the prefixes once and looks the rest up in an exact hash set. Managers in one subnet
 //! who may log in everywhere would otherwise fill an interval set with every host of the site, and such a set costs a new
 //! connection several times as much as a hash set, the more the larger it is (`docs/performance.md`).
 //! Never: changes which packets are allowed.
@@ -16,13 +16,13 @@ pub(crate) type Elements = BTreeMap<Vec<Value>, String>;
 /// much as one look into an interval set.
 pub(crate) const MOST_GROUPS: usize = 8;
 
-/// Elements that share a prefix.
+/// Elements that share prefixes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Group {
-    /// Which dimension the prefix stood in.
+    /// Which dimension the prefixes stood in.
     pub dimension: usize,
-    /// The prefix.
-    pub prefix: Value,
+    /// The prefixes, in order.
+    pub prefixes: Vec<Value>,
     /// The elements without that dimension: exact.
     pub elements: Elements,
 }
@@ -48,14 +48,24 @@ pub(crate) fn hoist(elements: Elements, addresses: usize) -> (Vec<Group>, Elemen
             }
         }
     }
-    let mut groups: Vec<Group> = groups.into_iter().map(|((dimension, prefix), elements)| Group { dimension, prefix, elements }).collect();
+    // A zone with a hole in it is several prefixes that open the same.
+    let mut alike: BTreeMap<(usize, Elements), Vec<Value>> = BTreeMap::new();
+    for ((dimension, prefix), elements) in groups {
+        alike.entry((dimension, elements)).or_default().push(prefix);
+    }
+    let mut groups: Vec<Group> =
+        alike.into_iter().map(|((dimension, elements), prefixes)| Group { dimension, prefixes, elements }).collect();
+    groups.sort_by(|a, b| (a.dimension, &a.prefixes).cmp(&(b.dimension, &b.prefixes)));
     // Stable: groups of one size stay in the order of their prefixes.
     groups.sort_by_key(|g| std::cmp::Reverse(g.elements.len()));
     for group in groups.split_off(groups.len().min(MOST_GROUPS)) {
-        rest.extend(group.elements.into_iter().map(|(mut key, id)| {
-            key.insert(group.dimension, group.prefix.clone());
-            (key, id)
-        }));
+        for prefix in &group.prefixes {
+            rest.extend(group.elements.iter().map(|(key, id)| {
+                let mut key = key.clone();
+                key.insert(group.dimension, prefix.clone());
+                (key, id.clone())
+            }));
+        }
     }
     (groups, rest)
 }
@@ -73,9 +83,9 @@ mod tests {
     fn flat(groups: &[Group], rest: &Elements) -> Elements {
         let mut out = rest.clone();
         for g in groups {
-            for (key, id) in &g.elements {
+            for (prefix, (key, id)) in g.prefixes.iter().flat_map(|p| g.elements.iter().map(move |e| (p, e))) {
                 let mut key = key.clone();
-                key.insert(g.dimension, g.prefix.clone());
+                key.insert(g.dimension, prefix.clone());
                 assert_eq!(out.insert(key, id.clone()), None, "an element stands in two places");
             }
         }
@@ -88,6 +98,15 @@ mod tests {
         let (groups, rest) = hoist(elements.clone(), 2);
         assert_eq!((groups.len(), rest.len()), (1, 0));
         assert!(groups[0].elements.keys().flatten().all(exact));
+        assert_eq!(flat(&groups, &rest), elements);
+    }
+
+    #[test]
+    fn prefixes_that_open_the_same_are_one_group() {
+        let of = |src, host: u128| (element(src, (host, host), (22, 22)).0, "f".to_owned());
+        let elements: Elements = (100..110).flat_map(|host| [of((0, 15), host), of((32, 47), host)]).collect();
+        let (groups, rest) = hoist(elements.clone(), 2);
+        assert_eq!((groups.len(), groups[0].prefixes.len(), rest.len()), (1, 2, 0));
         assert_eq!(flat(&groups, &rest), elements);
     }
 

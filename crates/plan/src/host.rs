@@ -54,6 +54,14 @@ pub(crate) fn dynamic(build: &Build<'_>) -> bool {
     unknown || (build.model.edge.wan_dynamic && host.interfaces.iter().any(|i| i.zone.is_internet()))
 }
 
+/// Whether the machine learns its IPv6 gateway from router advertisements: in one of its zones that is how it is done.
+pub(crate) fn advertised(build: &Build<'_>) -> bool {
+    if build.host.edge {
+        return build.model.edge.wan_dynamic;
+    }
+    build.host.interfaces.iter().any(|i| build.model.zones.get(&i.zone).is_none_or(site::model::Zone::is_advertised))
+}
+
 /// The machine's own addresses, as sets; packets that claim to come from them did not.
 pub(crate) fn own_sets(build: &mut Build<'_>) -> Vec<Family> {
     let own: Vec<IpNet> =
@@ -105,7 +113,7 @@ fn input(b: &mut Build<'_>, dynamic: bool) -> Vec<Rule> {
     rules.extend(admit(b, "management/in", &management));
     rules.extend(essential::related(b, "input"));
     rules.extend(essential::invalid(b, "input"));
-    rules.extend(essential::neighbour_in(b, true));
+    rules.extend(essential::neighbour_in(b, advertised(b)));
     if dynamic {
         rules.extend(essential::dhcp(b, true));
     }
@@ -119,7 +127,7 @@ fn input(b: &mut Build<'_>, dynamic: bool) -> Vec<Rule> {
 
 fn output(b: &mut Build<'_>, dynamic: bool) -> Vec<Rule> {
     let mut rules = vec![essential::loopback(b, "output", Key::Oifname), essential::established(b, "output")];
-    rules.extend(essential::errors_and_neighbour_out(b, true));
+    rules.extend(essential::errors_and_neighbour_out(b, advertised(b)));
     rules.extend(essential::invalid(b, "output"));
     let management = grants(b, Side::Out, true);
     rules.extend(admit(b, "management/out", &management));

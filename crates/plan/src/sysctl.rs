@@ -1,8 +1,9 @@
 //! Kernel settings that stand behind the rules: no redirects, no source routes, reverse path, room to track. In comes a
 //! machine, out come settings with what reading them back must show. Never: a setting that a machine may depend on
-//! without saying so (forwarding on hosts, router advertisements where v6 may be learnt from them).
+//! without saying so (forwarding on hosts, router advertisements where the gateway may be learnt from them).
 
 use crate::build::Build;
+use crate::host::advertised;
 use crate::{Sysctl, SysctlPhase, SysctlRule};
 use site::model::Mode;
 use std::collections::BTreeSet;
@@ -76,8 +77,13 @@ pub(crate) fn host(b: &Build<'_>) -> Vec<Sysctl> {
             i.addresses.iter().any(|a| a.addr().is_ipv6())
                 || b.model.zones.get(&i.zone).is_none_or(|z| z.subnets.is_empty() || z.subnets.iter().any(|n| n.addr().is_ipv6()))
         });
-        if !v6 {
-            list.each(&devices(b), "ipv6", "accept_ra", "0", "no zone of this machine has IPv6: an advertisement is an attack");
+        let advertisement = if !v6 {
+            Some("no zone of this machine has IPv6: an advertisement is an attack")
+        } else {
+            (!advertised(b)).then_some("the gateway is known: an advertisement could only be another one's")
+        };
+        if let Some(why) = advertisement {
+            list.each(&devices(b), "ipv6", "accept_ra", "0", why);
         }
     }
     list.0.into_iter().collect()

@@ -105,8 +105,18 @@ pub struct Zone {
     pub gateways: Vec<IpAddr>,
     /// The edge routes into and out of it. `false` for the pair's own `sync` zone and where the site file says so.
     pub routed: bool,
+    /// What the site file says about router advertisements.
+    pub advertised: Option<bool>,
     /// Where it is said.
     pub origin: Origin,
+}
+
+impl Zone {
+    /// Hosts may learn their IPv6 gateway from router advertisements. Anybody on the link can send those, so where the gateway
+    /// is known they are not needed.
+    pub fn is_advertised(&self) -> bool {
+        self.advertised.unwrap_or_else(|| !self.gateways.iter().any(IpAddr::is_ipv6))
+    }
 }
 
 /// Kind of perimeter.

@@ -249,3 +249,23 @@ fn a_vast_management_prefix_never_brings_the_sites_own_addresses_from_outside() 
     let private = sources("\"10.0.0.0/8\"");
     assert!(holds(&private, "10.99.0.1") && !holds(&private, "10.20.2.11") && !holds(&private, "10.20.2.200"));
 }
+
+#[test]
+fn a_management_controller_is_no_operator() {
+    let m = model(
+        r#"
+[site]
+management = { from = ["ops"] }
+[zones]
+ops = { subnets = ["10.20.90.0/24"] }
+[hosts]
+node1 = { address = "10.20.90.10", runs = ["lotus"] }
+pc1   = { address = "10.20.90.20", runs = [], managed = false }
+bmc1  = { address = "10.20.90.111", runs = ["bmc"], managed = false }
+"#,
+    );
+    let ssh = m.flows.iter().find(|f| f.target.to_string() == "22/tcp" && f.to.to_string() == "node1").expect("the way in");
+    let from = |a: &str| ssh.legs.iter().flat_map(|l| &l.src).any(|n| n.contains(&a.parse::<std::net::IpAddr>().expect("address")));
+    assert!(from("10.20.90.20") && from("10.20.90.110") && from("10.20.90.112") && from("10.20.90.255"));
+    assert!(!from("10.20.90.111"), "its firmware is what an attacker who got that far holds");
+}

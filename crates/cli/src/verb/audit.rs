@@ -3,10 +3,11 @@
 use crate::{
     args::Global,
     exit::Exit,
-    face::{Face, show},
+    face::Face,
     input, machine,
     paint::{BAD, WARN, paint},
     planning,
+    redact::{Redactor, Reveal},
     trouble::Trouble,
 };
 use audit::{Report, Risk};
@@ -26,6 +27,8 @@ pub struct Arguments {
     /// Exit with 1 from this risk on
     #[arg(long, value_enum, default_value_t = Least::Low)]
     fail_on: Least,
+    #[command(flatten)]
+    reveal: Reveal,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -70,6 +73,6 @@ pub fn run(arguments: &Arguments, global: &Global) -> Result<Exit, Trouble> {
         Least::Critical => Risk::Critical,
     };
     let found = report.at_least(least) > 0;
-    show(global, &Audited(report))?;
+    Redactor::new(site.as_ref().map(|(m, _)| m), arguments.reveal).show(global, &Audited(report))?;
     Ok(Exit::found(found))
 }

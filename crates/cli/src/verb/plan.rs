@@ -3,10 +3,12 @@
 use crate::{
     args::Global,
     exit::Exit,
-    face::{Face, show},
+    face::Face,
     input::{self, SiteArgument},
     paint::{BAD, DIM, GOOD, HEAD, WARN, diagnostic, paint},
-    planning, proof, save,
+    planning, proof,
+    redact::{Redactor, Reveal},
+    save,
     trouble::Trouble,
 };
 use clap::Args;
@@ -41,6 +43,8 @@ pub struct Arguments {
     /// Also write the plan as JSON to this file, readable for its owner alone
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
+    #[command(flatten)]
+    reveal: Reveal,
 }
 
 #[derive(Serialize)]
@@ -170,13 +174,13 @@ pub fn run(arguments: &Arguments, global: &Global) -> Result<Exit, Trouble> {
             "`ravelin plan` without --host lists them; unmanaged machines have no plan",
         ));
     }
-    if let Some(path) = &arguments.out {
-        let text = serde_json::to_vec_pretty(&new).map_err(|e| Trouble::bug(format!("the plan does not serialise: {e}")))?;
-        save::private(path, &text)?;
-    }
     let planned = compare(&model, &new, old.as_ref(), arguments, source);
+    let redactor = Redactor::new(Some(&model), arguments.reveal);
+    if let Some(path) = &arguments.out {
+        save::private(path, format!("{:#}\n", redactor.value(&planned)?).as_bytes())?;
+    }
     let stop = planned.notes.iter().any(Diagnostic::is_error);
-    show(global, &planned)?;
+    redactor.show(global, &planned)?;
     Ok(Exit::found(stop))
 }
 

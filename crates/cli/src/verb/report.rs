@@ -4,10 +4,12 @@
 use crate::{
     args::Global,
     exit::Exit,
-    face::{Face, remark, show},
+    face::{Face, remark},
     input::{self, SiteArgument},
     paint::{BAD, DIM, GOOD, HEAD, WARN, paint, table},
-    planning, proof, save,
+    planning, proof,
+    redact::{Redactor, Reveal},
+    save,
     trouble::Trouble,
 };
 use clap::Args;
@@ -38,6 +40,8 @@ pub struct Arguments {
     /// Also write it as one HTML file
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
+    #[command(flatten)]
+    reveal: Reveal,
 }
 
 #[derive(Serialize)]
@@ -160,10 +164,11 @@ pub fn run(arguments: &Arguments, global: &Global) -> Result<Exit, Trouble> {
         site: model.name.clone(),
         violations,
     };
+    let redactor = Redactor::new(Some(&model), arguments.reveal);
     if let Some(path) = &arguments.html {
-        save::private(path, report.html().as_bytes())?;
+        save::private(path, redactor.text(&report.html()).as_bytes())?;
         remark(&format!("Written to {}, readable for you alone: it is a map of the site.", path.display()));
     }
-    show(global, &report)?;
+    redactor.show(global, &report)?;
     Ok(Exit::found(report.violations.iter().any(reach::Violation::is_error)))
 }

@@ -209,7 +209,9 @@ pub fn model() -> Model {
     ];
     let zones = zones
         .into_iter()
-        .map(|(n, subnets)| (zone(n), Zone { name: zone(n), vlan: None, subnets, gateways: vec![], routed: true, origin: origin() }))
+        .map(|(n, subnets)| {
+            (zone(n), Zone { name: zone(n), vlan: None, subnets, gateways: vec![], routed: true, advertised: None, origin: origin() })
+        })
         .collect();
     let hosts = BTreeMap::from([
         host(

@@ -92,7 +92,9 @@ pub fn of(model: &Model, host: &HostName) -> Vec<Expectation> {
     let first = host.interfaces.first().expect("interface");
     let dev = device(&first.zone);
     let own: Vec<IpAddr> = host.addresses().collect();
-    ends(&mut l, &own, &dev);
+    let gateway_known = |i: &site::model::Interface| model.zones[&i.zone].gateways.iter().any(IpAddr::is_ipv6);
+    let learns = if host.edge { model.edge.wan_dynamic } else { !host.interfaces.iter().all(gateway_known) };
+    ends(&mut l, &own, &dev, learns);
     if host.edge {
         edge(&mut l, model, host, &device);
     } else {
@@ -107,7 +109,7 @@ pub fn of(model: &Model, host: &HostName) -> Vec<Expectation> {
 }
 
 /// Input and output, the same on every machine.
-fn ends(l: &mut List, own: &[IpAddr], dev: &str) {
+fn ends(l: &mut List, own: &[IpAddr], dev: &str, learns: bool) {
     for family in Family::ALL {
         let Some(me) = own.iter().find(|a| Family::of(a) == family).copied() else { continue };
         let v4 = family == Family::V4;
@@ -143,19 +145,17 @@ fn ends(l: &mut List, own: &[IpAddr], dev: &str) {
             let report = icmp(family, 143).with(Field::State, UNTRACKED).from(link_local).to(ip("ff02::16"));
             l.passes(Hook::Output, "listener report", out(report, dev));
             let advert = on(icmp(family, 134).from(link_local).to(me), dev).with(Field::State, UNTRACKED).with(Field::Hop, 255);
-            // An edge node's routes are written, a host may learn its own.
-            l.0.push(Expectation { what: "router advertisement".into(), hook: Hook::Input, packet: advert, want: Want::Passes });
+            // A host may learn its gateway where the site file does not know it; an edge node only with a leased address.
+            if learns {
+                l.passes(Hook::Input, "router advertisement", advert);
+            } else {
+                l.refused(Hook::Input, "router advertisement", advert, "deny/input");
+            }
         }
     }
 }
 
 fn edge(l: &mut List, model: &Model, host: &site::model::Host, device: &dyn Fn(&ZoneName) -> String) {
-    if !model.edge.wan_dynamic {
-        // Not on an edge node with written addresses.
-        for e in l.0.iter_mut().filter(|e| e.what == "router advertisement") {
-            e.want = Want::RefusedBy("deny/input".into());
-        }
-    }
     let zones: Vec<&site::model::Zone> = model.zones.values().filter(|z| host.interface(&z.name).is_some()).collect();
     for zone in &zones {
         guard(l, model, host, zone, &device(&zone.name));
@@ -220,6 +220,20 @@ fn guard(l: &mut List, model: &Model, host: &site::model::Host, zone: &site::mod
     }
     for ordinary in ["198.51.100.99", "2001:db8:ffff::99"] {
         l.passes(h, "an ordinary source", from(ip(ordinary)));
+    }
+    for inner in model.zones.values().filter(|z| !z.name.is_internet()) {
+        for net in inner.subnets.iter().filter(|n| !site::special::is_public(&n.addr())) {
+            let a = net.hosts().nth(200).or_else(|| net.hosts().last()).expect("host");
+            let ordinary = if a.is_ipv4() { "198.51.100.99" } else { "2001:db8:ffff::99" };
+            l.refused(h, &format!("to {a} from outside"), from(ip(ordinary)).to(a), "deny/inner");
+            l.passes(h, "what stands, to an inner address", from(ip(ordinary)).to(a).with(Field::State, ESTABLISHED));
+        }
+    }
+    let own = host.interfaces.iter().filter(|i| !i.zone.is_internet()).flat_map(|i| i.addresses.iter().map(|n| n.addr()));
+    let shared = model.edge.vip.iter().filter(|(z, _)| !z.is_internet()).flat_map(|(_, a)| a.iter().copied());
+    for a in own.chain(shared) {
+        let ordinary = if a.is_ipv4() { "198.51.100.99" } else { "2001:db8:ffff::99" };
+        l.refused(h, &format!("to its inner {a} from outside"), from(ip(ordinary)).to(a), "deny/inner");
     }
     for net in site::special::NOT_PUBLIC_V4.iter().chain(&site::special::NOT_PUBLIC_V6) {
         // Not the first address: it may be the neighbour's of another entry.

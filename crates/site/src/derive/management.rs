@@ -7,10 +7,15 @@ use super::{
     peers::source,
     weak,
 };
-use crate::{FlowKind, Host, Instance, Listen, Party, code, cx::Cx, special, syntax::Node};
-use catalog::{Class, Intended};
+use crate::{
+    FlowKind, Host, Instance, Leg, Listen, Party, code,
+    cx::Cx,
+    special,
+    syntax::{Node, Text},
+};
+use catalog::{Class, Intended, Role};
 use ipnet::IpNet;
-use words::{Diagnostic, Origin, ProtoPorts};
+use words::{Diagnostic, Family, Origin, ProtoPorts};
 
 /// Name of the operators' addresses outside.
 const OUTSIDE: &str = "management";
@@ -21,10 +26,22 @@ const SHORTEST_V4: u8 = 16;
 /// The same for IPv6: what a registry gives to one provider.
 const SHORTEST_V6: u8 = 32;
 
-/// Whether a prefix holds a large part of the Internet.
-fn vast(net: &IpNet) -> bool {
-    let shortest = if net.addr().is_ipv4() { SHORTEST_V4 } else { SHORTEST_V6 };
-    net.prefix_len() < shortest && special::touches_public(net)
+/// The prefixes that, alone or together with the others of the list, hold a large part of the Internet: many prefixes that
+/// are each small enough are as wide as one that is not.
+fn vast<'t>(given: &[(&'t Text, IpNet)]) -> Vec<(&'t Text, IpNet)> {
+    let addresses = |net: &IpNet| 2f64.powi(i32::from(net.max_prefix_len() - net.prefix_len()));
+    let mut out = Vec::new();
+    for (family, shortest) in [(Family::V4, SHORTEST_V4), (Family::V6, SHORTEST_V6)] {
+        let of: Vec<_> = given.iter().filter(|(_, n)| Family::of(&n.addr()) == family && special::touches_public(n)).collect();
+        let all: Vec<IpNet> = of.iter().map(|(_, n)| *n).collect();
+        let most = 2f64.powi(i32::from(special::everything(family).max_prefix_len() - shortest));
+        if IpNet::aggregate(&all).iter().map(addresses).sum::<f64>() > most {
+            // Whoever is wide alone is told; where none is, all of them together are.
+            let alone: Vec<_> = of.iter().filter(|(_, n)| n.prefix_len() < shortest).copied().copied().collect();
+            out.extend(if alone.is_empty() { of.into_iter().copied().collect() } else { alone });
+        }
+    }
+    out
 }
 
 /// Enters the management path.
@@ -74,9 +91,11 @@ fn weaken(cx: &mut Cx<'_>, d: &mut Deriver<'_>, root: &Node, outside: &[Key]) {
     if until.is_none() && node.get("until").is_some() {
         return; // The date itself is complained about.
     }
-    for t in node.texts("from") {
-        let Some(net) = t.text.parse::<IpNet>().ok().filter(vast) else { continue };
-        let reason = format!("`{net}` is a large part of the Internet: anybody there can try the operators' door");
+    let texts = node.texts("from");
+    let given: Vec<(&Text, IpNet)> = texts.iter().filter_map(|t| Some((t, t.text.parse::<IpNet>().ok()?))).collect();
+    for (t, net) in vast(&given) {
+        let together = if texts.len() > 1 { ", together with the others of this list," } else { "" };
+        let reason = format!("`{net}` is{together} a large part of the Internet: anybody there can try the operators' door");
         let said = weak::Said { why: why.as_ref().map(|w| w.text.as_str()), until, span: t.span, origin: &origin };
         weak::enter(cx, d, format!("opens the management path to {net}"), &reason, said, outside.to_vec());
     }
@@ -105,7 +124,25 @@ fn open(d: &mut Deriver<'_>, host: &Host, instance: &Instance, listen: &Listen, 
             why: if kind == FlowKind::Management { "the operators' way in; never cut".into() } else { "meant for operators".into() },
             origins: vec![d.model.management.origin.clone(), instance.origin.clone(), catalogue],
         };
-        keys.extend(d.book.add(entry));
+        let legs = without_controllers(d, d.book.ways.legs(&entry.from, &entry.to));
+        keys.extend(d.book.add_legs(entry, legs, Vec::new()));
     }
     keys
+}
+
+/// Legs from a management zone without the management controllers that stand in it: nobody logs in from a controller, and
+/// its firmware is what an attacker who got that far holds.
+fn without_controllers(d: &Deriver<'_>, legs: Vec<Leg>) -> Vec<Leg> {
+    let controls = |h: &&Host| h.instances.iter().any(|i| i.service.role == Role::ManagementController);
+    let holes: Vec<IpNet> =
+        d.model.hosts.values().filter(|h| !h.managed).filter(controls).flat_map(Host::addresses).map(IpNet::from).collect();
+    let narrowed = legs.into_iter().map(|mut leg| {
+        for hole in &holes {
+            // A host's own address is said by name: it stands.
+            let spares = |n: &IpNet| n.contains(hole) && n != hole;
+            leg.src = leg.src.iter().flat_map(|n| if spares(n) { special::without(n, hole) } else { vec![*n] }).collect();
+        }
+        leg
+    });
+    narrowed.collect()
 }

@@ -123,7 +123,10 @@ fn sync(cx: &mut Cx<'_>, node: &Node, draft: &mut EdgeDraft, zones: &mut Zones) 
     if let Ok(name) = ZoneName::new(SYNC) {
         let origin = cx.origin(t.span, &t.path);
         zones.spans.insert(name.clone(), t.span);
-        zones.map.insert(name.clone(), Zone { name, vlan: None, subnets: vec![net], gateways: vec![], routed: false, origin });
+        zones.map.insert(
+            name.clone(),
+            Zone { name, vlan: None, subnets: vec![net], gateways: vec![], routed: false, advertised: Some(false), origin },
+        );
     }
     draft.edge.sync = Some(net);
 }

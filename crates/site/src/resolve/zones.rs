@@ -45,7 +45,10 @@ pub(crate) fn resolve(cx: &mut Cx<'_>, root: &Node) -> Zones {
     let mut zones = Zones { map: BTreeMap::new(), spans: BTreeMap::new(), broken: false };
     let internet = ZoneName::internet();
     let origin = Origin::Builtin { code: "zone internet".into(), why: "everything outside the site's own zones".into() };
-    zones.map.insert(internet.clone(), Zone { name: internet, vlan: None, subnets: vec![], gateways: vec![], routed: true, origin });
+    zones.map.insert(
+        internet.clone(),
+        Zone { name: internet, vlan: None, subnets: vec![], gateways: vec![], routed: true, advertised: None, origin },
+    );
     for entry in root.get("zones").map(Node::entries).unwrap_or_default() {
         if let Some(zone) = one(cx, entry) {
             overlap(cx, &zones, &zone, entry);
@@ -79,7 +82,8 @@ fn one(cx: &mut Cx<'_>, entry: &Entry) -> Option<Zone> {
     let gateways = node.texts("gateway").iter().filter_map(|t| inside(cx, t, &name, &subnets)).collect();
     let vlan = node.int("vlan").and_then(|(n, _)| u16::try_from(n).ok());
     let routed = node.bool("routed").unwrap_or(true);
-    Some(Zone { name, vlan, subnets, gateways, routed, origin: cx.origin(entry.key_span, &node.path) })
+    let advertised = node.bool("advertised");
+    Some(Zone { name, vlan, subnets, gateways, routed, advertised, origin: cx.origin(entry.key_span, &node.path) })
 }
 
 /// An address inside a zone's subnets that a machine can have, or a diagnostic.

@@ -172,6 +172,13 @@ pub static ZONE: Section = Section {
         must("subnets", Kind::Texts, "Prefixes, v4 and v6.", "subnets = [\"10.20.10.0/24\", \"2001:db8:20:10::/64\"]"),
         may("gateway", Kind::Texts, "the edge's address there", "Gateways, where the edge is not Ravelin's.", "gateway = \"10.20.10.1\""),
         may("routed", Kind::Bool, "`true`", "Whether the edge routes into and out of it.", "routed = false"),
+        may(
+            "advertised",
+            Kind::Bool,
+            "`true` where no IPv6 gateway is known",
+            "Whether hosts learn their IPv6 gateway from router advertisements; otherwise advertisements are refused.",
+            "advertised = true",
+        ),
     ],
 };
 

@@ -10,7 +10,10 @@ use crate::{
     packet::{Body, Packet, Shape, flag},
 };
 use catalog::Class;
-use site::model::{EdgeKind, Flow, Party, Publish};
+use site::{
+    model::{EdgeKind, Flow, Party, Publish},
+    special,
+};
 use std::net::IpAddr;
 use words::Proto;
 
@@ -46,6 +49,33 @@ impl<'a> Attacker<'a> {
                     let what = format!("attacker -> {} at public {dst}", t.words());
                     all.extend(self.stopped(Group::Internet, what, ATTACKER, packet(src, *dst, SPORT, t.port, t.proto), None));
                 }
+            }
+        }
+        self.inner_addresses(all);
+    }
+
+    /// Inner addresses from outside, as a neighbour on the provider's segment can route them: the private address behind a
+    /// publication, and echo requests to the edge's addresses in inner zones.
+    fn inner_addresses(&self, all: &mut Vec<Attempt>) {
+        if self.model.edge.kind != EdgeKind::Ravelin {
+            return;
+        }
+        for (publish, _, _) in self.published() {
+            let Some(host) = self.model.hosts.get(&publish.host) else { continue };
+            for dst in host.addresses().filter(|a| !publish.at.contains(a) && !special::is_public(a)) {
+                let Some(src) = self.address(ATTACKER, dst.is_ipv6()) else { continue };
+                let what = format!("attacker -> {} {}/tcp, published, at its inner {dst}", publish.host, publish.host_port);
+                let p = packet(src, dst, SPORT + 4, publish.host_port, Proto::Tcp);
+                all.extend(self.stopped(Group::Internet, what, ATTACKER, p, Some(host)));
+            }
+        }
+        let edges = self.model.edge.nodes.iter().filter_map(|n| self.model.hosts.get(n));
+        for edge in edges {
+            for dst in edge.interfaces.iter().filter(|i| !i.zone.is_internet()).flat_map(|i| i.addresses.iter().map(|n| n.addr())) {
+                let Some(src) = self.address(ATTACKER, dst.is_ipv6()) else { continue };
+                let kind = if dst.is_ipv6() { 128 } else { 8 };
+                let p = Packet { body: Body::Icmp { kind, code: 0 }, ..packet(src, dst, 0, 0, Proto::Tcp) };
+                all.extend(self.stopped(Group::Internet, format!("attacker -> echo request to {dst} of {}", edge.name), ATTACKER, p, None));
             }
         }
     }
