@@ -118,7 +118,11 @@ impl Way<'_> {
     /// Devices an address may lie behind.
     fn devices(&self, a: std::net::IpAddr) -> BTreeSet<&str> {
         let all = || self.place.links.iter();
-        if self.several { all().map(|l| l.device.as_str()).collect() } else { self.place.route(a).map(|l| l.device.as_str()).into_iter().collect() }
+        if self.several {
+            all().map(|l| l.device.as_str()).collect()
+        } else {
+            self.place.route(a).map(|l| l.device.as_str()).into_iter().collect()
+        }
     }
 
     /// Out on every device that leads there; without one nobody can say.
@@ -153,7 +157,8 @@ mod tests {
     use std::net::IpAddr;
 
     fn facts(connections: &[(&str, &str, u16)]) -> Facts {
-        let interface = |name: &str, net: &str| Interface { name: name.into(), addresses: vec![net.parse().expect("net")], ..Interface::default() };
+        let interface =
+            |name: &str, net: &str| Interface { name: name.into(), addresses: vec![net.parse().expect("net")], ..Interface::default() };
         let route = |to: &str, device: &str| Route {
             to: to.parse().expect("net"),
             via: None,
@@ -192,9 +197,7 @@ mod tests {
 
     /// Lets 22 in, 443 out and containers forward.
     fn rules() -> Ruleset {
-        let base = |name: &str, hook: &str, policy: &str| {
-            serde_json::json!({"chain": {"family": "inet", "table": "t", "name": name, "handle": 1, "type": "filter", "hook": hook, "prio": 0, "policy": policy}})
-        };
+        let base = |name: &str, hook: &str, policy: &str| serde_json::json!({"chain": {"family": "inet", "table": "t", "name": name, "handle": 1, "type": "filter", "hook": hook, "prio": 0, "policy": policy}});
         let accept = |chain: &str, left: serde_json::Value, right: serde_json::Value| {
             serde_json::json!({"rule": {"family": "inet", "table": "t", "chain": chain, "handle": 2, "expr": [
                 {"match": {"op": "==", "left": left, "right": right}}, {"accept": null}]}})
@@ -225,7 +228,8 @@ mod tests {
             ("127.0.0.1", "127.0.0.1", 9),
         ];
         let facts = facts(&all);
-        let taken: Vec<_> = refused(&rules(), &facts).into_iter().map(|r| (r.connection.original.src, r.connection.original.dport)).collect();
+        let taken: Vec<_> =
+            refused(&rules(), &facts).into_iter().map(|r| (r.connection.original.src, r.connection.original.dport)).collect();
         assert_eq!(taken, [(at("10.0.0.9"), 23), (at("10.0.0.1"), 5432), (at("10.0.0.9"), 9)]);
     }
 
