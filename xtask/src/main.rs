@@ -5,6 +5,7 @@
 
 mod bench;
 mod demo;
+mod fuzz;
 mod layers;
 mod licences;
 mod package;
@@ -25,6 +26,7 @@ const HELP: &str = "cargo xtask COMMAND
   package            a static binary and a .deb in target/package, installed into an empty root and tried there
   man                man pages and completion scripts into target/man
   bench [NAME]       the benchmarks whose figures stand in docs/performance.md
+  fuzz [TARGET] [S]  the readers of foreign text under libFuzzer, S seconds each, one or all of fuzz/fuzz_targets
 ";
 
 fn main() -> ExitCode {
@@ -39,6 +41,7 @@ fn main() -> ExitCode {
         "package" => package::run(),
         "man" => package::manuals(&process::root().join("target/man")),
         "bench" => bench::run(rest),
+        "fuzz" => fuzz::run(rest),
         "help" | "--help" | "-h" => {
             print!("{HELP}");
             Ok(())

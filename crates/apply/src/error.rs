@@ -34,6 +34,8 @@ pub enum Error {
     OtherParent { said: String, is: String },
     #[error("generation {0} waits to be confirmed or reverted")]
     StillPending(Generation),
+    #[error("no confirmed state says which connections are the way in, so none is ended")]
+    NothingConfirmed,
     #[error("nothing waits to be confirmed")]
     NothingPending,
     #[error("{offered:?} does not wait to be confirmed, {pending:?} does")]

@@ -15,12 +15,14 @@
 //! | [`timer`] | the revert timer: a process of its own that outlives everybody |
 //! | [`revert`] | back to the last known good |
 //! | [`boot`] | after a power loss; break-glass |
+//! | [`cut`] | ends tracked connections it is given, never the way in |
 //! | [`status`] | the state for people and programs |
 //!
 //! Never parses the site file, never uses the network except for its probes, never touches another table than
 //! `inet ravelin`, decides nothing: what to do stands in the bundle.
 
 pub mod boot;
+pub mod cut;
 pub mod error;
 pub mod flows;
 pub mod inject;

@@ -2,6 +2,7 @@
 //! decides nothing.
 
 use crate::seed::SeedFlow;
+use facts::Tuple;
 use ipnet::IpNet;
 use ruleset::form::Ruleset;
 use serde::{Deserialize, Serialize};
@@ -97,6 +98,13 @@ pub struct Management {
     pub from: Vec<IpNet>,
     /// Ports they come to.
     pub ports: Vec<u16>,
+}
+
+impl Management {
+    /// Whether a connection was opened on the way in: to this machine, or through it where it forwards.
+    pub fn covers(&self, opened: &Tuple) -> bool {
+        self.ports.contains(&opened.dport) && self.from.iter().any(|n| n.contains(&opened.src))
+    }
 }
 
 /// Something that must work after the change, tried from this machine.

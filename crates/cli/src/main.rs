@@ -5,6 +5,7 @@
 
 mod applier;
 mod args;
+mod cut;
 mod exit;
 mod face;
 mod guard;

@@ -6,6 +6,7 @@
 //! - [`enter`] moves the running program into namespaces of its own, [`fence`] keeps the machine's root off the machine;
 //! - [`build`] makes a topology there, [`space`] runs things in one of its nodes;
 //! - [`listen`] opens real sockets, [`connect`] uses them;
+//! - [`foreign`] puts rules of others beside ours, and says in plain words what they refuse;
 //! - [`packet`] writes single packets, [`volley`] fires many and accounts for every one of them;
 //! - [`count`] reads what each rule and element counted.
 //!
@@ -20,6 +21,7 @@ pub mod enter;
 pub mod error;
 pub mod expect;
 pub mod fence;
+pub mod foreign;
 pub mod listen;
 pub mod opinion;
 pub mod outside;

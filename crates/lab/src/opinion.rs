@@ -4,11 +4,11 @@
 //! the model. Never: corrects either.
 
 use crate::{
-    packet::{Body, Packet},
+    packet::{Body, Packet, flag},
     topology::{Role, Topology},
     truth::{Case, Fate},
 };
-use reach::{Field, Journey, Network, eval::Past, network::Stop};
+use reach::{Field, Journey, Network, eval::Past, field, network::Stop};
 use site::model::Model;
 use words::{HostName, ZoneName};
 
@@ -18,7 +18,11 @@ pub fn in_terms_of_reach(packet: &Packet) -> reach::Packet {
     let p = p.with(Field::Proto, u128::from(packet.protocol()));
     match packet.body {
         Body::Tcp { sport, dport, flags } => {
-            p.with(Field::Sport, sport.into()).with(Field::Dport, dport.into()).with(Field::Flags, flags.into())
+            // What does not begin a connection belongs to none here: nobody opened one before.
+            let opens = flags & (flag::SYN | flag::ACK | flag::RST | flag::FIN) == flag::SYN;
+            let state = if opens { field::state::NEW } else { field::state::INVALID };
+            let p = p.with(Field::State, state).with(Field::Flags, flags.into());
+            p.with(Field::Sport, sport.into()).with(Field::Dport, dport.into())
         }
         Body::Udp { sport, dport } => p.with(Field::Sport, sport.into()).with(Field::Dport, dport.into()),
         Body::Icmp { kind, code } => p.with(Field::Type, kind.into()).with(Field::Code, code.into()),

@@ -4,8 +4,10 @@
 //! flows ([`crate::expect`]). A packet that a filter must stop is right only when a rule counted it. Never: asks the
 //! rulesets what they think.
 
+mod hostile;
 mod sample;
 
+pub use hostile::{answers, hostile};
 pub use sample::sample;
 
 use crate::{

@@ -11,7 +11,15 @@ const INCLUDE_DEPTH: u32 = 4;
 pub fn accounts() -> Result<Vec<Account>, Error> {
     let passwd = text("/etc/passwd")?;
     let shadow = text("/etc/shadow").ok();
-    let passwords: Option<BTreeMap<&str, bool>> = shadow.as_deref().map(|shadow| {
+    let mut out = read_accounts(&passwd, shadow.as_deref());
+    out.iter_mut().for_each(|a| a.ssh_keys = ssh_keys(&a.home));
+    Ok(out)
+}
+
+/// Accounts as `passwd(5)` and `shadow(5)` have them, sorted by uid; lines of another form are left out. Their keys lie in
+/// other files and are not counted here.
+pub fn read_accounts(passwd: &str, shadow: Option<&str>) -> Vec<Account> {
+    let passwords: Option<BTreeMap<&str, bool>> = shadow.map(|shadow| {
         let fields = shadow.lines().filter_map(|l| l.split_once(':'));
         // `!` and `*` lock; an empty field lets everybody in, which is a password all the same.
         fields.map(|(name, rest)| (name, !rest.starts_with(['!', '*']))).collect()
@@ -27,12 +35,12 @@ pub fn accounts() -> Result<Vec<Account>, Error> {
                 home: home.to_owned(),
                 shell: shell.to_owned(),
                 password: passwords.as_ref().map(|p| p.get(name).copied().unwrap_or(false)),
-                ssh_keys: ssh_keys(home),
+                ssh_keys: None,
             })
         })
         .collect();
     out.sort_by(|a, b| (a.uid, &a.name).cmp(&(b.uid, &b.name)));
-    Ok(out)
+    out
 }
 
 fn ssh_keys(home: &str) -> Option<u32> {
@@ -48,7 +56,12 @@ fn ssh_keys(home: &str) -> Option<u32> {
 
 /// Groups, sorted by gid.
 pub fn groups() -> Result<Vec<Group>, Error> {
-    let mut out: Vec<Group> = text("/etc/group")?
+    Ok(read_groups(&text("/etc/group")?))
+}
+
+/// Groups as `group(5)` has them, sorted by gid; lines of another form are left out.
+pub fn read_groups(group: &str) -> Vec<Group> {
+    let mut out: Vec<Group> = group
         .lines()
         .filter_map(|l| {
             let [name, _, gid, members] = l.split(':').collect::<Vec<_>>()[..] else { return None };
@@ -57,7 +70,7 @@ pub fn groups() -> Result<Vec<Group>, Error> {
         })
         .collect();
     out.sort_by(|a, b| (a.gid, &a.name).cmp(&(b.gid, &b.name)));
-    Ok(out)
+    out
 }
 
 /// Lines of the sudo policy with its includes. A machine without sudo has none.
@@ -71,13 +84,11 @@ pub fn sudoers() -> Result<Vec<SudoersLine>, Error> {
 }
 
 fn follow(path: &str, depth: u32, out: &mut Vec<SudoersLine>) -> Result<(), Error> {
-    for (number, line) in joined(&text(path)?) {
-        let mut words = line.split_whitespace();
-        let (first, target) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
-        match first {
-            "@include" | "#include" if depth > 0 => follow(target, depth - 1, out)?,
-            "@includedir" | "#includedir" if depth > 0 => {
-                let mut files: Vec<String> = fs::read_dir(target)
+    for said in read_sudoers(path, &text(path)?) {
+        match said {
+            Sudoers::Include { to, directory: false, .. } if depth > 0 => follow(&to, depth - 1, out)?,
+            Sudoers::Include { to, .. } if depth > 0 => {
+                let mut files: Vec<String> = fs::read_dir(&to)
                     .into_iter()
                     .flatten()
                     .flatten()
@@ -87,14 +98,47 @@ fn follow(path: &str, depth: u32, out: &mut Vec<SudoersLine>) -> Result<(), Erro
                     .collect();
                 files.sort();
                 for file in files {
-                    follow(&format!("{target}/{file}"), depth - 1, out)?;
+                    follow(&format!("{to}/{file}"), depth - 1, out)?;
                 }
             }
-            _ if line.trim().is_empty() || line.trim_start().starts_with('#') => {}
-            _ => out.push(SudoersLine { file: path.to_owned(), line: number, text: secret::redact(line.trim()).0 }),
+            // Nested deeper than we follow: kept as a line, so that nobody takes it for nothing.
+            Sudoers::Include { line, .. } | Sudoers::Line(line) => out.push(line),
         }
     }
     Ok(())
+}
+
+/// What a line of a sudoers file says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Sudoers {
+    /// Go on elsewhere.
+    Include {
+        /// The line that says so.
+        line: SudoersLine,
+        /// File or directory.
+        to: String,
+        /// All files of a directory.
+        directory: bool,
+    },
+    /// A rule or a setting.
+    Line(SudoersLine),
+}
+
+/// The lines of one sudoers file, comments left out, secrets taken out.
+pub fn read_sudoers(path: &str, text: &str) -> Vec<Sudoers> {
+    let mut out = Vec::new();
+    for (number, line) in joined(text) {
+        let mut words = line.split_whitespace();
+        let (first, target) = (words.next().unwrap_or_default(), words.next().unwrap_or_default().to_owned());
+        let kept = SudoersLine { file: path.to_owned(), line: number, text: secret::redact(line.trim()).0 };
+        out.push(match first {
+            "@include" | "#include" => Sudoers::Include { line: kept, to: target, directory: false },
+            "@includedir" | "#includedir" => Sudoers::Include { line: kept, to: target, directory: true },
+            _ if line.trim().is_empty() || line.trim_start().starts_with('#') => continue,
+            _ => Sudoers::Line(kept),
+        });
+    }
+    out
 }
 
 /// Lines with continuations joined, each with the number of its first one.

@@ -71,7 +71,8 @@ fn entries(directory: &Path) -> Vec<(String, PathBuf)> {
     out
 }
 
-fn directives(text: &str, file: &str) -> Vec<Directive> {
+/// The settings of one unit file or drop-in, continuations joined, secrets taken out.
+pub fn directives(text: &str, file: &str) -> Vec<Directive> {
     let mut section = String::new();
     let mut out = Vec::new();
     for (line, body) in joined(text) {

@@ -19,15 +19,29 @@ const AFTER_SRCNAT: i32 = 110;
 /// Software that forwards to containers or virtual machines on the same host.
 const ENGINES: &[&str] = &["docker", "podman", "containerd", "kubernetes", "k3s", "lxc", "lxd", "incus", "libvirt", "nomad"];
 
-/// Of these, those whose networks others route to by address, across machines: what is not translated may be meant.
-const ROUTED: &[&str] = &["containerd", "kubernetes", "k3s", "lxc", "lxd", "incus", "libvirt", "nomad"];
-
 /// Connection status bit: its destination was translated.
 const DNAT: u128 = 32;
 
-/// Devices behind which containers and virtual machines stand; `lo` is the host itself.
-const INNER: &[&str] =
-    &["lo", "docker*", "br-*", "veth*", "podman*", "cni*", "flannel*", "cali*", "lxc*", "lxd*", "incus*", "virbr*", "vnet*", "nomad*"];
+/// Devices behind which containers and virtual machines stand, tunnels between the machines of one cluster among them (their
+/// outer packets are judged like any other); `lo` is the host itself.
+const INNER: &[&str] = &[
+    "lo",
+    "docker*",
+    "br-*",
+    "veth*",
+    "podman*",
+    "cni*",
+    "flannel*",
+    "cali*",
+    "vxlan.calico",
+    "cilium*",
+    "lxc*",
+    "lxd*",
+    "incus*",
+    "virbr*",
+    "vnet*",
+    "nomad*",
+];
 
 /// Whether something on the host forwards.
 pub(crate) fn engine(host: &Host) -> bool {
@@ -105,7 +119,8 @@ pub(crate) fn chains(b: &mut Build<'_>) {
 }
 
 /// What an engine's machine forwards: from containers, and to containers what it translated. From one network to another
-/// it is no router, and a container's own address is not for those outside.
+/// it is no router, and a guest's own address is not for those outside, whether its engine translates (Docker, Podman) or
+/// routes (LXD, libvirt, k3s): no flow of the site names it, so nothing is derived for it.
 fn forward(b: &mut Build<'_>) {
     let mut rules = vec![crate::essential::established(b, "forward")];
     rules.extend(crate::essential::related(b, "forward"));
@@ -115,12 +130,10 @@ fn forward(b: &mut Build<'_>) {
         let (what, why) = ("leaves what containers open to the engine and to `engine-out`", "it is judged where it leaves");
         rules.push(b.builtin("inner/forward", what, why, [s, accept()].concat()));
     }
-    let routed = b.host.coexist.iter().any(|c| ROUTED.contains(&c.as_str()));
     for s in inner(&Key::Oifname).into_iter().skip(1) {
         let (what, why) = ("leaves what goes to containers to the engine", "published ports were judged in `engine-in`");
-        let dnat = || Statement::Match { key: Key::CtStatus, mask: Some(DNAT), op: Op::NotIn, values: vec![Value::one(0u8)] };
-        let translated = if routed { Vec::new() } else { vec![dnat()] };
-        rules.push(b.builtin("published/forward", what, why, [s, translated, accept()].concat()));
+        let dnat = Statement::Match { key: Key::CtStatus, mask: Some(DNAT), op: Op::NotIn, values: vec![Value::one(0u8)] };
+        rules.push(b.builtin("published/forward", what, why, [s, vec![dnat], accept()].concat()));
     }
     let why = "this machine is no router, and containers are reached by published ports";
     rules.extend(b.refuse("deny/forward", "refuses to forward", why, Vec::new()));

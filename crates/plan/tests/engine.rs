@@ -100,3 +100,84 @@ fn published_ports_obey_the_model() {
         assert!(counted, "{id}\n{text}");
     }
 }
+
+/// A machine of LXD's kind: `lxdbr0` with a guest that is reached and leaves under its own address, nothing translated.
+const ROUTED: &str = r#"
+unshare -n sleep 60 & c=$!
+unshare -n sleep 60 & w=$!
+trap 'kill $c $w' EXIT
+for n in $c $w; do while [ "$(readlink /proc/$n/ns/net)" = "$(readlink /proc/self/ns/net)" ]; do sleep 0.02; done; done
+at() { n=$1; shift; nsenter --net=/proc/$n/ns/net "$@"; }
+ip link set lo up
+ip link add lxdbr0 type bridge
+ip addr add 10.200.0.1/24 dev lxdbr0
+ip addr add fd42::1/64 dev lxdbr0 nodad
+ip link set lxdbr0 up
+ip link add veth1 type veth peer name eth0
+ip link set eth0 netns $c
+ip link set veth1 master lxdbr0 up
+at $c ip link set lo up
+at $c ip addr add 10.200.0.2/24 dev eth0
+at $c ip addr add fd42::2/64 dev eth0 nodad
+at $c ip link set eth0 up
+at $c ip route add default via 10.200.0.1
+at $c ip -6 route add default via fd42::1
+ip link add dmz type veth peer name peer
+ip link set peer netns $w
+ip addr add 10.20.10.12/24 dev dmz
+ip addr add fd43::1/64 dev dmz nodad
+ip link set dmz up
+at $w ip link set lo up
+at $w ip addr add 10.20.10.11/24 dev peer
+at $w ip addr add fd43::2/64 dev peer nodad
+at $w ip link set peer up
+at $w ip route add 10.200.0.0/24 via 10.20.10.12
+at $w ip -6 route add fd42::/64 via fd43::1
+echo 1 > /proc/sys/net/ipv4/ip_forward
+echo 1 > /proc/sys/net/ipv6/conf/all/forwarding
+nft 'table inet lxd { chain pst.lxdbr0 { type nat hook postrouting priority 100; }; chain fwd.lxdbr0 { type filter hook forward priority 0; oifname lxdbr0 accept; iifname lxdbr0 accept; }; }'
+try() { if at $1 timeout 1 bash -c "exec 3<>/dev/tcp/$2/$3" 2>&1 | grep -q refused; then echo "$4 reached"; else echo "$4 lost"; fi; }
+# IPv6 neighbours are found once the bridge has done with its own addresses.
+for i in $(seq 40); do at $w timeout 1 bash -c 'exec 3<>/dev/tcp/fd42::2/80' 2>&1 | grep -q refused && break; sleep 0.1; done
+try $w 10.200.0.2 80 before/guest
+try $w fd42::2 80 before/guest6
+try $c 10.20.10.11 9 before/site
+try $c fd43::2 9 before/site6
+nft -f "$RULES"
+try $w 10.200.0.2 80 denied/guest
+try $w fd42::2 80 denied/guest6
+try $c 10.20.10.11 9 denied/site
+try $c fd43::2 9 denied/site6
+nft add rule inet lxd pst.lxdbr0 ip saddr 10.200.0.0/24 oifname != lxdbr0 masquerade
+try $c 10.20.10.11 9 denied/masqueraded
+try $c 10.20.10.11 9100 allowed/masqueraded
+nft list table inet ravelin | grep 'counter packets' | grep -e deny/egress -e deny/forward
+"#;
+
+#[test]
+fn routed_guests_are_no_neighbours_of_the_site() {
+    for engine in ["lxd", "libvirt", "k3s"] {
+        let mut model = common::model();
+        let name = HostName::new("docker1").expect("name");
+        model.hosts.get_mut(&name).expect("host").coexist = vec![engine.into()];
+        let plan = plan::plan(&model, &Devices::default(), Options::default());
+        let script = emit::nft::script(&plan.machines[&name].ruleset, TableFamily::Inet, plan::TABLE);
+        let path = std::env::temp_dir().join(format!("ravelin-routed-{}.nft", std::process::id()));
+        std::fs::write(&path, script).expect("written");
+        let out = Command::new("unshare").args(["-Urn", "bash", "-ec", ROUTED]).env("RULES", &path).output().expect("unshare");
+        std::fs::remove_file(&path).expect("removed");
+        let text = String::from_utf8_lossy(&out.stdout);
+        let trouble = String::from_utf8_lossy(&out.stderr);
+        assert!(out.status.success(), "{engine}: {text}\n{trouble}");
+        let reached = ["before/guest", "before/guest6", "before/site", "before/site6", "allowed/masqueraded"];
+        let lost = ["denied/guest", "denied/guest6", "denied/site", "denied/site6", "denied/masqueraded"];
+        let lines = reached.map(|l| format!("{l} reached")).into_iter().chain(lost.map(|l| format!("{l} lost")));
+        for line in lines {
+            assert!(text.lines().any(|l| l == line), "{engine}: {line}\n{text}\n{trouble}");
+        }
+        for id in ["deny/egress", "deny/forward"] {
+            let counted = text.lines().any(|l| l.contains(id) && l.contains("drop") && !l.contains("packets 0 "));
+            assert!(counted, "{engine}: {id}\n{text}");
+        }
+    }
+}

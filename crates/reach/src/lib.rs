@@ -13,11 +13,13 @@
 //! | [`conform`] | filters against the policy, both ways |
 //! | [`invariant`] | what must never be, NET001 and on |
 //! | [`diff`] | what a change opens and closes, in words |
+//! | [`cut`](mod@cut) | tracked connections that the rules would not let open |
 //! | [`dead`](mod@dead) | rules and elements that never decide |
 //!
 //! Pure: no clock, network, file system or process.
 
 pub mod conform;
+pub mod cut;
 pub mod dead;
 pub mod diff;
 pub mod eval;

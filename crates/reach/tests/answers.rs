@@ -293,3 +293,51 @@ fn an_unmanaged_machine_in_two_zones_may_be_a_way_round_the_edge() {
     plain.rulesets.insert(host("db1"), Ruleset::default());
     assert_eq!(no(&ask(&plain, taken("market1"), "db1", "5555/tcp")).0, "fw-a forward");
 }
+
+/// Two zones and a machine with an engine that routes, in both.
+const ROUTED: &str = r#"
+[site]
+name       = "routed"
+miners     = ["f01234"]
+management = { from = ["ops"], by = "ssh" }
+
+[zones]
+chain = { vlan = 20, subnets = ["10.0.20.0/24"] }
+ops   = { vlan = 90, subnets = ["10.0.90.0/24"] }
+
+[edge]
+kind   = "ravelin"
+nodes  = ["fw-a"]
+public = ["203.0.113.0/28"]
+vip    = { internet = "203.0.113.1", chain = "10.0.20.1", ops = "10.0.90.1" }
+
+[hosts]
+fw-a    = { address = { internet = "203.0.113.2", chain = "10.0.20.2", ops = "10.0.90.2" } }
+daemon1 = { zone = "chain", address = "10.0.20.11", runs = ["lotus"] }
+virt1   = { address = { chain = "10.0.20.12", ops = "10.0.90.12" }, coexist = ["libvirt"] }
+plain1  = { zone = "ops", address = "10.0.90.13" }
+"#;
+
+#[test]
+fn a_machine_that_forwards_for_guests_is_a_router_only_where_its_rules_let_it() {
+    let mut site = Planned::read("site.toml", ROUTED);
+    // Its own rules refuse to forward from zone to zone: no way but the edge, which refuses as well.
+    assert_eq!(no(&ask(&site, from_zone("ops"), "daemon1", "2345/tcp")).0, "fw-a forward");
+    // Somebody opens its forwarding chain: it is named, and nothing is denied any more.
+    let table = &mut site.rulesets.get_mut(&host("virt1")).expect("planned").tables[0];
+    let forward = table.chains.iter_mut().find(|c| c.name == "forward").expect("chain");
+    forward.rules.clear();
+    forward.base.as_mut().expect("base").policy = ruleset::form::Policy::Accept;
+    // The receiver refuses by itself; what an edge alone would stop is no longer proven for what the receiver lets in.
+    let daemon = &mut site.rulesets.get_mut(&host("daemon1")).expect("planned").tables[0];
+    daemon.chains.iter_mut().for_each(|c| {
+        c.rules.clear();
+        if let Some(b) = &mut c.base {
+            b.policy = ruleset::form::Policy::Accept;
+        }
+    });
+    let Answer::Unproven { why, .. } = ask(&site, from_zone("ops"), "daemon1", "2345/tcp") else {
+        panic!("{:?}", ask(&site, from_zone("ops"), "daemon1", "2345/tcp"))
+    };
+    assert!(why.iter().any(|w| w.contains("virt1") && w.contains("forward")), "{why:?}");
+}

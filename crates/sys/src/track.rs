@@ -120,10 +120,19 @@ impl Tracking {
         }
     }
 
-    /// Takes one out by its original direction.
-    pub fn delete(&mut self, protocol: u8, original: Tuple) -> Result<(), Error> {
+    /// Takes one out by its original direction and its zone. `false` where it is gone already.
+    pub fn delete(&mut self, protocol: u8, original: Tuple, zone: u16) -> Result<bool, Error> {
         let fixed = [family(&original), 0, 0, 0];
-        self.0.execute(Request::new(DELETE, wire::ACK, &fixed).with_nested(TUPLE_ORIG, &tuple(protocol, original)))
+        let mut request = Request::new(DELETE, wire::ACK, &fixed).with_nested(TUPLE_ORIG, &tuple(protocol, original));
+        if zone != 0 {
+            request = request.with(ZONE, &zone.to_be_bytes());
+        }
+        match self.0.execute(request) {
+            Ok(()) => Ok(true),
+            // ENOENT: it ended meanwhile.
+            Err(e) if e.errno() == Some(2) => Ok(false),
+            Err(e) => Err(e),
+        }
     }
 }
 

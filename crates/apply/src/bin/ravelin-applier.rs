@@ -4,7 +4,7 @@
 use apply::{
     Error,
     boot::{self, Loaded},
-    flows,
+    cut, flows,
     inject::Injection,
     revert,
     state::{DEFAULT, Phase, State},
@@ -13,10 +13,12 @@ use apply::{
 };
 use bundle::{Bundle, SeedFlow};
 use clap::{Parser, Subcommand};
+use facts::Connection;
 use serde::Serialize;
 use std::{
     fmt::Display,
     io::Write,
+    net::IpAddr,
     path::{Path, PathBuf},
     process::ExitCode,
     time::Duration,
@@ -78,7 +80,22 @@ enum Verb {
     /// Load the last confirmed generation; for the unit that runs before the network.
     Boot,
     /// On the console: leave the management path and what is established, drop the rest.
-    BreakGlass,
+    BreakGlass {
+        /// End what is established too, the management path excepted.
+        #[arg(long)]
+        cut: bool,
+        /// Leave connections from this address alone.
+        #[arg(long, requires = "cut")]
+        spare: Vec<IpAddr>,
+    },
+    /// End tracked connections: exactly those of a JSON list, the management path excepted.
+    Cut {
+        /// The list; `-` is standard input.
+        list: PathBuf,
+        /// Leave connections from this address alone.
+        #[arg(long)]
+        spare: Vec<IpAddr>,
+    },
     /// Print what a revert would go back to.
     Snapshot,
     #[command(hide = true)]
@@ -178,8 +195,10 @@ fn run(arguments: &Arguments) -> Result<(), Trouble> {
             }
         }
         // No lock: the console must get through while something hangs with it held.
-        Verb::BreakGlass => {
+        Verb::BreakGlass { cut, spare } => {
             boot::management_only(&state)?;
+            // After the rules: what is ended must not open again. Before the change under way is forgotten: it may know the way in.
+            let ended = cut.then(|| cut::all_but_management(&state, spare));
             // What waits must not come or go by itself any more: its timer would put the rules of before back over this.
             if let Ok(Some(waiting)) = state.pending().map(|p| p.filter(|p| p.phase == Phase::Waiting)) {
                 state.clear_pending()?;
@@ -187,6 +206,15 @@ fn run(arguments: &Arguments) -> Result<(), Trouble> {
             }
             state.note(None, None, "break-glass: management path alone");
             say(&Plain("the management path is open, everything else is dropped"));
+            if let Some(ended) = ended {
+                say(&ended?);
+            }
+        }
+        Verb::Cut { list, spare } => {
+            let _lock = state.lock(LOCK_PATIENCE)?;
+            let listed: Vec<Connection> =
+                serde_json::from_slice(&read(list)?).map_err(|e| Error::Damaged { path: list.clone(), why: e.to_string() })?;
+            say(&cut::listed(&state, &listed, spare)?);
         }
         Verb::Snapshot => {
             let names = state.confirmed_bundle()?;
@@ -218,6 +246,15 @@ impl<T: Serialize> Face for Plain<T> {
 }
 
 impl Face for revert::Restored {
+    fn json(&self) -> String {
+        serde_json::to_string(self).unwrap_or_default()
+    }
+    fn text(&self) -> String {
+        self.to_string()
+    }
+}
+
+impl Face for cut::Cut {
     fn json(&self) -> String {
         serde_json::to_string(self).unwrap_or_default()
     }

@@ -4,6 +4,7 @@
 use crate::{
     applier::{self, Applier},
     args::{Format, Global},
+    cut,
     exit::Exit,
     face::{Face, remark, show},
     guard,
@@ -46,6 +47,9 @@ pub struct Arguments {
     /// Confirm the change that waits
     #[arg(long, conflicts_with_all = ["yes", "no_confirm", "revert"])]
     confirm: bool,
+    /// End tracked connections that the confirmed policy would not let open, your own way in excepted; without it they go on
+    #[arg(long, conflicts_with_all = ["no_confirm", "revert"])]
+    cut: bool,
     /// Put the last confirmed state back
     #[arg(long)]
     revert: bool,
@@ -109,6 +113,9 @@ pub fn run(arguments: &Arguments, global: &Global) -> Result<Exit, Trouble> {
     let applier = Applier::new(arguments.state.clone());
     if arguments.confirm || arguments.revert {
         let status = applier.run(&[if arguments.confirm { "confirm" } else { "revert" }])?;
+        if arguments.cut && status.success() {
+            return cut::now(&applier);
+        }
         return Ok(if status.success() { Exit::Ok } else { Exit::Cannot });
     }
     let (model, source, told) = input::told(&arguments.site.site, global)?;
@@ -144,7 +151,7 @@ pub fn run(arguments: &Arguments, global: &Global) -> Result<Exit, Trouble> {
     let done = |became, generation, digest, probes| Applied { host: host.clone(), became, generation, digest, probes };
     if let Some(confirmed) = status.confirmed.filter(|c| c.policy == sealed.draft().policy() && status.drift.is_empty()) {
         show(global, &done(Became::Unchanged, confirmed.generation, Some(confirmed.digest), 0))?;
-        return Ok(Exit::Ok);
+        return if arguments.cut { cut::now(&applier) } else { Ok(Exit::Ok) };
     }
 
     let in_force = confirmed_mode == Some(LayerMode::Enforce);
@@ -152,6 +159,9 @@ pub fn run(arguments: &Arguments, global: &Global) -> Result<Exit, Trouble> {
         window::judge(&record, &model, arguments.because.as_deref())?;
     }
 
+    if let Some(rules) = here.composed(&plan).get(&host) {
+        cut::tell(rules, &facts, arguments.cut);
+    }
     // What does not work before says nothing about the change: it would only take a good one back.
     let mut draft = sealed.draft().clone();
     let (working, silent) = working(&draft.probes);
@@ -197,6 +207,9 @@ pub fn run(arguments: &Arguments, global: &Global) -> Result<Exit, Trouble> {
         () => ask(&applier, global, arguments.within)?,
     };
     show(global, &done(became, link.generation, Some(sealed.digest()), probes))?;
+    if arguments.cut && became == Became::Confirmed {
+        return cut::now(&applier);
+    }
     Ok(match became {
         Became::Reverted => Exit::Reverted,
         Became::Waiting if !arguments.no_confirm => Exit::Waiting,

@@ -9,6 +9,7 @@ use lab::{
     volley::{Range, Report},
 };
 use reach::{Network, Prover};
+use ruleset::TableFamily;
 use site::model::Model;
 use std::{collections::BTreeMap, path::PathBuf, process::Stdio, time::Instant};
 
@@ -85,12 +86,27 @@ pub fn none(what: &str, wrong: &[String]) {
 
 /// What the proof, over the rulesets read back from the kernels, says otherwise than the model.
 pub fn proof(stage: &Stage, cases: &[Case]) -> Vec<String> {
-    let rulesets: BTreeMap<_, _> =
-        stage.plan.machines.keys().map(|h| (h.clone(), count::ruleset_of(&stage.lab, h.as_str()).expect("read back"))).collect();
+    let rulesets: BTreeMap<_, _> = stage.plan.machines.keys().map(|h| (h.clone(), composed(stage, h.as_str()))).collect();
     let mut prover = Prover::new();
     let devices = stage.plan.machines.iter().map(|(h, m)| (h.clone(), m.devices.clone())).collect();
     let network = Network::new(&mut prover, &stage.model, &rulesets, &devices);
     opinion::disagreements(&stage.model, &network, &stage.lab.topology, cases)
+}
+
+/// A machine's rulesets read back, those written by iptables in its own words.
+fn composed(stage: &Stage, host: &str) -> ruleset::Ruleset {
+    let nft = count::ruleset_of(&stage.lab, host).expect("read back");
+    let mut saved = [None, None];
+    for (text, (program, family)) in
+        saved.iter_mut().zip([("iptables-nft-save", TableFamily::Ip), ("ip6tables-nft-save", TableFamily::Ip6)])
+    {
+        let theirs = |t: &ruleset::Table| t.family == family && ["filter", "nat", "mangle", "raw"].contains(&t.name.as_str());
+        if nft.tables.iter().any(theirs) {
+            let out = stage.lab.space(host).expect("node").program(program, &[], None).expect("saved");
+            *text = Some(String::from_utf8_lossy(&out.stdout).into_owned());
+        }
+    }
+    ruleset::iptables::compose(nft, saved[0].as_deref(), saved[1].as_deref()).expect("understood")
 }
 
 /// Says how long something took.

@@ -84,9 +84,10 @@ impl Network<'_> {
                 EdgeKind::Ravelin => {}
             }
         }
-        for r in self.routers.iter().filter_map(|r| machines.get(r)).filter(|r| r.host.name != *to && r.devices.contains_key(from)) {
+        let routers = self.routers.iter().filter_map(|(r, said)| Some((machines.get(r)?, said)));
+        for (r, said) in routers.filter(|(r, _)| r.host.name != *to && r.devices.contains_key(from)) {
             for zone in m.devices.keys().filter(|z| *z != from && r.devices.contains_key(*z)) {
-                ways.push((Via::Unknown(format!("{}, which is not managed and stands in both zones", r.host.name)), zone.clone(), own));
+                ways.push((Via::Unknown(said.clone()), zone.clone(), own));
             }
         }
         for (via, zone, packets) in ways {

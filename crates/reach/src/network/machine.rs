@@ -30,8 +30,9 @@ pub struct Machine<'a> {
     pub(super) id: u32,
 }
 
-/// Software that turns forwarding on.
-const FORWARDERS: [&str; 4] = ["docker", "podman", "libvirt", "tailscale"];
+/// Software that turns forwarding on. Managed machines are judged by their rules, whatever runs there.
+const FORWARDERS: [&str; 11] =
+    ["docker", "podman", "containerd", "kubernetes", "k3s", "lxc", "lxd", "incus", "libvirt", "nomad", "tailscale"];
 
 impl<'a> Machine<'a> {
     pub(super) fn new(

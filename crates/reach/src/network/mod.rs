@@ -17,6 +17,10 @@ pub use journey::{Hop, Journey, Stop};
 pub use machine::{Machine, default_device};
 pub use prover::{Prover, Stage};
 
+use crate::{
+    eval::Past,
+    field::{Field, device},
+};
 use ruleset::form::Ruleset;
 use site::model::Model;
 use std::{
@@ -35,8 +39,8 @@ pub struct Network<'a> {
     pub model: &'a Model,
     machines: BTreeMap<HostName, Machine<'a>>,
     by_address: BTreeMap<IpAddr, HostName>,
-    /// Machines that may route between zones although nobody asked them to.
-    routers: Vec<HostName>,
+    /// Machines that may route between zones although nobody asked them to, and how that is said.
+    routers: BTreeMap<HostName, String>,
     prover: &'a mut Prover,
 }
 
@@ -54,13 +58,39 @@ impl<'a> Network<'a> {
             }
             machines.insert(name.clone(), machine);
         }
-        let routers = machines.iter().filter(|(_, m)| m.forwards && !m.host.edge && !m.host.managed).map(|(h, _)| h.clone()).collect();
-        Self { model, machines, by_address, routers, prover }
+        let mut network = Self { model, machines, by_address, routers: BTreeMap::new(), prover };
+        for name in model.hosts.keys() {
+            network.look_for_a_router(name);
+        }
+        network
+    }
+    /// Whether a machine that nobody asked to route passes something from one of its zones to another: an unmanaged one may, a
+    /// managed one where its own rules let any packet through.
+    fn look_for_a_router(&mut self, name: &HostName) {
+        self.routers.remove(name);
+        let Some(m) = self.machines.get(name).filter(|m| !m.host.edge && m.devices.len() > 1) else { return };
+        if !m.host.managed {
+            if m.forwards {
+                self.routers.insert(name.clone(), format!("{name}, which is not managed and stands in both zones"));
+            }
+            return;
+        }
+        let all = self.prover.arriving(m);
+        let passed = self.prover.through(m, Stage::Forward, Past::Any, all).passed;
+        let between = m.devices.values().flat_map(|a| m.devices.values().filter(move |b| *b != a).map(move |b| (a, b)));
+        let open = between.into_iter().any(|(a, b)| {
+            let from = self.prover.store.at(passed, Field::In, device(a));
+            !self.prover.store.at(from, Field::Out, device(b)).is_empty()
+        });
+        if open {
+            self.routers.insert(name.clone(), format!("{name}, whose rules let it forward from one of its zones to another"));
+        }
     }
     /// Puts another ruleset in place of a machine's. The other machines' digests are not taken again.
     pub fn replace(&mut self, name: &HostName, rules: &'a Ruleset) {
         if let Some(m) = self.machines.get_mut(name).filter(|m| m.host.managed) {
             m.change(rules, self.prover);
+            self.look_for_a_router(name);
         }
     }
     /// The machines.

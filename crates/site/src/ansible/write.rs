@@ -27,7 +27,7 @@ pub fn propose(inventory: &Inventory) -> String {
             let _ = writeln!(out, "{zone} = {{ subnets = [\"{net}\"] }}");
         }
     }
-    let mut taken: BTreeSet<String> = BTreeSet::new();
+    let mut taken: BTreeMap<String, usize> = BTreeMap::new();
     for (spelled, host) in &inventory.hosts {
         let name = host_name(spelled, &mut taken);
         let _ = write!(out, "\n[hosts.{}]\n", key(&name));
@@ -78,17 +78,23 @@ fn zone_name(net: &IpNet) -> String {
 }
 
 /// A valid, free name near the spelled one: the first label of a domain name, lower case.
-fn host_name(spelled: &str, taken: &mut BTreeSet<String>) -> String {
+///
+/// `taken` holds for each name the next number to try behind it: a range of thousands may come down to one label.
+fn host_name(spelled: &str, taken: &mut BTreeMap<String, usize>) -> String {
     let label = if spelled.parse::<IpAddr>().is_ok() { spelled } else { spelled.split('.').next().unwrap_or(spelled) };
     let cleaned: String =
         label.to_lowercase().chars().map(|c| if c.is_ascii_alphanumeric() || c == '-' { c } else { '-' }).take(50).collect();
     let base = Some(cleaned.trim_matches('-').to_owned()).filter(|c| HostName::new(c).is_ok()).unwrap_or_else(|| "host".to_owned());
-    let mut name = base.clone();
-    let mut n = 2;
-    while !taken.insert(name.clone()) {
-        name = format!("{base}-{n}");
+    let mut n = taken.get(&base).copied().unwrap_or(1);
+    let name = loop {
+        let name = if n == 1 { base.clone() } else { format!("{base}-{n}") };
         n += 1;
-    }
+        if !taken.contains_key(&name) {
+            break name;
+        }
+    };
+    taken.insert(name.clone(), 2);
+    taken.insert(base, n);
     name
 }
 
@@ -110,6 +116,17 @@ mod tests {
         assert!(text.contains("runs    = [\"lotus-miner\"]") && text.contains("[hosts.m1]"), "{text}");
         assert!(text.contains("z-10-0-3-0 = { subnets = [\"10.0.3.0/24\"] }"), "{text}");
         assert!(text.contains("# runs = []  # groups: odd"), "{text}");
+    }
+
+    /// Found by the fuzz target: with each name tried from 2 on again, this took minutes.
+    #[test]
+    fn thousands_that_come_down_to_one_label_are_numbered() {
+        let begin = std::time::Instant::now();
+        let text = import("[x]\nmi.[1:19999]\nmi-7\n").expect("inventory");
+        assert!(begin.elapsed() < std::time::Duration::from_secs(30), "{:?}", begin.elapsed());
+        for name in ["mi", "mi-2", "mi-6", "mi-7", "mi-8", "mi-20000"] {
+            assert_eq!(text.lines().filter(|l| *l == format!("[hosts.{name}]")).count(), 1, "{name}");
+        }
     }
 
     #[test]
