@@ -5,7 +5,7 @@ use crate::process::{self, Stop, is_root, which};
 use std::{path::Path, process::Command};
 
 /// A program we run, and the Debian or Ubuntu package that brings it.
-const NEEDED: [(&str, &str, &str); 7] = [
+const NEEDED: [(&str, &str, &str); 8] = [
     ("nft", "nftables", "loads and lists rulesets"),
     ("iptables-save", "iptables", "reads what iptables, UFW and Docker hold"),
     ("conntrack", "conntrack", "reads and seeds connection tracking"),
@@ -13,6 +13,7 @@ const NEEDED: [(&str, &str, &str); 7] = [
     ("sysctl", "procps", "reads kernel settings"),
     ("unshare", "util-linux", "makes the namespaces"),
     ("cc", "gcc", "links the binaries"),
+    ("sudo", "sudo", "answers the tests of the sudo policy, in a root directory of their own"),
 ];
 
 /// Kernel switches that forbid unprivileged user namespaces, with the value that forbids.

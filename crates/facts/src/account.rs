@@ -1,4 +1,4 @@
-//! Accounts, groups, sudo rules.
+//! Accounts and groups.
 
 use serde::{Deserialize, Serialize};
 
@@ -39,16 +39,4 @@ pub struct Group {
     pub gid: u32,
     /// Members besides those whose primary group it is.
     pub members: Vec<String>,
-}
-
-/// A line of the sudo policy, continued lines joined.
-#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(default)]
-pub struct SudoersLine {
-    /// File.
-    pub file: String,
-    /// Line, from 1.
-    pub line: u32,
-    /// Text, redacted.
-    pub text: String,
 }

@@ -5,9 +5,11 @@
 //! | [`system`] | kernel, distribution, clock |
 //! | [`net`] | interfaces, routes, sockets, tracked connections, rulesets |
 //! | [`process`] | processes, containers |
-//! | [`account`] | accounts, groups, sudo rules |
+//! | [`account`] | accounts, groups |
+//! | [`sudo`] | the lines of the sudo policy |
 //! | [`unit`] | systemd units |
 //! | [`file`] | files of interest, by mode and kind, configuration text redacted |
+//! | [`path`] | who may do what with a path, and what a sweep over the file systems found |
 //! | [`secret`] | the kinds of secrets, and the redaction every text passes through |
 //!
 //! Types only: nothing here looks at a machine. A secret's content has no place to be stored in: it is named by kind.
@@ -16,16 +18,20 @@
 pub mod account;
 pub mod file;
 pub mod net;
+pub mod path;
 pub mod process;
 pub mod secret;
+pub mod sudo;
 pub mod system;
 pub mod unit;
 
-pub use account::{Account, Group, SudoersLine};
+pub use account::{Account, Group};
 pub use file::{File, FileKind};
 pub use net::{Connection, Interface, Route, Rulesets, Socket, SocketState, Tuple};
+pub use path::{AclEntry, AclName, PathFact, PathState, Sweep};
 pub use process::{Container, PortMapping, Process};
 pub use secret::{Redacted, SecretKind};
+pub use sudo::SudoersLine;
 pub use system::{Clock, Selinux, System};
 pub use unit::{Directive, Unit};
 
@@ -69,6 +75,10 @@ pub struct Facts {
     pub sysctls: BTreeMap<String, String>,
     /// Files of interest, sorted by path.
     pub files: Vec<File>,
+    /// Paths whose writers matter, with every directory above them, sorted by path.
+    pub paths: Vec<PathFact>,
+    /// The last walk over the file systems, where there was one.
+    pub sweep: Option<Sweep>,
     /// Containers, sorted by name.
     pub containers: Vec<Container>,
     /// Lines of `/etc/sudoers` and its includes, comments left out.
@@ -98,6 +108,8 @@ pub enum Source {
     Iptables,
     Sysctls,
     Files,
+    Paths,
+    Sweep,
     Containers,
     Sudoers,
     Clock,

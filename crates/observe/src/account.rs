@@ -1,11 +1,8 @@
-//! Accounts, groups, sudo rules, from their files. Password hashes are looked at and forgotten.
+//! Accounts and groups, from their files. Password hashes are looked at and forgotten.
 
 use crate::{Error, text};
-use facts::{Account, Group, SudoersLine, secret};
+use facts::{Account, Group};
 use std::{collections::BTreeMap, fs, path::Path};
-
-/// How deep sudo's includes are followed: sudo's own limit is larger, no site nests more.
-const INCLUDE_DEPTH: u32 = 4;
 
 /// Accounts, sorted by uid.
 pub fn accounts() -> Result<Vec<Account>, Error> {
@@ -70,74 +67,6 @@ pub fn read_groups(group: &str) -> Vec<Group> {
         })
         .collect();
     out.sort_by(|a, b| (a.gid, &a.name).cmp(&(b.gid, &b.name)));
-    out
-}
-
-/// Lines of the sudo policy with its includes. A machine without sudo has none.
-pub fn sudoers() -> Result<Vec<SudoersLine>, Error> {
-    let mut out = Vec::new();
-    match fs::metadata("/etc/sudoers") {
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(out),
-        _ => follow("/etc/sudoers", INCLUDE_DEPTH, &mut out)?,
-    }
-    Ok(out)
-}
-
-fn follow(path: &str, depth: u32, out: &mut Vec<SudoersLine>) -> Result<(), Error> {
-    for said in read_sudoers(path, &text(path)?) {
-        match said {
-            Sudoers::Include { to, directory: false, .. } if depth > 0 => follow(&to, depth - 1, out)?,
-            Sudoers::Include { to, .. } if depth > 0 => {
-                let mut files: Vec<String> = fs::read_dir(&to)
-                    .into_iter()
-                    .flatten()
-                    .flatten()
-                    .filter_map(|e| e.file_name().into_string().ok())
-                    // As sudo does: names with a dot or a tilde at the end are left out.
-                    .filter(|n| !n.contains('.') && !n.ends_with('~'))
-                    .collect();
-                files.sort();
-                for file in files {
-                    follow(&format!("{to}/{file}"), depth - 1, out)?;
-                }
-            }
-            // Nested deeper than we follow: kept as a line, so that nobody takes it for nothing.
-            Sudoers::Include { line, .. } | Sudoers::Line(line) => out.push(line),
-        }
-    }
-    Ok(())
-}
-
-/// What a line of a sudoers file says.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Sudoers {
-    /// Go on elsewhere.
-    Include {
-        /// The line that says so.
-        line: SudoersLine,
-        /// File or directory.
-        to: String,
-        /// All files of a directory.
-        directory: bool,
-    },
-    /// A rule or a setting.
-    Line(SudoersLine),
-}
-
-/// The lines of one sudoers file, comments left out, secrets taken out.
-pub fn read_sudoers(path: &str, text: &str) -> Vec<Sudoers> {
-    let mut out = Vec::new();
-    for (number, line) in joined(text) {
-        let mut words = line.split_whitespace();
-        let (first, target) = (words.next().unwrap_or_default(), words.next().unwrap_or_default().to_owned());
-        let kept = SudoersLine { file: path.to_owned(), line: number, text: secret::redact(line.trim()).0 };
-        out.push(match first {
-            "@include" | "#include" => Sudoers::Include { line: kept, to: target, directory: false },
-            "@includedir" | "#includedir" => Sudoers::Include { line: kept, to: target, directory: true },
-            _ if line.trim().is_empty() || line.trim_start().starts_with('#') => continue,
-            _ => Sudoers::Line(kept),
-        });
-    }
     out
 }
 

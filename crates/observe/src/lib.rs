@@ -10,10 +10,13 @@
 //! | [`track`] | the connection tracking table |
 //! | [`filter`] | rulesets, and filters that no tool shows |
 //! | [`process`] | `/proc` |
-//! | [`account`] | accounts, groups, sudo rules |
+//! | [`account`] | accounts, groups |
+//! | [`sudo`] | the sudo policy's lines |
 //! | [`unit`] | systemd's unit files |
 //! | [`container`] | Docker and Podman |
 //! | [`file`] | files of interest |
+//! | [`path`] | paths with every directory above them |
+//! | [`sweep`] | a walk over the file systems |
 //!
 //! Makes no choices and changes nothing. Secrets are taken out before anything is kept.
 
@@ -23,9 +26,12 @@ pub mod file;
 pub mod filter;
 pub mod link;
 pub mod machine;
+pub mod path;
 pub mod process;
 pub mod run;
 pub mod socket;
+pub mod sudo;
+pub mod sweep;
 pub mod system;
 pub mod track;
 pub mod unit;

@@ -10,6 +10,7 @@
 //! | [`file`] | files that are either the old or the new, also after a power loss |
 //! | [`lock`] | locks that die with their holder |
 //! | [`detach`] | processes that outlive their caller's session |
+//! | [`xattr`] | extended attributes: access lists, file capabilities |
 //!
 //! If unsafe code is ever needed, it is needed here and nowhere else; `rustix` has spared us all of it so far. Never decides.
 
@@ -21,6 +22,7 @@ pub mod netlink;
 pub mod netns;
 pub mod track;
 pub mod wire;
+pub mod xattr;
 
 /// Trouble with the kernel or the file system.
 #[derive(Debug, thiserror::Error)]
