@@ -26,7 +26,8 @@ pub fn look(wanted: &[String], failed: &mut Vec<Failure>) -> Vec<PathFact> {
             None => walk(Path::new(path), MOST_LINKS, &mut seen),
             Some(directory) => {
                 walk(Path::new(directory), MOST_LINKS, &mut seen);
-                let mut names: Vec<PathBuf> = fs::read_dir(directory).into_iter().flatten().flatten().take(MOST_ENTRIES).map(|e| e.path()).collect();
+                let mut names: Vec<PathBuf> =
+                    fs::read_dir(directory).into_iter().flatten().flatten().take(MOST_ENTRIES).map(|e| e.path()).collect();
                 names.sort();
                 for name in names {
                     if name.to_str().is_none() {

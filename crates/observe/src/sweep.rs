@@ -30,8 +30,32 @@ pub struct Limits {
 
 /// File systems that hold no programs of this machine or answer from elsewhere (`/proc/mounts`, third column).
 const LEFT_OUT: [&str; 27] = [
-    "proc", "sysfs", "devtmpfs", "devpts", "cgroup", "cgroup2", "securityfs", "debugfs", "tracefs", "bpf", "pstore", "mqueue", "hugetlbfs",
-    "configfs", "efivarfs", "fusectl", "binfmt_misc", "rpc_pipefs", "nsfs", "nfs", "nfs4", "cifs", "ceph", "fuse.ceph", "9p", "autofs",
+    "proc",
+    "sysfs",
+    "devtmpfs",
+    "devpts",
+    "cgroup",
+    "cgroup2",
+    "securityfs",
+    "debugfs",
+    "tracefs",
+    "bpf",
+    "pstore",
+    "mqueue",
+    "hugetlbfs",
+    "configfs",
+    "efivarfs",
+    "fusectl",
+    "binfmt_misc",
+    "rpc_pipefs",
+    "nsfs",
+    "nfs",
+    "nfs4",
+    "cifs",
+    "ceph",
+    "fuse.ceph",
+    "9p",
+    "autofs",
     "selinuxfs",
 ];
 /// Most findings that are kept; a machine has some fifty.
@@ -166,8 +190,7 @@ mod tests {
             fs::write(&path, "").expect("writes");
             fs::set_permissions(&path, fs::Permissions::from_mode(mode)).expect("mode");
         }
-        let limits =
-            Limits { roots: vec![dir.clone()], leave_out: [dir.join("store")].into(), threads: 2, seconds: 30, inodes: 1000 };
+        let limits = Limits { roots: vec![dir.clone()], leave_out: [dir.join("store")].into(), threads: 2, seconds: 30, inodes: 1000 };
         let all = sweep(&limits, &mut Vec::new());
         // One inode is too few: the walk stops and goes on where it was.
         let mut left = Vec::new();

@@ -90,22 +90,8 @@ enum As<'a> {
 }
 
 /// Variables that let a caller choose what a program loads or runs.
-const LOADED: [&str; 14] = [
-    "LD_",
-    "PYTHON",
-    "PERL",
-    "RUBY",
-    "NODE_",
-    "BASH_ENV",
-    "ENV",
-    "IFS",
-    "PATH",
-    "EDITOR",
-    "VISUAL",
-    "PAGER",
-    "GIT_",
-    "JAVA_TOOL_OPTIONS",
-];
+const LOADED: [&str; 14] =
+    ["LD_", "PYTHON", "PERL", "RUBY", "NODE_", "BASH_ENV", "ENV", "IFS", "PATH", "EDITOR", "VISUAL", "PAGER", "GIT_", "JAVA_TOOL_OPTIONS"];
 
 impl Policy {
     /// May `who` run anything as `target`?
@@ -126,6 +112,20 @@ impl Policy {
             (false, _) if self.unread.is_empty() => Answer::No,
             _ => Answer::Unknown,
         }
+    }
+
+    /// Whether a password is asked for before this very command, given that it may be run.
+    pub fn asks_password(&self, who: &Who, target: &Who, machine: &Machine, asked: &Asked) -> Answer {
+        let budget = Budget::new();
+        for (gate, _, spec) in self.gated(who, As::User(target), machine, &budget) {
+            let out = self.command(&spec.command.item, spec.digest, asked, 0, &budget).negated(spec.command.negated).behind(gate);
+            match out {
+                Outcome::SILENT => {}
+                Outcome::ALLOW => return self.password(spec, who, As::User(target), machine, &budget),
+                _ => break,
+            }
+        }
+        Answer::Unknown
     }
 
     /// Specifications that may speak of this account on this machine as that target, in sudo's order.
@@ -158,8 +158,14 @@ impl Policy {
     fn run_as(&self, spec: &Spec, who: &Who, target: As, budget: &Budget) -> Outcome {
         match (target, &spec.users, &spec.groups) {
             (As::User(t), Some(users), _) => self.run_as_users(users, t, budget),
-            // Only a group list, or `()`: as oneself.
-            (As::User(t), None, Some(_)) => Outcome::matches(t.uid == who.uid),
+            // Only a group list: as oneself, and whether without a group too differs between versions.
+            (As::User(t), None, Some(_)) => {
+                if t.uid == who.uid {
+                    Outcome::PERHAPS
+                } else {
+                    Outcome::SILENT
+                }
+            }
             (As::User(t), None, None) if spec.myself => Outcome::matches(t.uid == who.uid),
             (As::User(t), None, None) => self.default_target(t, budget),
             (As::Group(g), _, Some(groups)) => self.run_as_groups(groups, g, budget),
@@ -235,7 +241,8 @@ impl Policy {
         } else {
             Answer::Unknown
         };
-        let unread = if answer == Answer::Yes { Vec::new() } else { self.unread.iter().map(|u| (u.place.clone(), u.why.clone())).collect() };
+        let unread =
+            if answer == Answer::Yes { Vec::new() } else { self.unread.iter().map(|u| (u.place.clone(), u.why.clone())).collect() };
         Ruling { answer, grants, unread }
     }
 
@@ -284,8 +291,7 @@ impl Policy {
         match command {
             Command::Alias(_) if depth > DEEPEST => Outcome::ANYTHING,
             Command::Alias(name) => self.command_aliases.get(name).map_or(Outcome::SILENT, |members| {
-                let signed: Vec<_> =
-                    members.iter().map(|(s, d)| crate::form::Signed { negated: s.negated, item: (&s.item, *d) }).collect();
+                let signed: Vec<_> = members.iter().map(|(s, d)| crate::form::Signed { negated: s.negated, item: (&s.item, *d) }).collect();
                 decide(&signed, budget, &|(item, d)| self.covers(item, *d, leaf, depth + 1, budget))
             }),
             _ if digest => Outcome::SILENT,
@@ -297,29 +303,37 @@ impl Policy {
     }
 
     fn password(&self, spec: &Spec, who: &Who, target: As, machine: &Machine, budget: &Budget) -> Answer {
-        match spec.nopasswd {
-            Some(true) => Answer::No,
-            Some(false) => Answer::Yes,
-            None => {
-                let asked = self.switch("authenticate", true, who, target, machine, budget);
-                let exempt = self.settings.iter().filter(|s| s.name == "exempt_group").any(|s| match &s.value {
-                    Some((_, group)) => who.groups.iter().any(|(g, _)| g == group),
-                    None => false,
-                });
-                match asked {
-                    Answer::Yes if exempt || !self.unread.is_empty() => Answer::Unknown,
-                    asked => asked,
+        // As oneself nobody is asked, and root never is.
+        if who.uid == 0 || matches!(target, As::User(t) if t.uid == who.uid) {
+            return Answer::No;
+        }
+        // Members of the exempt group are not asked, whatever a tag says; scopes of that setting are not weighed.
+        let exempt = self.settings.iter().filter(|s| s.name == "exempt_group").any(|s| match &s.value {
+            Some((_, group)) => who.groups.iter().any(|(g, _)| g == group),
+            None => false,
+        });
+        let asked = match spec.nopasswd {
+            Some(tag) => {
+                if tag {
+                    Answer::No
+                } else {
+                    Answer::Yes
                 }
             }
+            None => self.switch("authenticate", true, who, target, machine, budget),
+        };
+        match asked {
+            Answer::Yes if exempt || (spec.nopasswd.is_none() && !self.unread.is_empty()) => Answer::Unknown,
+            asked => asked,
         }
     }
 
-    /// A setting that is on or off, after all that bind this question, in sudo's order of scopes.
+    /// A setting that is on or off, after all that bind this question.
     fn switch(&self, name: &str, usual: bool, who: &Who, target: As, machine: &Machine, budget: &Budget) -> Answer {
         let truth = |on: bool| if on { Answer::Yes } else { Answer::No };
         let mut value = truth(usual);
         let of = |order: u8| self.settings.iter().filter(move |s| s.name == name && phase(s) == order);
-        for setting in (0..=4).flat_map(of) {
+        for setting in (0..=2).flat_map(of) {
             let binds = match &setting.scope {
                 Scope::All => Outcome::ALLOW,
                 Scope::Hosts(hosts) => self.hosts(hosts, machine, budget),
@@ -353,13 +367,12 @@ impl Policy {
     }
 }
 
+/// Settings for all, for hosts and for users count in the order in which they stand, then those for targets, then commands.
 fn phase(setting: &Setting) -> u8 {
     match setting.scope {
-        Scope::All => 0,
-        Scope::Hosts(_) => 1,
-        Scope::Users(_) => 2,
-        Scope::RunAs(_) => 3,
-        Scope::Commands(_) => 4,
+        Scope::All | Scope::Hosts(_) | Scope::Users(_) => 0,
+        Scope::RunAs(_) => 1,
+        Scope::Commands(_) => 2,
     }
 }
 

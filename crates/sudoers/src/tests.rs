@@ -6,10 +6,8 @@ use facts::SudoersLine;
 use proptest::prelude::*;
 
 fn policy(text: &str) -> Policy {
-    let lines: Vec<SudoersLine> = facts::sudo::lines(text)
-        .into_iter()
-        .map(|(line, text)| SudoersLine { file: "/etc/sudoers".into(), line, text })
-        .collect();
+    let lines: Vec<SudoersLine> =
+        facts::sudo::lines(text).into_iter().map(|(line, text)| SudoersLine { file: "/etc/sudoers".into(), line, text }).collect();
     Policy::read(&lines)
 }
 
@@ -98,7 +96,10 @@ fn passwords_follow_tags_and_settings() {
     assert_eq!(of("lotus ALL=NOPASSWD: /bin/ls, /bin/cat"), Answer::No);
     assert_eq!(of("lotus ALL=ALL"), Answer::Yes);
     assert_eq!(of("Defaults !authenticate\nlotus ALL=ALL"), Answer::No);
-    assert_eq!(of("Defaults:lotus !authenticate\nDefaults authenticate\nlotus ALL=ALL"), Answer::No);
+    assert_eq!(of("Defaults authenticate\nDefaults:lotus !authenticate\nlotus ALL=ALL"), Answer::No);
+    assert_eq!(of("Defaults:lotus !authenticate\nDefaults authenticate\nlotus ALL=ALL"), Answer::Yes, "the order of lines");
+    assert_eq!(of("Defaults>root !authenticate\nDefaults authenticate\nlotus ALL=ALL"), Answer::No, "targets come later");
+    assert_eq!(of("Defaults exempt_group=render\nlotus ALL=PASSWD: ALL"), Answer::Unknown);
     assert_eq!(of("Defaults:ops !authenticate\nlotus ALL=ALL"), Answer::Yes);
     assert_eq!(of("Defaults!/bin/ls !authenticate\nlotus ALL=ALL"), Answer::Unknown);
     assert_eq!(of("Defaults !authenticate\nlotus ALL=PASSWD: ALL"), Answer::Yes);

@@ -24,7 +24,8 @@ fn entries(bytes: &[u8]) -> Vec<(u16, u16, u32)> {
     if version != Some(2) {
         return Vec::new();
     }
-    let one = |e: &[u8; 8]| (u16::from_le_bytes([e[0], e[1]]), u16::from_le_bytes([e[2], e[3]]), u32::from_le_bytes([e[4], e[5], e[6], e[7]]));
+    let one =
+        |e: &[u8; 8]| (u16::from_le_bytes([e[0], e[1]]), u16::from_le_bytes([e[2], e[3]]), u32::from_le_bytes([e[4], e[5], e[6], e[7]]));
     bytes[4..].as_chunks::<8>().0.iter().map(one).collect()
 }
 

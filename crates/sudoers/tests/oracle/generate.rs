@@ -135,8 +135,32 @@ fn user(dice: &mut Dice, aliases: &[String]) -> String {
         return alias;
     }
     dice.one(&[
-        "lotus", "lotus", "lotus", "ops", "bob", "bob", "curio", "ALL", "#990", "#1001", "%filecoin", "%users", "%#800", "%ops", "%lotus",
-        "+netgroup", "\"lotus\"", "lo\\x74us", "l\\otus", "\"%filecoin\"", "BOSS", "UNDEFINED", "#77", "%nosuch", "Lotus", "\"#990\"",
+        "lotus",
+        "lotus",
+        "lotus",
+        "ops",
+        "bob",
+        "bob",
+        "curio",
+        "ALL",
+        "#990",
+        "#1001",
+        "%filecoin",
+        "%users",
+        "%#800",
+        "%ops",
+        "%lotus",
+        "+netgroup",
+        "\"lotus\"",
+        "lo\\x74us",
+        "l\\otus",
+        "\"%filecoin\"",
+        "BOSS",
+        "UNDEFINED",
+        "#77",
+        "%nosuch",
+        "Lotus",
+        "\"#990\"",
     ])
     .to_owned()
 }
@@ -147,7 +171,8 @@ fn run_as(dice: &mut Dice, aliases: &[String]) -> String {
     {
         return alias;
     }
-    dice.one(&["root", "root", "ALL", "ALL", "ops", "curio", "#0", "#1000", "%root", "%#0", "%users", "nobody", "+netgroup", "\"root\""]).to_owned()
+    dice.one(&["root", "root", "ALL", "ALL", "ops", "curio", "#0", "#1000", "%root", "%#0", "%users", "nobody", "+netgroup", "\"root\""])
+        .to_owned()
 }
 
 fn host(dice: &mut Dice, aliases: &[String]) -> String {
@@ -156,7 +181,8 @@ fn host(dice: &mut Dice, aliases: &[String]) -> String {
     {
         return alias;
     }
-    dice.one(&["ALL", "ALL", "ALL", "ALL", "ALL", "oracle", "ORACLE", "ora*", "other", "10.1.2.0/24", "192.0.2.1", "fe80::/64", "+hosts"]).to_owned()
+    dice.one(&["ALL", "ALL", "ALL", "ALL", "ALL", "oracle", "ORACLE", "ora*", "other", "10.1.2.0/24", "192.0.2.1", "fe80::/64", "+hosts"])
+        .to_owned()
 }
 
 fn command(dice: &mut Dice, aliases: &[String]) -> String {
@@ -173,13 +199,45 @@ fn command(dice: &mut Dice, aliases: &[String]) -> String {
         return format!("sha256:{digest} {}", dice.one(&PROGRAMS));
     }
     let path = dice.one(&[
-        "/bin/ls", "/bin/cat", "/bin/sh", "/usr/bin/less", "/usr/bin/systemctl", "/usr/sbin/reboot", "/usr/bin/lotus-miner", "/usr/bin/",
-        "/bin/", "/usr/*/less", "/bin/[a-c]at", "/bin/?s", "/usr/bin/l*", "sudoedit", "^/bin/(ls|cat)$", "/nosuch/*", "list", "/bin/\\ x",
+        "/bin/ls",
+        "/bin/cat",
+        "/bin/sh",
+        "/usr/bin/less",
+        "/usr/bin/systemctl",
+        "/usr/sbin/reboot",
+        "/usr/bin/lotus-miner",
+        "/usr/bin/",
+        "/bin/",
+        "/usr/*/less",
+        "/bin/[a-c]at",
+        "/bin/?s",
+        "/usr/bin/l*",
+        "sudoedit",
+        "^/bin/(ls|cat)$",
+        "/nosuch/*",
+        "list",
+        "/bin/\\ x",
     ]);
     if path.ends_with('/') || path == "list" || dice.percent(60) {
         return path.into();
     }
-    format!("{path} {}", dice.one(&["-l", "\"\"", "restart lotus", "/var/log/*", "a\\,b", "* c", "\\*", "x\\:y\\=z", "a=b", "^-.*$", "restart *", "[-a-z]*"]))
+    format!(
+        "{path} {}",
+        dice.one(&[
+            "-l",
+            "\"\"",
+            "restart lotus",
+            "/var/log/*",
+            "a\\,b",
+            "* c",
+            "\\*",
+            "x\\:y\\=z",
+            "a=b",
+            "^-.*$",
+            "restart *",
+            "[-a-z]*"
+        ])
+    )
 }
 
 fn alias(dice: &mut Dice, names: &mut Names) -> String {
@@ -204,18 +262,45 @@ fn alias(dice: &mut Dice, names: &mut Names) -> String {
 fn defaults(dice: &mut Dice) -> String {
     let scope = dice.one(&["", "", "", ":lotus", ":ops,bob", "@oracle", ">root", "!/bin/ls", ":%filecoin"]);
     let setting = dice.one(&[
-        "env_reset", "!authenticate", "authenticate", "mail_badpass", "secure_path=\"/usr/sbin:/usr/bin\"", "env_keep += \"LD_PRELOAD HOME\"",
-        "rootpw", "!requiretty", "timestamp_timeout=0", "passwd_tries=3, badpass_message=\"no, no\"", "exempt_group=filecoin", "setenv",
-        "runas_default=ops", "env_keep-=HOME", "editor=/bin/a\\:/bin/b", "insults",
+        "env_reset",
+        "!authenticate",
+        "authenticate",
+        "mail_badpass",
+        "secure_path=\"/usr/sbin:/usr/bin\"",
+        "env_keep += \"LD_PRELOAD HOME\"",
+        "rootpw",
+        "!requiretty",
+        "timestamp_timeout=0",
+        "passwd_tries=3, badpass_message=\"no, no\"",
+        "exempt_group=filecoin",
+        "setenv",
+        "runas_default=ops",
+        "env_keep-=HOME",
+        "editor=/bin/a\\:/bin/b",
+        "insults",
     ]);
     format!("Defaults{scope} {setting}\n")
 }
 
 fn garbage(dice: &mut Dice) -> String {
     dice.one(&[
-        "lotus ALL=\n", "lotus\n", "= ALL\n", "lotus ALL=(root ALL\n", "lotus ALL=(root) nosuch\n", "User_Alias a = b\n", "Defaults =x\n",
-        "lotus ALL = !\n", "lotus ALL=ALL ALL\n", "lotus ALL=ALL,\n", "%\n", "\"lotus ALL=ALL\n", "lotus ALL=(root) /bin/ls : !\n",
-        "bob ALL=/bin/a\\*b\n", "Cmnd_Alias X1 = /bin/ls, !\n", "@nonsense /x\n", "lotus ALL=NOPASSWD /bin/ls\n",
+        "lotus ALL=\n",
+        "lotus\n",
+        "= ALL\n",
+        "lotus ALL=(root ALL\n",
+        "lotus ALL=(root) nosuch\n",
+        "User_Alias a = b\n",
+        "Defaults =x\n",
+        "lotus ALL = !\n",
+        "lotus ALL=ALL ALL\n",
+        "lotus ALL=ALL,\n",
+        "%\n",
+        "\"lotus ALL=ALL\n",
+        "lotus ALL=(root) /bin/ls : !\n",
+        "bob ALL=/bin/a\\*b\n",
+        "Cmnd_Alias X1 = /bin/ls, !\n",
+        "@nonsense /x\n",
+        "lotus ALL=NOPASSWD /bin/ls\n",
     ])
     .to_owned()
 }
@@ -245,7 +330,17 @@ fn spec(dice: &mut Dice, names: &Names) -> String {
                 out += dice.one(&["TIMEOUT=10m ", "NOTAFTER=20200101000000Z ", "NOTBEFORE=20200101000000Z ", "CWD=/tmp "]);
             }
             while dice.percent(25) {
-                out += dice.one(&["NOPASSWD: ", "NOPASSWD:", "PASSWD: ", "NOEXEC: ", "SETENV: ", "NOSETENV:", "LOG_OUTPUT: ", "NOPASSWD : ", "FOLLOW: "]);
+                out += dice.one(&[
+                    "NOPASSWD: ",
+                    "NOPASSWD:",
+                    "PASSWD: ",
+                    "NOEXEC: ",
+                    "SETENV: ",
+                    "NOSETENV:",
+                    "LOG_OUTPUT: ",
+                    "NOPASSWD : ",
+                    "FOLLOW: ",
+                ]);
             }
             if dice.percent(15) {
                 out += dice.one(&["!", "!!", "! "]);

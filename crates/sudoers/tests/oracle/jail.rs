@@ -9,7 +9,7 @@ use std::{
     process::{Command, Output},
 };
 
-/// The name this machine has inside: sudo asks the kernel for it, and the name is not ours to change.
+/// The name the machine has in its namespace.
 pub const HOST: &str = "oracle";
 
 pub struct Jail {
@@ -25,6 +25,8 @@ impl Jail {
     /// Needs a mount namespace of its own around it. `themselves`: accounts ask for themselves, which takes real root outside;
     /// else root asks for them, and then sudo takes root for the asker where a rule says "as oneself".
     pub fn build(themselves: bool) -> Jail {
+        let named = run("hostname", &[HOST]);
+        assert!(named.status.success(), "{named:?}");
         let root = PathBuf::from(format!("/tmp/ravelin-sudo-{}", std::process::id()));
         fs::create_dir_all(&root).expect("directory");
         let mounted = run("mount", &["-t", "tmpfs", "tmpfs", root.to_str().expect("path")]);
@@ -40,7 +42,7 @@ impl Jail {
             let text = String::from_utf8_lossy(&run("ldd", &[program]).stdout).into_owned();
             libraries.extend(text.split_whitespace().filter(|w| w.starts_with('/')).map(str::to_owned));
         }
-        let permit = run("sh", &["-c", "ls /usr/lib/*/security/pam_permit.so /lib/security/pam_permit.so 2>/dev/null"]);
+        let permit = run("sh", &["-c", "ls /usr/lib/*/security/pam_permit.so /usr/lib/*/security/pam_deny.so 2>/dev/null"]);
         libraries.extend(String::from_utf8_lossy(&permit.stdout).lines().map(|l| l.replacen("/usr/lib", "/lib", 1)));
         for library in &libraries {
             let to = root.join(library.trim_start_matches('/'));
@@ -54,7 +56,7 @@ impl Jail {
         }
         let passwd: String = ACCOUNTS.iter().map(|(n, u, g)| format!("{n}:x:{u}:{g}::/:/bin/sh\n")).collect();
         let group: String = GROUPS.iter().map(|(n, g, m)| format!("{n}:x:{g}:{}\n", m.join(","))).collect();
-        let pam = "auth required pam_permit.so\naccount required pam_permit.so\nsession required pam_permit.so\n";
+        let pam = "auth required pam_deny.so\naccount required pam_permit.so\nsession required pam_permit.so\n";
         for (path, text) in [
             ("etc/passwd", passwd.as_str()),
             ("etc/group", &group),
@@ -104,40 +106,42 @@ impl Jail {
 
     /// `sudo -l -U USER -u TARGET PROGRAM ARGUMENTS`.
     pub fn allows(&self, user: &str, target: &str, path: &str, arguments: &str) -> bool {
-        let mut all = vec!["/usr/bin/sudo", "-n", "-h", HOST, "-l"];
+        let mut all = vec!["/usr/bin/sudo", "-n", "-l"];
         if !self.themselves {
             all.extend(["-U", user]);
         }
         all.extend(["-u", target, "--", path]);
         all.extend(arguments.split_whitespace());
-        let mut command = Command::new("chroot");
-        if self.themselves {
-            let (_, uid, gid) = ACCOUNTS.iter().find(|a| a.0 == user).expect("account");
-            let groups: Vec<String> = GROUPS.iter().filter(|g| g.2.contains(&user)).map(|g| g.1.to_string()).collect();
-            command.arg(format!("--userspec={uid}:{gid}")).arg(format!("--groups={}", groups.join(",")));
-        }
+        let mut command = if self.themselves { self.by(user) } else { Command::new("chroot") };
         let out = command.arg(&self.root).args(all).env("LC_ALL", "C").output().expect("chroot runs");
         out.status.success()
     }
 
     /// `sudo -l -U USER`: the list, if there is anything in it.
     pub fn lists(&self, user: &str) -> Option<String> {
-        let out = self.ask(&["/usr/bin/sudo", "-n", "-h", HOST, "-l", "-U", user]);
+        let out = self.ask(&["/usr/bin/sudo", "-n", "-l", "-U", user]);
         let text = String::from_utf8_lossy(&out.stdout).into_owned();
         text.contains("may run the following").then_some(text)
     }
 
-    /// Every command in the list is marked as without password, or none is and nothing else decides; `None` if mixed.
-    pub fn without_password(&self, user: &str) -> Option<bool> {
-        let text = self.lists(user)?;
-        let (settings, commands) = text.split_once("may run the following")?;
-        if settings.contains("authenticate") || settings.contains("exempt_group") {
-            return None;
-        }
-        let lines: Vec<&str> = commands.lines().skip(1).filter(|l| l.trim_start().starts_with('(')).collect();
-        let marked = lines.iter().filter(|l| l.contains("NOPASSWD:")).count();
-        let mixed = lines.iter().any(|l| l.contains(" PASSWD:")) || (marked > 0 && marked < lines.len());
-        (!mixed && !lines.is_empty()).then_some(marked > 0)
+    /// The account runs the command; whether a password was asked for. The programs are no programs, so nothing runs.
+    pub fn asks_password(&self, user: &str, target: &str, path: &str, arguments: &str) -> bool {
+        let mut all = vec!["/usr/bin/sudo", "-n", "-u", target, "--", path];
+        all.extend(arguments.split_whitespace());
+        let said = self.by(user).arg(&self.root).args(all).env("LC_ALL", "C").output().expect("chroot runs");
+        let said = String::from_utf8_lossy(&said.stderr).into_owned();
+        let ran = said.contains("unable to execute") || said.contains("Exec format") || said.contains("not a directory");
+        assert!(ran != said.contains("password is required"), "sudo says something else: {said}");
+        !ran
+    }
+
+    /// `chroot` as an account.
+    fn by(&self, user: &str) -> Command {
+        let (_, uid, gid) = ACCOUNTS.iter().find(|a| a.0 == user).expect("account");
+        let groups: Vec<String> = GROUPS.iter().filter(|g| g.2.contains(&user)).map(|g| g.1.to_string()).collect();
+        let mut command = Command::new("chroot");
+        command.arg(format!("--userspec={uid}:{gid}")).arg(format!("--groups={}", groups.join(",")));
+        command
     }
 }
 
