@@ -57,6 +57,7 @@ pub mod aud027_clock;
 pub mod aud028_deleted_wallet_key;
 pub mod aud029_sandbox_that_breaks;
 pub mod aud030_v6_wider_than_v4;
+pub mod aud070_reads_others_secrets;
 
 /// Every rule, by code.
 pub const RULES: &[Rule] = &[
@@ -90,6 +91,7 @@ pub const RULES: &[Rule] = &[
     aud028_deleted_wallet_key::RULE,
     aud029_sandbox_that_breaks::RULE,
     aud030_v6_wider_than_v4::RULE,
+    aud070_reads_others_secrets::RULE,
 ];
 
 /// What every rule uses.

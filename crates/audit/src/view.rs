@@ -44,6 +44,8 @@ pub struct View<'a> {
     pub running: Vec<Running<'a>>,
     /// Units that belong to a catalogue entry, running or not.
     pub units: Vec<(&'a Service, &'a Unit)>,
+    /// Ways of service accounts to uid 0 and to others' secrets.
+    pub closure: breach::Closure,
     /// An edge node of the site; `None` without a site file.
     pub edge: Option<bool>,
     public: bool,
@@ -79,7 +81,7 @@ impl<'a> View<'a> {
         }
         let edge = place.and_then(|(m, h)| m.hosts.get(h)).map(|h| h.edge);
         let public = facts.interfaces.iter().flat_map(|i| &i.addresses).any(|a| is_public(&a.addr()));
-        Self { facts, running, units, edge, public }
+        Self { closure: breach::closure(facts), facts, running, units, edge, public }
     }
 
     /// How far a socket reaches before any filter.

@@ -35,6 +35,9 @@ pub fn wanted() -> Vec<Wanted> {
     for (path, holds, text) in SYSTEM {
         add(path, holds, text);
     }
+    for w in breach::wanted() {
+        add(w.path, None, true);
+    }
     for p in builtin().values().flat_map(|s| &s.paths) {
         let path = p.default.as_deref().unwrap_or(&p.path);
         if !path.starts_with(['/', '~']) {

@@ -58,7 +58,7 @@ impl<'a> Paths<'a> {
     /// Looked-at entries of a directory.
     pub fn entries<'s>(&'s self, directory: &str) -> impl Iterator<Item = &'a PathFact> + use<'s, 'a> {
         let begin = format!("{}/", directory.trim_end_matches('/'));
-        let all = self.by_path.iter().map(|(_, f)| *f);
+        let all = self.by_path.values().copied();
         all.filter(move |f| f.state == PathState::Seen && f.path.strip_prefix(&begin).is_some_and(|n| !n.is_empty() && !n.contains('/')))
     }
     /// Where a path ends, links followed, and what it is.

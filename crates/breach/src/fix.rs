@@ -1,4 +1,4 @@
-//! What would close each way, as data: commands to show and to run, the state to record before, and what is left to people with
+//! What would close each way, as data: typed steps with the state before them, the commands people would type, and what is left to people with
 //! the reason. In comes a closure, out come fixes. Never: runs anything; proposes to touch an administrator's account.
 
 use crate::{
@@ -6,7 +6,7 @@ use crate::{
     machine::Machine,
     technique::Technique,
 };
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
 /// One thing to change.
@@ -16,12 +16,54 @@ pub struct Fix {
     pub what: String,
     /// The technique it closes.
     pub technique: Technique,
-    /// Commands with their arguments, in order; empty where people must decide.
-    pub commands: Vec<Vec<String>>,
-    /// Commands that put the present state back.
-    pub undo: Vec<Vec<String>>,
+    /// Steps in order; empty where people must decide.
+    pub steps: Vec<Step>,
     /// Why it is not done by itself, where it is not.
     pub by_hand: Option<String>,
+}
+
+/// One change, with the state before it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "step")]
+pub enum Step {
+    /// The mode of a path.
+    Mode {
+        /// Path, without links in it.
+        path: String,
+        /// Owner it has; another one now means that it is not what was looked at.
+        uid: u32,
+        /// Mode it has.
+        before: u32,
+        /// Mode it gets.
+        after: u32,
+    },
+    /// An account leaves a group, or comes back.
+    Member {
+        /// Account.
+        account: String,
+        /// Group.
+        group: String,
+        /// Leaves; else comes back.
+        leaves: bool,
+    },
+}
+
+impl Step {
+    /// The command that does the same, for people.
+    pub fn command(&self) -> String {
+        match self {
+            Step::Mode { path, after, .. } => format!("chmod {after:04o} {path}"),
+            Step::Member { account, group, leaves: true } => format!("gpasswd -d {account} {group}"),
+            Step::Member { account, group, leaves: false } => format!("gpasswd -a {account} {group}"),
+        }
+    }
+    /// The step back.
+    pub fn back(&self) -> Step {
+        match self.clone() {
+            Step::Mode { path, uid, before, after } => Step::Mode { path, uid, before: after, after: before },
+            Step::Member { account, group, leaves } => Step::Member { account, group, leaves: !leaves },
+        }
+    }
 }
 
 /// Programs that stay as they are until their replacement stands, with the reason.
@@ -34,20 +76,19 @@ const FIRST_PERSON: u32 = 1000;
 /// A fix for every edge that lies on a way of a service account.
 pub fn fixes(machine: &Machine, closure: &Closure) -> Vec<Fix> {
     let on_ways: BTreeSet<usize> = closure.accounts.iter().flat_map(|a| &a.ways).flat_map(|w| &w.steps).copied().collect();
-    let mut out: Vec<Fix> = on_ways.into_iter().filter_map(|s| closure.edges.get(s)).filter_map(|e| fix(machine, e)).collect();
+    let mut out: Vec<Fix> = on_ways.into_iter().filter_map(|s| closure.edges.get(s)).filter_map(|e| of_edge(machine, e)).collect();
     out.sort();
     out.dedup();
     out
 }
 
-fn command(words: &[&str]) -> Vec<String> {
-    words.iter().map(|w| (*w).to_owned()).collect()
+fn change(f: &facts::PathFact, after: u32) -> Step {
+    Step::Mode { path: f.path.clone(), uid: f.uid, before: f.mode, after }
 }
 
-fn fix(m: &Machine, e: &Edge) -> Option<Fix> {
-    let by_hand = |what: String, why: &str| {
-        Some(Fix { what, technique: e.technique, commands: Vec::new(), undo: Vec::new(), by_hand: Some(why.to_owned()) })
-    };
+/// What closes one edge; `None` where another edge of its way is the one to close.
+pub fn of_edge(m: &Machine, e: &Edge) -> Option<Fix> {
+    let by_hand = |what: String, why: &str| Some(Fix { what, technique: e.technique, steps: Vec::new(), by_hand: Some(why.to_owned()) });
     match (&e.from, &e.to, e.technique) {
         (Node::Account(account), Node::Group(group), Technique::Member) => {
             let found = m.account(account)?;
@@ -61,8 +102,7 @@ fn fix(m: &Machine, e: &Edge) -> Option<Fix> {
             Some(Fix {
                 what: format!("take {account} out of group {group}"),
                 technique: e.technique,
-                commands: vec![command(&["gpasswd", "-d", account, group])],
-                undo: vec![command(&["gpasswd", "-a", account, group])],
+                steps: vec![Step::Member { account: account.clone(), group: group.clone(), leaves: true }],
                 by_hand: None,
             })
         }
@@ -73,8 +113,7 @@ fn fix(m: &Machine, e: &Edge) -> Option<Fix> {
             Some(Fix {
                 what: format!("let the owner alone read {path}"),
                 technique: e.technique,
-                commands: vec![command(&["chmod", &format!("{mode:04o}"), &f.path])],
-                undo: vec![command(&["chmod", &format!("{:04o}", f.mode), &f.path])],
+                steps: vec![change(f, mode)],
                 by_hand: (!f.acl.is_empty()).then(|| "it has an access list".to_owned()),
             })
         }
@@ -90,8 +129,7 @@ fn fix(m: &Machine, e: &Edge) -> Option<Fix> {
             Some(Fix {
                 what: format!("take the set-id bits off {path}"),
                 technique: e.technique,
-                commands: vec![command(&["chmod", &format!("{:04o}", f.mode & 0o777), path])],
-                undo: vec![command(&["chmod", &format!("{:04o}", f.mode), path])],
+                steps: vec![change(f, f.mode & 0o777)],
                 by_hand: (!e.certain).then(|| "what the program is for is not known".to_owned()),
             })
         }
@@ -123,11 +161,25 @@ fn tighten(m: &Machine, e: &Edge, path: &str) -> Option<Fix> {
     } else {
         None
     };
-    Some(Fix {
-        what,
-        technique: e.technique,
-        commands: vec![command(&["chmod", &format!("{mode:04o}"), path])],
-        undo: vec![command(&["chmod", &format!("{:04o}", f.mode), path])],
-        by_hand,
-    })
+    Some(Fix { what, technique: e.technique, steps: vec![change(f, mode)], by_hand })
+}
+
+/// Fixes for people: what is done by itself, then what is left to them.
+pub fn text(fixes: &[Fix]) -> String {
+    let mut out = String::new();
+    for f in fixes.iter().filter(|f| f.by_hand.is_none()) {
+        out += &format!("{} ({})\n", f.what, f.technique.id());
+        for s in &f.steps {
+            out += &format!("    {}\n", s.command());
+        }
+    }
+    for f in fixes {
+        if let Some(why) = &f.by_hand {
+            out += &format!("by hand: {}\n    why: {why}\n", f.what);
+            for s in &f.steps {
+                out += &format!("    would be: {}\n", s.command());
+            }
+        }
+    }
+    out
 }

@@ -31,7 +31,7 @@ pub mod technique;
 pub mod text;
 pub mod wanted;
 
-pub use fix::{Fix, fixes};
+pub use fix::{Fix, Step, fixes};
 pub use graph::{Closure, Edge, Evidence, Node, Weakness};
 pub use machine::Machine;
 pub use technique::Technique;

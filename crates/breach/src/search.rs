@@ -50,45 +50,43 @@ pub fn closure(m: &Machine) -> Closure {
     Closure { accounts, weaknesses: weaknesses(m), unread: unread(m, &triggers), edges }
 }
 
-/// Breadth first, so that shorter ways come first; a way that holds all nodes of a shorter one with the same end adds nothing.
+/// Breadth first, so that shorter ways come first. A way through a node that an earlier node of it reaches in one certain step
+/// adds nothing to the shorter one through that step, and is left out. Ends do not count here: two ways to uid 0 are two.
 fn ways(edges: &[Edge], from: &BTreeMap<&Node, Vec<usize>>, start: &Node) -> (Vec<Way>, bool) {
-    let mut found: Vec<(BTreeSet<&Node>, Way)> = Vec::new();
+    let at = |s: &usize| edges.get(*s);
+    let step = |a: &Node, b: &Node| from.get(a).into_iter().flatten().filter_map(at).any(|e| e.certain && e.to == *b);
+    let mut ways: Vec<Way> = Vec::new();
     let mut queue: VecDeque<(Vec<usize>, &Node)> = VecDeque::from([(Vec::new(), start)]);
-    let mut tried = 0;
-    let mut cut = false;
-    while let Some((steps, at)) = queue.pop_front() {
+    let (mut tried, mut cut) = (0, false);
+    while let Some((steps, here)) = queue.pop_front() {
         tried += 1;
-        if tried > MOST_TRIED || found.len() >= MOST_WAYS {
+        if tried > MOST_TRIED || ways.len() >= MOST_WAYS {
             cut = true;
             break;
         }
-        for &next in from.get(at).into_iter().flatten() {
+        for &next in from.get(here).into_iter().flatten() {
             let Some(edge) = edges.get(next) else { continue };
-            let nodes: BTreeSet<&Node> = steps.iter().filter_map(|&s| edges.get(s)).map(|e| &e.from).chain([&edge.from]).collect();
-            if nodes.contains(&edge.to) {
+            let passed = || steps.iter().filter_map(at).map(|e| &e.from);
+            if edge.to == *here || passed().any(|n| *n == edge.to) {
                 continue;
             }
             let mut longer = steps.clone();
             longer.push(next);
-            let certain = longer.iter().filter_map(|&s| edges.get(s)).all(|e| e.certain);
-            // Who is uid 0 has every secret: nothing is said beyond it, and a shorter certain way says it all.
-            let end = matches!(edge.to, Node::Root | Node::Secret(_));
-            let covered = found.iter().any(|(seen, way)| {
-                let same_end = way.steps.last().and_then(|&s| edges.get(s)).is_some_and(|e| e.to == edge.to);
-                same_end && seen.is_subset(&nodes) && seen.len() < nodes.len() && (way.certain || !certain)
-            });
-            if end && !covered {
-                found.push((nodes, Way { steps: longer, certain }));
-            } else if !end && longer.len() < LONGEST {
+            // Who is uid 0 has every secret: nothing is said beyond it.
+            if matches!(edge.to, Node::Root | Node::Secret(_)) {
+                let certain = longer.iter().filter_map(at).all(|e| e.certain);
+                ways.push(Way { steps: longer, certain });
+            } else if passed().any(|n| step(n, &edge.to)) {
+                continue;
+            } else if longer.len() < LONGEST {
                 queue.push_back((longer, &edge.to));
-            } else if !end {
+            } else {
                 cut = true;
             }
         }
     }
-    let mut ways: Vec<Way> = found.into_iter().map(|(_, w)| w).collect();
     let rank = |w: &Way| {
-        let end = w.steps.last().and_then(|&s| edges.get(s)).map(|e| &e.to);
+        let end = w.steps.last().and_then(at).map(|e| &e.to);
         (!matches!(end, Some(Node::Root)), !w.certain, w.steps.len())
     };
     ways.sort_by_key(rank);

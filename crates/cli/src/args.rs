@@ -84,6 +84,10 @@ pub enum Verb {
     Report(verb::report::Arguments),
     /// What is wrong on this machine; no site file needed
     Audit(verb::audit::Arguments),
+    /// Assume a service's process is taken over: its ways to uid 0 and to others' secrets on this machine
+    Breach(verb::breach::Arguments),
+    /// Close the ways up that may be closed by themselves; shows them unless --yes
+    Harden(verb::harden::Arguments),
     /// Real connections from where this machine stands, held against the site file
     Verify(verb::verify::Arguments),
     /// On the console: only the management path, at once

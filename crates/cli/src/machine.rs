@@ -1,12 +1,31 @@
 //! This machine's facts. In comes nothing, out come facts and the rulesets in the one form. What could not be read is said.
 
-use crate::{progress, trouble::Trouble};
+use crate::{progress, sweep, trouble::Trouble};
 use facts::Facts;
 use ruleset::Ruleset;
 
-/// Everything this machine reports.
+/// Everything this machine reports, the paths besides whose writers matter for the ways up.
 pub fn facts() -> Facts {
-    progress::during("looking at this machine", || observe::machine(&interests()))
+    progress::during("looking at this machine", || {
+        let mut facts = observe::machine(&interests());
+        facts.sweep = sweep::kept();
+        look(&mut facts);
+        facts
+    })
+}
+
+/// The same after a walk over the file systems.
+pub fn swept() -> Facts {
+    let mut facts = facts();
+    facts.sweep = Some(progress::during("walking over the file systems", || sweep::made(&facts)));
+    look(&mut facts);
+    facts
+}
+
+fn look(facts: &mut Facts) {
+    let mut failed = Vec::new();
+    facts.paths = observe::path::look(&breach::wanted_paths(facts), &mut failed);
+    facts.failures.extend(failed);
 }
 
 /// Files the audit's rules ask about, besides the observer's usual ones.

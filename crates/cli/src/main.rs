@@ -19,6 +19,7 @@ mod redact;
 mod sarif;
 mod save;
 mod session;
+mod sweep;
 mod trouble;
 mod verb;
 mod window;

@@ -2,6 +2,7 @@
 
 pub mod apply;
 pub mod audit;
+pub mod breach;
 pub mod break_glass;
 pub mod check;
 pub mod drift;
@@ -9,6 +10,7 @@ pub mod explain;
 pub mod flows;
 pub mod fmt;
 pub mod generate;
+pub mod harden;
 pub mod import_ansible;
 pub mod init;
 pub mod lab;
@@ -42,6 +44,8 @@ pub fn run(cli: &Cli) -> Result<Exit, Trouble> {
         Verb::Render(a) => render::run(a, global),
         Verb::Drift(a) => drift::run(a, global),
         Verb::Audit(a) => audit::run(a, global),
+        Verb::Breach(a) => breach::run(a, global),
+        Verb::Harden(a) => harden::run(a, global),
         Verb::Verify(a) => verify::run(a, global),
         Verb::BreakGlass(a) => break_glass::run(a, global),
         Verb::Lab(a) => lab::run(a, global),

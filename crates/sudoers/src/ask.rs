@@ -389,7 +389,7 @@ fn witnesses(command: &Command) -> (Vec<Asked>, bool) {
         Command::Regex | Command::Alias(_) | Command::List => return (Vec::new(), false),
     };
     let mut single = !path.contains(['*', '?', '[']) && !path.ends_with("ravelin-witness");
-    let path = path.replace('*', "x").replace('?', "x");
+    let path = path.replace(['*', '?'], "x");
     let arguments = match arguments {
         Arguments::Any => {
             single = false;

@@ -1,77 +1,61 @@
-//! AUD006: service accounts with sudo rules, or in groups that amount to root.
+//! AUD006: ways from a service account to uid 0, from the closure.
 
 use super::prelude::*;
+use breach::{Closure, Edge, Node, graph::Way};
 
 /// The rule.
 pub const RULE: Rule = Rule {
     code: Code("AUD006"),
     title: "a service account can become root",
     risk: Risk::High,
-    needs: &[Source::Accounts, Source::Groups, Source::Sudoers],
-    means: "a taken-over daemon is root one command later; the account was for nothing",
-    fix: "take it out of the group and out of sudoers; what must run with privilege gets a unit of its own",
+    needs: &[Source::Accounts, Source::Groups, Source::Sudoers, Source::Units, Source::Paths, Source::Sweep],
+    means: "a taken-over daemon is root a few steps later; the account was for nothing",
+    fix: "close the first step",
     check,
 };
 
-/// Groups whose members are root, or can become it, with how.
-const ROOT_GROUPS: [(&str, &str); 10] = [
-    ("root", "group of root's own files"),
-    ("sudo", "sudo on Debian and Ubuntu"),
-    ("wheel", "sudo on RHEL"),
-    ("admin", "sudo on old Ubuntu"),
-    ("docker", "the Docker socket starts root containers"),
-    ("lxd", "the LXD socket starts privileged containers"),
-    ("incus-admin", "the Incus socket starts privileged containers"),
-    ("disk", "raw block devices"),
-    ("shadow", "password hashes"),
-    ("kmem", "kernel memory"),
-];
-
 fn check(view: &View) -> Vec<Seen> {
+    ways(view, |end| *end == Node::Root)
+}
+
+/// Ways of every account whose end is of this kind, as what was seen.
+pub(super) fn ways(view: &View, wanted: impl Fn(&Node) -> bool) -> Vec<Seen> {
+    let closure = &view.closure;
+    let machine = breach::Machine::new(view.facts);
     let mut out = Vec::new();
-    for account in view.service_accounts() {
-        let groups = view.groups_of(account);
-        for (group, how) in ROOT_GROUPS.iter().filter(|(g, _)| groups.contains(g)) {
-            out.push(
-                Seen::new(&account.name, format!("member of group {group}: {how}")).fix(format!("gpasswd -d {} {group}", account.name)),
-            );
-        }
-        // A group that amounts to root is reported above, and once is enough.
-        let means = |user: &str| {
-            let group = user.strip_prefix('%').is_some_and(|g| groups.contains(&g) && !ROOT_GROUPS.iter().any(|r| r.0 == g));
-            user == account.name || user == "ALL" || user == format!("#{}", account.uid) || group
-        };
-        let aliases: Vec<&str> =
-            view.facts.sudoers.iter().filter_map(|l| alias(&l.text)).filter(|(_, users)| list(users).any(means)).map(|a| a.0).collect();
-        for line in &view.facts.sudoers {
-            if users(&line.text).is_some_and(|u| list(u).any(|u| means(u) || aliases.contains(&u))) {
-                out.push(Seen::new(&account.name, format!("sudoers: {}", line.text)).at(&line.file, line.line));
+    for account in &closure.accounts {
+        for way in &account.ways {
+            let steps = closure.steps(way);
+            if let Some(last) = steps.last().filter(|e| wanted(&e.to)) {
+                out.push(seen(closure, &machine, &account.account, way, &steps, last));
             }
         }
     }
     out
 }
 
-/// Name and users of a `User_Alias` line.
-fn alias(text: &str) -> Option<(&str, &str)> {
-    let (name, users) = text.trim().strip_prefix("User_Alias")?.split_once('=')?;
-    Some((name.trim(), users))
-}
-
-/// The users of a line that grants something: what stands before the host list.
-fn users(text: &str) -> Option<&str> {
-    let (head, _) = text.split_once('=')?;
-    let first = head.split_whitespace().next()?;
-    if first.starts_with("Defaults") || first.ends_with("_Alias") || first.starts_with('@') {
-        return None;
+fn seen(closure: &Closure, machine: &breach::Machine, account: &str, way: &Way, steps: &[&Edge], last: &Edge) -> Seen {
+    let line = closure.line(way);
+    let mut seen = Seen::new(account, if way.certain { line } else { format!("{line} (cannot be excluded)") });
+    for e in steps {
+        for (n, evidence) in e.evidence.iter().enumerate() {
+            let place = match (&evidence.file, evidence.line) {
+                (Some(f), Some(l)) => format!(" [{f}:{l}]"),
+                (Some(f), None) => format!(" [{f}]"),
+                _ => String::new(),
+            };
+            let begin = if n == 0 { format!("{}: ", e.technique.title()) } else { String::new() };
+            seen = seen.and(format!("{begin}{}{place}", evidence.seen));
+        }
     }
-    // `USERS HOSTS = ...`: both are comma lists that may have blanks after their commas; the last blank without a comma
-    // before it parts them.
-    let head = head.trim_end();
-    let part = head.char_indices().filter(|(i, c)| c.is_whitespace() && !head[..*i].trim_end().ends_with(',')).map(|(i, _)| i).next();
-    Some(part.map_or(head, |i| &head[..i]))
-}
-
-fn list(users: &str) -> impl Iterator<Item = &str> {
-    users.split(',').map(str::trim).filter(|u| !u.is_empty())
+    // Where it can be mended: the last place that was seen, which is the narrowest.
+    let places = || steps.iter().flat_map(|e| &e.evidence);
+    if let Some(place) = places().rfind(|e| e.line.is_some()).or_else(|| places().find(|e| e.file.is_some())) {
+        seen = seen.at(place.file.clone().unwrap_or_default(), place.line.unwrap_or(0));
+    }
+    let commands = steps.iter().filter_map(|e| breach::fix::of_edge(machine, e)).flat_map(|f| f.steps).map(|s| s.command());
+    let commands: Vec<String> = commands.collect();
+    let first = steps.first().map_or(last, |e| e);
+    let seen = seen.fix(if commands.is_empty() { first.technique.close().to_owned() } else { commands.join("; ") });
+    if way.certain { seen } else { seen.risk(Risk::Medium) }
 }

@@ -1,6 +1,10 @@
-//! AUD007: sudoers lines that grant ALL with NOPASSWD.
+//! AUD007: sudoers lines that grant every command as root without a password, aliases and tags resolved.
 
 use super::prelude::*;
+use sudoers::{
+    Policy,
+    form::{Command, Name, Signed, Spec},
+};
 
 /// The rule.
 pub const RULE: Rule = Rule {
@@ -13,16 +17,40 @@ pub const RULE: Rule = Rule {
     check,
 };
 
+/// How deep aliases are followed.
+const DEEPEST: u32 = 16;
+
 fn check(view: &View) -> Vec<Seen> {
-    let lines = view.facts.sudoers.iter().filter(|l| {
-        let text = l.text.trim();
-        let (_, commands) = text.split_once("NOPASSWD:").unwrap_or(("", ""));
-        commands.split(',').any(|c| c.split_whitespace().last() == Some("ALL")) && text.split_whitespace().next() != Some("root")
-    });
-    lines
-        .map(|l| {
-            let who = l.text.split_whitespace().next().unwrap_or_default();
-            Seen::new(who, format!("sudoers: {}", l.text)).at(&l.file, l.line)
-        })
-        .collect()
+    let policy = Policy::read(&view.facts.sudoers);
+    let mut out = Vec::new();
+    for spec in &policy.specs {
+        let root_alone = spec.users.iter().all(|u| matches!(&u.item, Name::Word(w) if w == "root") || u.item == Name::Id(0));
+        let granted = spec.privileges.iter().flat_map(|p| &p.specs).any(|s| s.nopasswd == Some(true) && everything(&policy, s) && root(s));
+        if granted && !root_alone {
+            let line = view.facts.sudoers.iter().find(|l| l.file == spec.place.file && l.line == spec.place.line);
+            let text = line.map_or("", |l| l.text.as_str());
+            let who = text.split_whitespace().next().unwrap_or_default();
+            out.push(Seen::new(who, format!("sudoers: {text}")).at(&spec.place.file, spec.place.line));
+        }
+    }
+    out
+}
+
+/// Root is not left out by name.
+fn root(spec: &Spec) -> bool {
+    !spec.myself && spec.users.as_ref().is_none_or(|users| !users.iter().any(|u| u.negated && u.item == Name::Word("root".into())))
+}
+
+fn everything(policy: &Policy, spec: &Spec) -> bool {
+    all(policy, &spec.command, DEEPEST)
+}
+
+fn all(policy: &Policy, command: &Signed<Command>, depth: u32) -> bool {
+    match &command.item {
+        Command::All => !command.negated,
+        Command::Alias(name) if depth > 0 && !command.negated => {
+            policy.command_aliases.get(name).and_then(|m| m.last()).is_some_and(|(last, _)| all(policy, last, depth - 1))
+        }
+        _ => false,
+    }
 }

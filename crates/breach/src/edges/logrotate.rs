@@ -26,7 +26,9 @@ pub(super) fn triggers(m: &Machine, out: &mut Vec<Trigger>) {
 }
 
 fn blocks(file: &facts::File, out: &mut Vec<Trigger>) {
-    let (mut logs, mut pending, mut su, mut script): (Vec<(u32, String)>, Vec<(u32, String)>, bool, bool) = (vec![], vec![], false, false);
+    let mut logs: Vec<(u32, String)> = Vec::new();
+    let mut pending: Vec<(u32, String)> = Vec::new();
+    let (mut su, mut script) = (false, false);
     let mut inside = false;
     for (number, line) in lines(file) {
         let word = line.split_whitespace().next().unwrap_or_default();

@@ -24,7 +24,10 @@ pub(super) fn edges(m: &Machine, account: &Account, out: &mut Vec<Edge>) {
     let me = m.who(account);
     // Root first; other accounts only where root is not certain, else they add nothing.
     let mut root_is_certain = false;
-    for target in m.facts.accounts.iter().filter(|t| t.name != account.name) {
+    // Accounts that were not read do not make root go away.
+    let root = Account { name: "root".into(), ..Account::default() };
+    let missing = (!m.facts.accounts.iter().any(|a| a.uid == 0)).then_some(&root);
+    for target in missing.into_iter().chain(&m.facts.accounts).filter(|t| t.name != account.name) {
         if target.uid != 0 && root_is_certain {
             continue;
         }

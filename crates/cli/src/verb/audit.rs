@@ -24,6 +24,9 @@ pub struct Arguments {
     /// Which machine of the site this is [default: by its host name, else by its addresses]
     #[arg(long, value_name = "NAME", requires = "site")]
     host: Option<String>,
+    /// Walk over the file systems first: set-id programs, file capabilities, what everybody may write
+    #[arg(long)]
+    sweep: bool,
     /// Exit with 1 from this risk on
     #[arg(long, value_enum, default_value_t = Least::Low)]
     fail_on: Least,
@@ -62,7 +65,7 @@ impl Face for Audited {
 
 /// Looks and judges.
 pub fn run(arguments: &Arguments, global: &Global) -> Result<Exit, Trouble> {
-    let facts = machine::facts();
+    let facts = if arguments.sweep { machine::swept() } else { machine::facts() };
     let site = arguments.site.as_ref().map(|path| input::model(path, global)).transpose()?;
     let host = site.as_ref().map(|(m, _)| planning::this_machine(m, arguments.host.as_deref(), &facts)).transpose()?;
     let report = audit::run(&facts, site.as_ref().map(|(m, _)| m).zip(host.as_ref()));

@@ -1,0 +1,55 @@
+//! `ravelin breach`: assume that a service's process is taken over; which ways lead from its account to uid 0 or to secrets that
+//! are not its own. On this machine, from what it is; the network is another verb's.
+
+use crate::{
+    args::Global,
+    exit::Exit,
+    face::{Face, show},
+    machine,
+    trouble::Trouble,
+};
+use breach::Closure;
+use clap::Args;
+use serde::Serialize;
+
+/// Arguments of `breach`.
+#[derive(Debug, Args)]
+pub struct Arguments {
+    /// Service or account [default: every service account]
+    name: Option<String>,
+    /// Walk over the file systems first: set-id programs, file capabilities
+    #[arg(long)]
+    sweep: bool,
+}
+
+#[derive(Serialize)]
+#[serde(transparent)]
+struct Ways(Closure);
+
+impl Face for Ways {
+    fn text(&self) -> String {
+        self.0.text()
+    }
+}
+
+/// Looks and follows.
+pub fn run(arguments: &Arguments, global: &Global) -> Result<Exit, Trouble> {
+    let facts = if arguments.sweep { machine::swept() } else { machine::facts() };
+    let mut closure = breach::closure(&facts);
+    if let Some(name) = &arguments.name {
+        closure.accounts.retain(|a| a.account == *name || a.services.contains(name));
+        if closure.accounts.is_empty() {
+            return Err(Trouble::usage(format!("no service `{name}` runs on this machine under an account of its own"), "ravelin breach"));
+        }
+    }
+    let certain = closure.accounts.iter().flat_map(|a| &a.ways).any(|w| w.certain);
+    let any = closure.accounts.iter().any(|a| !a.ways.is_empty() || a.cut);
+    show(global, &Ways(closure))?;
+    Ok(if certain {
+        Exit::Found
+    } else if any {
+        Exit::Unproven
+    } else {
+        Exit::Ok
+    })
+}
