@@ -15,9 +15,12 @@ pub(crate) const TABLES: [&str; 4] = ["/etc/crontab", "/etc/anacrontab", "/etc/c
 pub(super) fn triggers(m: &Machine, out: &mut Vec<Trigger>) {
     for place in TABLES.into_iter().chain(SCRIPTS) {
         let Some(end) = m.paths.get(place).filter(|p| p.state == facts::PathState::Seen) else { continue };
-        out.push(Trigger::new(&end.path, Node::Root, Technique::Cron, Evidence::new("cron takes its work from it").at(place, 0)));
+        out.push(table_trigger(&end.path, Node::Root, SCRIPTS.contains(&place)));
     }
-    for directory in SCRIPTS.into_iter().chain(["/etc/cron.d"]) {
+    for file in m.paths.entries("/etc/cron.d") {
+        out.push(table_trigger(&file.path, Node::Root, false));
+    }
+    for directory in SCRIPTS {
         for script in m.paths.entries(directory) {
             let evidence = Evidence::new("cron runs it as root").at(&script.path, 0);
             out.push(Trigger::new(&script.path, Node::Root, Technique::Cron, evidence));
@@ -28,9 +31,15 @@ pub(super) fn triggers(m: &Machine, out: &mut Vec<Trigger>) {
     }
     for file in m.texts("/var/spool/cron/") {
         let runner = m.user(file.path.rsplit('/').next());
-        out.push(Trigger::new(&file.path, runner, Technique::Cron, Evidence::new("a table of cron").at(&file.path, 0)));
+        out.push(table_trigger(&file.path, runner, false));
         table(m, file, false, out);
     }
+}
+
+/// cron refuses tables that are not root's or that others may write; scripts of its directories it runs as they are.
+fn table_trigger(path: &str, runner: Node, scripts: bool) -> Trigger {
+    let what = if scripts { "cron runs what is in it" } else { "a table of cron, if it is root's and nobody else may write it" };
+    Trigger { certain: scripts, ..Trigger::new(path, runner, Technique::Cron, Evidence::new(what).at(path, 0)) }
 }
 
 fn table(m: &Machine, file: &facts::File, with_user: bool, out: &mut Vec<Trigger>) {

@@ -20,9 +20,15 @@ pub(super) fn triggers(m: &Machine, out: &mut Vec<Trigger>) {
         }
     }
     for file in m.texts("/etc/logrotate.conf").into_iter().chain(m.texts("/etc/logrotate.d/")) {
-        out.push(Trigger::new(&file.path, Node::Root, Technique::Logrotate, Evidence::new("rules of logrotate").at(&file.path, 0)));
+        out.push(rules(&file.path));
         blocks(file, out);
     }
+}
+
+/// logrotate refuses rules that are not root's or that others may write.
+fn rules(path: &str) -> Trigger {
+    let evidence = Evidence::new("rules of logrotate, if root's and nobody else may write them").at(path, 0);
+    Trigger { certain: false, ..Trigger::new(path, Node::Root, Technique::Logrotate, evidence) }
 }
 
 fn blocks(file: &facts::File, out: &mut Vec<Trigger>) {

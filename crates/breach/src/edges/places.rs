@@ -75,12 +75,15 @@ pub(super) fn triggers(m: &Machine, out: &mut Vec<Trigger>) {
         }
     }
     for place in OBEYED {
-        if seen(place) {
-            out.push(Trigger::new(place, Node::Root, Technique::Configuration, Evidence::new("root obeys it").at(place, 0)));
-        }
-        for file in m.paths.entries(place).filter(|_| place != "/root") {
-            out.push(Trigger::new(&file.path, Node::Root, Technique::Configuration, Evidence::new("root obeys it").at(&file.path, 0)));
-        }
+        // sudo refuses what is not root's or what others may write, as long as nothing else lets a file become root's.
+        let checked = place.starts_with("/etc/sudo");
+        let what = if checked { "sudo obeys it, if it is root's and nobody else may write it" } else { "root obeys it" };
+        let trigger = |path: &str| {
+            let evidence = Evidence::new(what).at(path, 0);
+            Trigger { certain: !checked, ..Trigger::new(path, Node::Root, Technique::Configuration, evidence) }
+        };
+        out.extend(seen(place).then(|| trigger(place)));
+        out.extend(m.paths.entries(place).filter(|_| place != "/root").map(|file| trigger(&file.path)));
     }
     for place in PROFILES {
         if seen(place) {
