@@ -5,7 +5,7 @@ use crate::process::{self, Stop, is_root, which};
 use std::{path::Path, process::Command};
 
 /// A program we run, and the Debian or Ubuntu package that brings it.
-const NEEDED: [(&str, &str, &str); 8] = [
+const NEEDED: [(&str, &str, &str); 9] = [
     ("nft", "nftables", "loads and lists rulesets"),
     ("iptables-save", "iptables", "reads what iptables, UFW and Docker hold"),
     ("conntrack", "conntrack", "reads and seeds connection tracking"),
@@ -14,6 +14,7 @@ const NEEDED: [(&str, &str, &str); 8] = [
     ("unshare", "util-linux", "makes the namespaces"),
     ("cc", "gcc", "links the binaries"),
     ("sudo", "sudo", "answers the tests of the sudo policy, in a root directory of their own"),
+    ("setcap", "libcap2-bin", "plants a way up in the tests of the closure"),
 ];
 
 /// Kernel switches that forbid unprivileged user namespaces, with the value that forbids.

@@ -4,21 +4,16 @@ use crate::{progress, sweep, trouble::Trouble};
 use facts::Facts;
 use ruleset::Ruleset;
 
-/// Everything this machine reports, the paths besides whose writers matter for the ways up.
+/// Everything this machine reports.
 pub fn facts() -> Facts {
-    progress::during("looking at this machine", || {
-        let mut facts = observe::machine(&interests());
-        facts.sweep = sweep::kept();
-        look(&mut facts);
-        facts
-    })
+    progress::during("looking at this machine", || observe::machine(&interests()))
 }
 
-/// The same after a walk over the file systems.
-pub fn swept() -> Facts {
+/// The same with the paths whose writers matter for the ways up, after a walk over the file systems where that is wanted.
+pub fn with_paths(walk: bool) -> Facts {
     let mut facts = facts();
-    facts.sweep = Some(progress::during("walking over the file systems", || sweep::made(&facts)));
-    look(&mut facts);
+    facts.sweep = if walk { Some(progress::during("walking over the file systems", || sweep::made(&facts))) } else { sweep::kept() };
+    progress::during("looking at paths", || look(&mut facts));
     facts
 }
 

@@ -332,8 +332,9 @@ impl Policy {
     fn switch(&self, name: &str, usual: bool, who: &Who, target: As, machine: &Machine, budget: &Budget) -> Answer {
         let truth = |on: bool| if on { Answer::Yes } else { Answer::No };
         let mut value = truth(usual);
-        let of = |order: u8| self.settings.iter().filter(move |s| s.name == name && phase(s) == order);
-        for setting in (0..=2).flat_map(of) {
+        let named = || self.settings.iter().filter(|s| s.name == name);
+        let commands = |s: &&Setting| matches!(s.scope, Scope::Commands(_));
+        for setting in named().filter(|s| !commands(s)).chain(named().filter(commands)) {
             let binds = match &setting.scope {
                 Scope::All => Outcome::ALLOW,
                 Scope::Hosts(hosts) => self.hosts(hosts, machine, budget),
@@ -351,7 +352,13 @@ impl Policy {
                 value = Answer::Unknown;
             }
         }
-        value
+        // The manual lets settings for targets come after all others, sudo 1.9.13 takes the order of lines: where the two
+        // differ nothing is said.
+        let overruled = named().filter(|s| truth(s.on) != value).any(|s| match (&s.scope, target) {
+            (Scope::RunAs(users), As::User(t)) => self.run_as_users(users, t, budget).may(Outcome::ALLOW),
+            _ => false,
+        });
+        if overruled { Answer::Unknown } else { value }
     }
 
     /// Some setting lets callers keep variables that change what a program loads.
@@ -364,15 +371,6 @@ impl Policy {
             }
             _ => false,
         })
-    }
-}
-
-/// Settings for all, for hosts and for users count in the order in which they stand, then those for targets, then commands.
-fn phase(setting: &Setting) -> u8 {
-    match setting.scope {
-        Scope::All | Scope::Hosts(_) | Scope::Users(_) => 0,
-        Scope::RunAs(_) => 1,
-        Scope::Commands(_) => 2,
     }
 }
 

@@ -18,8 +18,11 @@ pub(super) fn edges(m: &Machine, account: &Account, out: &mut Vec<Edge>) {
     let secrets = m.facts.files.iter().filter(|f| f.kind == FileKind::File && !f.secrets.is_empty()).map(|f| f.path.as_str());
     for path in secrets.chain(hashes) {
         let Some(end) = m.paths.end(path) else { continue };
-        // What is the account's own is no prey; several services of one account are another technique.
-        if end.uid == account.uid || m.owners_of(path).iter().any(|s| own.contains(s)) {
+        // What is the account's own is no prey: its files, and its services' in root's hands or below its home. Several services
+        // of one account are another technique.
+        let at_home = account.home.len() > 1 && path.starts_with(&format!("{}/", account.home.trim_end_matches('/')));
+        let of_its_services = m.owners_of(path).iter().any(|s| own.contains(s));
+        if end.uid == account.uid || of_its_services && (end.uid == 0 || at_home) {
             continue;
         }
         if m.paths.may(&me, path, 4) == Some(true) {

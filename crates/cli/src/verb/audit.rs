@@ -65,7 +65,7 @@ impl Face for Audited {
 
 /// Looks and judges.
 pub fn run(arguments: &Arguments, global: &Global) -> Result<Exit, Trouble> {
-    let facts = if arguments.sweep { machine::swept() } else { machine::facts() };
+    let facts = machine::with_paths(arguments.sweep);
     let site = arguments.site.as_ref().map(|path| input::model(path, global)).transpose()?;
     let host = site.as_ref().map(|(m, _)| planning::this_machine(m, arguments.host.as_deref(), &facts)).transpose()?;
     let report = audit::run(&facts, site.as_ref().map(|(m, _)| m).zip(host.as_ref()));

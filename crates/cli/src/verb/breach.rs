@@ -34,7 +34,7 @@ impl Face for Ways {
 
 /// Looks and follows.
 pub fn run(arguments: &Arguments, global: &Global) -> Result<Exit, Trouble> {
-    let facts = if arguments.sweep { machine::swept() } else { machine::facts() };
+    let facts = machine::with_paths(arguments.sweep);
     let mut closure = breach::closure(&facts);
     if let Some(name) = &arguments.name {
         closure.accounts.retain(|a| a.account == *name || a.services.contains(name));

@@ -65,7 +65,7 @@ pub fn run(arguments: &Arguments, global: &Global) -> Result<Exit, Trouble> {
         show(global, &Hardened { fixes: Vec::new(), done: 0, undone })?;
         return Ok(Exit::Ok);
     }
-    let facts = if arguments.sweep { machine::swept() } else { machine::facts() };
+    let facts = machine::with_paths(arguments.sweep);
     let fixes = breach::fixes(&Machine::new(&facts), &breach::closure(&facts));
     let steps: Vec<Step> = fixes.iter().filter(|f| f.by_hand.is_none()).flat_map(|f| f.steps.iter().cloned()).collect();
     let mut done = 0;
