@@ -58,6 +58,7 @@ pub mod aud028_deleted_wallet_key;
 pub mod aud029_sandbox_that_breaks;
 pub mod aud030_v6_wider_than_v4;
 pub mod aud070_reads_others_secrets;
+pub mod aud071_sudoers_does_not_read;
 
 /// Every rule, by code.
 pub const RULES: &[Rule] = &[
@@ -92,6 +93,7 @@ pub const RULES: &[Rule] = &[
     aud029_sandbox_that_breaks::RULE,
     aud030_v6_wider_than_v4::RULE,
     aud070_reads_others_secrets::RULE,
+    aud071_sudoers_does_not_read::RULE,
 ];
 
 /// What every rule uses.

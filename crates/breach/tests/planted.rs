@@ -181,6 +181,10 @@ fn stage(technique: Technique) {
     let after = closure(planted.sweep).1;
     assert_eq!(uses(&after, technique), 0, "{id}: closed and still found:\n{}", after.text());
     assert!(!taken(&planted), "{id}: closed and still works");
+    if by_itself {
+        harden::undo(Path::new("/var/lib/ravelin-planted")).unwrap_or_else(|e| panic!("{id}: {}", e.error));
+        assert!(uses(&closure(planted.sweep).1, technique) > 0, "{id}: taken back and not found again");
+    }
     println!("{id}: planted, found, worked; closed {}, not found, failed", if by_itself { "by harden" } else { "by hand" });
     let _ = service.kill();
     let _ = service.wait();

@@ -1,11 +1,11 @@
 //! Accounts and groups, from their files. Password hashes are looked at and forgotten.
 
 use crate::{Error, text};
-use facts::{Account, Group};
-use std::{collections::BTreeMap, fs, path::Path};
+use facts::{Account, Failure, Group, Source};
+use std::{collections::BTreeMap, path::Path};
 
-/// Accounts, sorted by uid.
-pub fn accounts() -> Result<Vec<Account>, Error> {
+/// Accounts, sorted by uid. Lines that do not read are named.
+pub fn accounts(failed: &mut Vec<Failure>) -> Result<Vec<Account>, Error> {
     let passwd = text("/etc/passwd")?;
     let shadow = text("/etc/shadow").ok();
     let mut out = read_accounts(&passwd, shadow.as_deref());
@@ -23,27 +23,45 @@ pub fn read_accounts(passwd: &str, shadow: Option<&str>) -> Vec<Account> {
     });
     let mut out: Vec<Account> = passwd
         .lines()
-        .filter_map(|l| {
-            let [name, _, uid, gid, _, home, shell] = l.split(':').collect::<Vec<_>>()[..] else { return None };
-            Some(Account {
-                name: name.to_owned(),
-                uid: uid.parse().ok()?,
-                gid: gid.parse().ok()?,
-                home: home.to_owned(),
-                shell: shell.to_owned(),
-                password: passwords.as_ref().map(|p| p.get(name).copied().unwrap_or(false)),
-                ssh_keys: None,
-            })
+        .zip(1u32..)
+        .filter_map(|(l, number)| {
+            let account = account(l, passwords.as_ref());
+            note(failed, Source::Accounts, "/etc/passwd", number, l, account.is_none());
+            account
         })
         .collect();
     out.sort_by(|a, b| (a.uid, &a.name).cmp(&(b.uid, &b.name)));
     out
 }
 
+/// A line that does not read. Empty lines, comments and the switches of NIS are none.
+fn note(failed: &mut Vec<Failure>, source: Source, path: &str, number: u32, line: &str, wrong: bool) {
+    if wrong && !line.trim().is_empty() && !line.starts_with(['#', '+', '-']) {
+        failed.push(Failure { source, reason: format!("{path}:{number}: does not read") });
+    }
+}
+
+fn account(line: &str, passwords: Option<&BTreeMap<&str, bool>>) -> Option<Account> {
+    let [name, _, uid, gid, _, home, shell] = line.split(':').collect::<Vec<_>>()[..] else { return None };
+    Some(Account {
+        name: name.to_owned(),
+        uid: uid.parse().ok()?,
+        gid: gid.parse().ok()?,
+        home: home.to_owned(),
+        shell: shell.to_owned(),
+        password: passwords.map(|p| p.get(name).copied().unwrap_or(false)),
+        ssh_keys: ssh_keys(home),
+    })
+}
+
+/// Largest `authorized_keys` that is read, in bytes: some thousand keys.
+const MOST_KEYS: u64 = 4 << 20;
+
 fn ssh_keys(home: &str) -> Option<u32> {
-    match fs::read_to_string(Path::new(home).join(".ssh/authorized_keys")) {
+    // The file is its owner's: a pipe or an endless device in its place must not hold up whoever looks.
+    match sys::file::regular(&Path::new(home).join(".ssh/authorized_keys"), MOST_KEYS, true) {
         Ok(keys) => {
-            let count = keys.lines().filter(|l| !l.trim().is_empty() && !l.trim_start().starts_with('#')).count();
+            let count = String::from_utf8_lossy(&keys).lines().filter(|l| !l.trim().is_empty() && !l.trim_start().starts_with('#')).count();
             u32::try_from(count).ok()
         }
         Err(e) if matches!(e.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory) => Some(0),
@@ -51,23 +69,25 @@ fn ssh_keys(home: &str) -> Option<u32> {
     }
 }
 
-/// Groups, sorted by gid.
-pub fn groups() -> Result<Vec<Group>, Error> {
-    Ok(read_groups(&text("/etc/group")?))
-}
-
-/// Groups as `group(5)` has them, sorted by gid; lines of another form are left out.
-pub fn read_groups(group: &str) -> Vec<Group> {
-    let mut out: Vec<Group> = group
+/// Groups, sorted by gid. Lines that do not read are named.
+pub fn groups(failed: &mut Vec<Failure>) -> Result<Vec<Group>, Error> {
+    let mut out: Vec<Group> = text("/etc/group")?
         .lines()
-        .filter_map(|l| {
-            let [name, _, gid, members] = l.split(':').collect::<Vec<_>>()[..] else { return None };
-            let members = members.split(',').filter(|m| !m.is_empty()).map(str::to_owned).collect();
-            Some(Group { name: name.to_owned(), gid: gid.parse().ok()?, members })
+        .zip(1u32..)
+        .filter_map(|(l, number)| {
+            let group = group(l);
+            note(failed, Source::Groups, "/etc/group", number, l, group.is_none());
+            group
         })
         .collect();
     out.sort_by(|a, b| (a.gid, &a.name).cmp(&(b.gid, &b.name)));
     out
+}
+
+fn group(line: &str) -> Option<Group> {
+    let [name, _, gid, members] = line.split(':').collect::<Vec<_>>()[..] else { return None };
+    let members = members.split(',').filter(|m| !m.is_empty()).map(str::to_owned).collect();
+    Some(Group { name: name.to_owned(), gid: gid.parse().ok()?, members })
 }
 
 /// Lines with continuations joined, each with the number of its first one.
@@ -91,6 +111,21 @@ pub(crate) fn joined(text: &str) -> Vec<(u32, String)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn lines_that_do_not_read_are_named() {
+        let mut failed = Vec::new();
+        for (line, number) in
+            ["lotus:x:990:990::/:/bin/sh", "lotus:x:-1", "", "+::::::", "# a", "x:x:99999999999:0::/:/x"].iter().zip(1u32..)
+        {
+            let read = account(line, None);
+            note(&mut failed, Source::Accounts, "/etc/passwd", number, line, read.is_none());
+        }
+        let reasons: Vec<&str> = failed.iter().map(|f| f.reason.as_str()).collect();
+        assert_eq!(reasons, ["/etc/passwd:2: does not read", "/etc/passwd:6: does not read"]);
+        assert_eq!(group("docker:x:120:a,,b").map(|g| g.members), Some(vec!["a".into(), "b".into()]));
+        assert_eq!(group("docker:x"), None);
+    }
 
     #[test]
     fn continued_lines_are_joined() {

@@ -131,7 +131,9 @@ fn look(path: &Path, interest: &Interest, facts: &Facts) -> Option<File> {
     if kind == FileKind::File {
         file.secrets = interest.holds.map(|k| Redacted(keystore_kind(path).unwrap_or(k))).into_iter().collect();
         if interest.text && m.len() <= MOST_TEXT {
-            let (text, found) = fs::read_to_string(path).map(|t| secret::redact(&t)).ok().unzip();
+            // What was a file a moment ago may be a link or a pipe now.
+            let bytes = sys::file::regular(path, MOST_TEXT, false).ok();
+            let (text, found) = bytes.map(|b| secret::redact(&String::from_utf8_lossy(&b))).unzip();
             file.text = text;
             file.secrets.extend(found.into_iter().flatten());
         }

@@ -67,9 +67,12 @@ pub enum Error {
     Partly(String),
 }
 
-/// Reads a text file.
+/// Most bytes of one file that is kept as text: ten times the longest table of a large machine.
+const MOST_BYTES: u64 = 64 << 20;
+
+/// Reads a text file of the system; bytes that are no UTF-8 are replaced.
 pub(crate) fn text(path: &str) -> Result<String, Error> {
-    match std::fs::read(path) {
+    match sys::file::regular(std::path::Path::new(path), MOST_BYTES, true) {
         Ok(bytes) => Ok(String::from_utf8_lossy(&bytes).into_owned()),
         Err(source) => Err(Error::File { path: path.to_owned(), source }),
     }

@@ -9,8 +9,10 @@ pub fn machine(interests: &[Interest]) -> Facts {
     let mut facts = network();
     let failed = &mut facts.failures;
     facts.processes = take(failed, Source::Processes, process::list());
-    facts.accounts = take(failed, Source::Accounts, account::accounts());
-    facts.groups = take(failed, Source::Groups, account::groups());
+    let accounts = account::accounts(failed);
+    facts.accounts = take(failed, Source::Accounts, accounts);
+    let groups = account::groups(failed);
+    facts.groups = take(failed, Source::Groups, groups);
     facts.sudoers = sudo::lines(&facts.host, &mut |source, why| failed.push(facts::Failure { source, reason: why }));
     for p in &mut facts.processes {
         p.user = facts.accounts.iter().find(|a| a.uid == p.uid).map(|a| a.name.clone());

@@ -19,6 +19,9 @@ const DIRECTORIES: [&str; 6] = [
     "/lib/systemd/system",
 ];
 
+/// Largest unit file that is read, in bytes; systemd's own are a hundred times smaller.
+const MOST_TEXT: u64 = 1 << 20;
+
 /// Kinds that start something or hold it.
 const KINDS: [&str; 4] = [".service", ".socket", ".timer", ".mount"];
 
@@ -49,8 +52,8 @@ fn list_in(directories: &[PathBuf]) -> Result<Vec<Unit>, Error> {
         let parts: Vec<PathBuf> = std::iter::once(path).chain(drop_ins.remove(&name).into_iter().flat_map(BTreeMap::into_values)).collect();
         let mut unit = Unit { enabled: enabled.contains(&name), name, ..Unit::default() };
         for part in parts {
-            // Masked units are links to /dev/null: empty.
-            let text = fs::read_to_string(&part).unwrap_or_default();
+            // Masked units are links to /dev/null: no regular file, so empty. Bytes that are no UTF-8 do not hide a unit.
+            let text = sys::file::regular(&part, MOST_TEXT, true).map(|b| String::from_utf8_lossy(&b).into_owned()).unwrap_or_default();
             let file = part.display().to_string();
             unit.directives.extend(directives(&text, &file));
             unit.files.push(file);

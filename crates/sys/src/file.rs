@@ -3,7 +3,7 @@
 use crate::Error;
 use std::{
     fs::{self, File, OpenOptions},
-    io::Write,
+    io::{Read, Write},
     os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
 };
@@ -39,6 +39,23 @@ pub fn remove(path: &Path) -> Result<(), Error> {
     }
 }
 
+/// Reads a regular file whole, or says why not: a pipe or device put in its place is refused instead of waited for, a link is
+/// followed only where that is wanted, and what is longer than `most` bytes is refused.
+pub fn regular(path: &Path, most: u64, follow: bool) -> std::io::Result<Vec<u8>> {
+    use rustix::fs::{FileType, Mode, OFlags};
+    let last = if follow { OFlags::empty() } else { OFlags::NOFOLLOW };
+    let file = rustix::fs::open(path, OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOCTTY | last, Mode::empty())?;
+    if FileType::from_raw_mode(rustix::fs::fstat(&file)?.st_mode) != FileType::RegularFile {
+        return Err(std::io::Error::new(std::io::ErrorKind::InvalidInput, "no regular file"));
+    }
+    let mut out = Vec::new();
+    File::from(file).take(most.saturating_add(1)).read_to_end(&mut out)?;
+    if u64::try_from(out.len()).unwrap_or(u64::MAX) > most {
+        return Err(std::io::Error::new(std::io::ErrorKind::FileTooLarge, format!("longer than {most} bytes")));
+    }
+    Ok(out)
+}
+
 /// Adds to the end of a file and flushes it.
 pub fn append(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     let added = (|| {
@@ -68,6 +85,22 @@ fn flush_directory(path: &Path) -> Result<(), Error> {
 mod tests {
     use super::*;
     use std::os::unix::fs::PermissionsExt;
+
+    #[test]
+    fn pipes_devices_and_links_in_place_of_a_file_are_refused() {
+        let dir = tempfile::tempdir().expect("directory");
+        let at = |name: &str| dir.path().join(name);
+        fs::write(at("a"), b"text").expect("writes");
+        std::os::unix::fs::symlink("a", at("link")).expect("links");
+        std::os::unix::fs::symlink("/dev/zero", at("zero")).expect("links");
+        rustix::fs::mknodat(rustix::fs::CWD, at("pipe"), rustix::fs::FileType::Fifo, rustix::fs::Mode::from_raw_mode(0o600), 0)
+            .expect("pipe");
+        assert_eq!(regular(&at("link"), 100, true).expect("reads"), b"text");
+        assert!(regular(&at("link"), 100, false).is_err());
+        assert!(regular(&at("a"), 3, true).is_err(), "too long");
+        assert!(regular(&at("zero"), 100, true).is_err());
+        assert!(regular(&at("pipe"), 100, true).is_err(), "and does not wait");
+    }
 
     #[test]
     fn a_file_is_replaced_whole_and_private() {
