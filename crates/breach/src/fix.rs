@@ -86,6 +86,25 @@ fn change(f: &facts::PathFact, after: u32) -> Step {
     Step::Mode { path: f.path.clone(), uid: f.uid, before: f.mode, after }
 }
 
+/// Steps of all fixes that are done by themselves: one for each path, with what every fix takes off, and one for each membership.
+pub fn steps(fixes: &[Fix]) -> Vec<Step> {
+    let mut out: Vec<Step> = Vec::new();
+    for step in fixes.iter().filter(|f| f.by_hand.is_none()).flat_map(|f| &f.steps) {
+        if out.contains(step) {
+            continue;
+        }
+        let same = out.iter_mut().find_map(|s| match (s, step) {
+            (Step::Mode { path, after, .. }, Step::Mode { path: p, after: a, .. }) if path == p => Some((after, *a)),
+            _ => None,
+        });
+        match same {
+            Some((after, more)) => *after &= more,
+            None => out.push(step.clone()),
+        }
+    }
+    out
+}
+
 /// What closes one edge; `None` where another edge of its way is the one to close.
 pub fn of_edge(m: &Machine, e: &Edge) -> Option<Fix> {
     let by_hand = |what: String, why: &str| Some(Fix { what, technique: e.technique, steps: Vec::new(), by_hand: Some(why.to_owned()) });
@@ -100,21 +119,21 @@ pub fn of_edge(m: &Machine, e: &Edge) -> Option<Fix> {
                 return by_hand(format!("take {account} out of group {group}"), "it comes from the account's own group or from a unit");
             }
             Some(Fix {
-                what: format!("take {account} out of group {group}"),
+                what: format!("take {account} out of group {group}; its processes keep it until they start again"),
                 technique: e.technique,
                 steps: vec![Step::Member { account: account.clone(), group: group.clone(), leaves: true }],
                 by_hand: None,
             })
         }
         (Node::Account(_), Node::File(path) | Node::Socket(path), Technique::Write) => tighten(m, e, path),
-        (Node::Account(_), Node::Secret(path), Technique::ReadSecret) if path.starts_with('/') => {
+        (Node::Account(account), Node::Secret(path), Technique::ReadSecret) if path.starts_with('/') => {
             let f = m.paths.end(path)?;
-            let mode = f.mode & !0o077;
+            let (after, by_hand) = narrowed(m, account, f, 0o007, 0o070);
             Some(Fix {
-                what: format!("let the owner alone read {path}"),
+                what: format!("keep {account} from reading {path}"),
                 technique: e.technique,
-                steps: vec![change(f, mode)],
-                by_hand: (!f.acl.is_empty()).then(|| "it has an access list".to_owned()),
+                steps: vec![change(f, after)],
+                by_hand,
             })
         }
         (Node::Account(_), _, Technique::SetId | Technique::FileCapability) => {
@@ -145,23 +164,34 @@ pub fn of_edge(m: &Machine, e: &Edge) -> Option<Fix> {
     }
 }
 
-/// Write permission of group and others goes; a file in another account's hands is given to root by people.
 fn tighten(m: &Machine, e: &Edge, path: &str) -> Option<Fix> {
     let f = m.paths.get(path).filter(|f| f.state == facts::PathState::Seen)?;
     let Node::Account(account) = &e.from else { return None };
-    let what = format!("keep {account} from changing {path}");
-    let owned = m.account(account).is_some_and(|a| a.uid == f.uid);
-    let mode = f.mode & !0o022;
-    let by_hand = if owned {
-        Some("the account owns it: whether the service writes it is not known".to_owned())
-    } else if !f.acl.is_empty() {
-        Some("it has an access list".to_owned())
-    } else if ["/tmp", "/var/tmp", "/dev/shm"].contains(&path) {
-        Some("a shared directory: set its sticky bit by hand".to_owned())
-    } else {
-        None
-    };
-    Some(Fix { what, technique: e.technique, steps: vec![change(f, mode)], by_hand })
+    let (after, mut by_hand) = narrowed(m, account, f, 0o002, 0o020);
+    if ["/tmp", "/var/tmp", "/dev/shm"].contains(&path) {
+        by_hand = Some("a shared directory: set its sticky bit by hand".to_owned());
+    }
+    Some(Fix { what: format!("keep {account} from changing {path}"), technique: e.technique, steps: vec![change(f, after)], by_hand })
+}
+
+/// The mode without what lets this account in, and why it is left to people where it is: what an owner, a shared group or an
+/// access list gives may be needed, and a mode of the distribution's (`/etc/shadow` for its group) is not ours to judge.
+fn narrowed(m: &Machine, account: &str, f: &facts::PathFact, others: u32, group: u32) -> (u32, Option<String>) {
+    let found = m.account(account);
+    if found.is_some_and(|a| a.uid == f.uid) {
+        return (f.mode & !(others | group), Some("the account owns it: whether the service writes it is not known".to_owned()));
+    }
+    if !f.acl.is_empty() {
+        return (f.mode & !(others | group), Some("it has an access list".to_owned()));
+    }
+    if found.is_some_and(|a| a.gid == f.gid) {
+        return (f.mode & !(others | group), None);
+    }
+    let member = found.is_some_and(|a| m.groups(a).iter().any(|(_, gid)| *gid == f.gid));
+    if member {
+        return (f.mode & !(others | group), Some("it is let in by a group that others may need: take it out of the group".to_owned()));
+    }
+    (f.mode & !others, None)
 }
 
 /// Fixes for people: what is done by itself, then what is left to them.
@@ -182,4 +212,21 @@ pub fn text(fixes: &[Fix]) -> String {
         }
     }
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_path_is_changed_once() {
+        let fix = |what: &str, after: u32, by_hand: Option<&str>| Fix {
+            what: what.into(),
+            technique: Technique::Write,
+            steps: vec![Step::Mode { path: "/x".into(), uid: 0, before: 0o666, after }],
+            by_hand: by_hand.map(str::to_owned),
+        };
+        let all = [fix("a", 0o644, None), fix("b", 0o644, None), fix("c", 0o660, None), fix("d", 0, Some("a person decides"))];
+        assert_eq!(steps(&all), [Step::Mode { path: "/x".into(), uid: 0, before: 0o666, after: 0o640 }]);
+    }
 }

@@ -171,7 +171,7 @@ fn stage(technique: Technique) {
     if by_itself {
         let machine = Machine::new(&facts);
         let fixes = breach::fixes(&machine, &found);
-        let steps: Vec<breach::Step> = fixes.iter().filter(|f| f.by_hand.is_none()).flat_map(|f| f.steps.iter().cloned()).collect();
+        let steps = breach::fix::steps(&fixes);
         assert!(!steps.is_empty(), "{id}: nothing closes it by itself: {fixes:?}");
         harden::run(Path::new("/var/lib/ravelin-planted"), &steps).unwrap_or_else(|e| panic!("{id}: {}", e.error));
     } else {

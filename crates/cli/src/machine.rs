@@ -13,6 +13,10 @@ pub fn facts() -> Facts {
 pub fn with_paths(walk: bool) -> Facts {
     let mut facts = facts();
     facts.sweep = if walk { Some(progress::during("walking over the file systems", || sweep::made(&facts))) } else { sweep::kept() };
+    if facts.sweep.as_ref().is_some_and(|s| !s.complete) {
+        let reason = "the sweep is not complete: run it again, it goes on where it stopped".to_owned();
+        facts.failures.push(facts::Failure { source: facts::Source::Sweep, reason });
+    }
     progress::during("looking at paths", || look(&mut facts));
     facts
 }

@@ -8,7 +8,7 @@ use crate::{
     machine,
     trouble::Trouble,
 };
-use breach::{Fix, Machine, Step};
+use breach::{Fix, Machine};
 use clap::Args;
 use serde::Serialize;
 use std::path::PathBuf;
@@ -67,13 +67,13 @@ pub fn run(arguments: &Arguments, global: &Global) -> Result<Exit, Trouble> {
     }
     let facts = machine::with_paths(arguments.sweep);
     let fixes = breach::fixes(&Machine::new(&facts), &breach::closure(&facts));
-    let steps: Vec<Step> = fixes.iter().filter(|f| f.by_hand.is_none()).flat_map(|f| f.steps.iter().cloned()).collect();
+    let steps = breach::fix::steps(&fixes);
     let mut done = 0;
     if arguments.yes && !steps.is_empty() {
         ::harden::run(&arguments.state, &steps).map_err(failed)?;
         done = steps.len();
     }
-    let found = !fixes.is_empty() && done < fixes.len();
+    let found = fixes.iter().any(|f| done == 0 || f.by_hand.is_some());
     show(global, &Hardened { fixes, done, undone: 0 })?;
     Ok(Exit::found(found))
 }
