@@ -26,8 +26,15 @@ pub fn look(wanted: &[String], failed: &mut Vec<Failure>) -> Vec<PathFact> {
             None => walk(Path::new(path), MOST_LINKS, &mut seen),
             Some(directory) => {
                 walk(Path::new(directory), MOST_LINKS, &mut seen);
-                let mut names: Vec<PathBuf> =
-                    fs::read_dir(directory).into_iter().flatten().flatten().take(MOST_ENTRIES).map(|e| e.path()).collect();
+                let entries = match fs::read_dir(directory) {
+                    Ok(entries) => Some(entries),
+                    Err(e) if e.kind() == std::io::ErrorKind::PermissionDenied => {
+                        failed.push(Failure { source: Source::Paths, reason: format!("list {directory}: {e}") });
+                        None
+                    }
+                    Err(_) => None,
+                };
+                let mut names: Vec<PathBuf> = entries.into_iter().flatten().flatten().take(MOST_ENTRIES).map(|e| e.path()).collect();
                 names.sort();
                 for name in names {
                     if name.to_str().is_none() {

@@ -43,7 +43,8 @@ pub fn run(arguments: &Arguments, global: &Global) -> Result<Exit, Trouble> {
         }
     }
     let certain = closure.accounts.iter().flat_map(|a| &a.ways).any(|w| w.certain);
-    let any = closure.accounts.iter().any(|a| !a.ways.is_empty() || a.cut);
+    // What could not be read may hold a way: then nothing is shown. Without a service account there is nothing to show.
+    let any = closure.accounts.iter().any(|a| !a.ways.is_empty() || a.cut || !closure.unread.is_empty());
     show(global, &Ways(closure))?;
     Ok(if certain {
         Exit::Found
