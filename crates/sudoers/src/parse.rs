@@ -51,13 +51,15 @@ impl Policy {
 
     fn user_spec(&mut self, place: &Place, mut c: Cursor) -> Result<(), Stop> {
         let users = list(&mut c, |c| name(c, false))?;
-        let mut privileges = Vec::new();
-        loop {
-            let hosts = list(&mut c, host)?;
-            expect(&mut c, "=")?;
-            privileges.push(Privilege { hosts, specs: specs(&mut c)? });
-            if !c.take(":") {
-                break;
+        let mut privileges = vec![privilege(&mut c)?];
+        while c.take(":") {
+            match privilege(&mut c) {
+                Ok(more) => privileges.push(more),
+                // sudo keeps what stands before the colon.
+                Err(why) => {
+                    self.specs.push(UserSpec { place: place.clone(), users, privileges });
+                    return Err(why);
+                }
             }
         }
         end(&mut c)?;
@@ -105,6 +107,12 @@ impl Policy {
         self.settings.extend(found);
         Ok(())
     }
+}
+
+fn privilege(c: &mut Cursor) -> Result<Privilege, Stop> {
+    let hosts = list(c, host)?;
+    expect(c, "=")?;
+    Ok(Privilege { hosts, specs: specs(c)? })
 }
 
 fn scoped<T>(c: &mut Cursor, item: impl Fn(&mut Cursor) -> Result<T, Stop>) -> Result<List<T>, Stop> {

@@ -62,6 +62,7 @@ fn the_last_match_decides() {
         ("lotus ALL=^/bin/.*$", Answer::Unknown),
         ("lotus ALL=() ALL", Answer::No),
         ("lotus ALL=(:disk) ALL", Answer::No),
+        ("lotus ALL=(root) /bin/ls : !", Answer::Yes),
         ("LOTUS ALL=ALL", Answer::Unknown),
         ("lotus ALL = garbage", Answer::Unknown),
         ("Defaults runas_default=ops\nlotus ALL=ALL", Answer::Unknown),

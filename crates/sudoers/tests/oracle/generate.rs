@@ -297,6 +297,8 @@ fn garbage(dice: &mut Dice) -> String {
         "%\n",
         "\"lotus ALL=ALL\n",
         "lotus ALL=(root) /bin/ls : !\n",
+        "bob ALL=(root) !ALL : ALL=(\n",
+        "lotus ALL=(root) NOPASSWD: /bin/cat : oracle=(root) /bin/ls, nosuch\n",
         "bob ALL=/bin/a\\*b\n",
         "Cmnd_Alias X1 = /bin/ls, !\n",
         "@nonsense /x\n",
