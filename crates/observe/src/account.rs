@@ -4,9 +4,13 @@ use crate::{Error, text};
 use facts::{Account, Failure, Group, Source};
 use std::{collections::BTreeMap, path::Path};
 
+/// Largest `authorized_keys` that is read, in bytes: some thousand keys.
+const MOST_KEYS: u64 = 4 << 20;
+
 /// Accounts, sorted by uid. Lines that do not read are named.
 pub fn accounts(failed: &mut Vec<Failure>) -> Result<Vec<Account>, Error> {
     let passwd = text("/etc/passwd")?;
+    note(failed, Source::Accounts, "/etc/passwd", &passwd, |l| account(l, None).is_some());
     let shadow = text("/etc/shadow").ok();
     let mut out = read_accounts(&passwd, shadow.as_deref());
     out.iter_mut().for_each(|a| a.ssh_keys = ssh_keys(&a.home));
@@ -21,24 +25,9 @@ pub fn read_accounts(passwd: &str, shadow: Option<&str>) -> Vec<Account> {
         // `!` and `*` lock; an empty field lets everybody in, which is a password all the same.
         fields.map(|(name, rest)| (name, !rest.starts_with(['!', '*']))).collect()
     });
-    let mut out: Vec<Account> = passwd
-        .lines()
-        .zip(1u32..)
-        .filter_map(|(l, number)| {
-            let account = account(l, passwords.as_ref());
-            note(failed, Source::Accounts, "/etc/passwd", number, l, account.is_none());
-            account
-        })
-        .collect();
+    let mut out: Vec<Account> = passwd.lines().filter_map(|l| account(l, passwords.as_ref())).collect();
     out.sort_by(|a, b| (a.uid, &a.name).cmp(&(b.uid, &b.name)));
     out
-}
-
-/// A line that does not read. Empty lines, comments and the switches of NIS are none.
-fn note(failed: &mut Vec<Failure>, source: Source, path: &str, number: u32, line: &str, wrong: bool) {
-    if wrong && !line.trim().is_empty() && !line.starts_with(['#', '+', '-']) {
-        failed.push(Failure { source, reason: format!("{path}:{number}: does not read") });
-    }
 }
 
 fn account(line: &str, passwords: Option<&BTreeMap<&str, bool>>) -> Option<Account> {
@@ -50,12 +39,18 @@ fn account(line: &str, passwords: Option<&BTreeMap<&str, bool>>) -> Option<Accou
         home: home.to_owned(),
         shell: shell.to_owned(),
         password: passwords.map(|p| p.get(name).copied().unwrap_or(false)),
-        ssh_keys: ssh_keys(home),
+        ssh_keys: None,
     })
 }
 
-/// Largest `authorized_keys` that is read, in bytes: some thousand keys.
-const MOST_KEYS: u64 = 4 << 20;
+/// Names lines that do not read. Empty lines, comments and the switches of NIS are none.
+fn note(failed: &mut Vec<Failure>, source: Source, path: &str, text: &str, reads: impl Fn(&str) -> bool) {
+    for (number, line) in (1u32..).zip(text.lines()) {
+        if !reads(line) && !line.trim().is_empty() && !line.starts_with(['#', '+', '-']) {
+            failed.push(Failure { source, reason: format!("{path}:{number}: does not read") });
+        }
+    }
+}
 
 fn ssh_keys(home: &str) -> Option<u32> {
     // The file is its owner's: a pipe or an endless device in its place must not hold up whoever looks.
@@ -71,15 +66,14 @@ fn ssh_keys(home: &str) -> Option<u32> {
 
 /// Groups, sorted by gid. Lines that do not read are named.
 pub fn groups(failed: &mut Vec<Failure>) -> Result<Vec<Group>, Error> {
-    let mut out: Vec<Group> = text("/etc/group")?
-        .lines()
-        .zip(1u32..)
-        .filter_map(|(l, number)| {
-            let group = group(l);
-            note(failed, Source::Groups, "/etc/group", number, l, group.is_none());
-            group
-        })
-        .collect();
+    let text = text("/etc/group")?;
+    note(failed, Source::Groups, "/etc/group", &text, |l| group(l).is_some());
+    Ok(read_groups(&text))
+}
+
+/// Groups as `group(5)` has them, sorted by gid; lines of another form are left out.
+pub fn read_groups(text: &str) -> Vec<Group> {
+    let mut out: Vec<Group> = text.lines().filter_map(group).collect();
     out.sort_by(|a, b| (a.gid, &a.name).cmp(&(b.gid, &b.name)));
     out
 }
@@ -115,16 +109,11 @@ mod tests {
     #[test]
     fn lines_that_do_not_read_are_named() {
         let mut failed = Vec::new();
-        for (line, number) in
-            ["lotus:x:990:990::/:/bin/sh", "lotus:x:-1", "", "+::::::", "# a", "x:x:99999999999:0::/:/x"].iter().zip(1u32..)
-        {
-            let read = account(line, None);
-            note(&mut failed, Source::Accounts, "/etc/passwd", number, line, read.is_none());
-        }
+        let text = "lotus:x:990:990::/:/bin/sh\nlotus:x:-1\n\n+::::::\n# a\nx:x:99999999999:0::/:/x\n";
+        note(&mut failed, Source::Accounts, "/etc/passwd", text, |l| account(l, None).is_some());
         let reasons: Vec<&str> = failed.iter().map(|f| f.reason.as_str()).collect();
         assert_eq!(reasons, ["/etc/passwd:2: does not read", "/etc/passwd:6: does not read"]);
-        assert_eq!(group("docker:x:120:a,,b").map(|g| g.members), Some(vec!["a".into(), "b".into()]));
-        assert_eq!(group("docker:x"), None);
+        assert_eq!(read_groups("docker:x:120:a,,b\ndocker:x\n")[0].members, ["a", "b"]);
     }
 
     #[test]
