@@ -124,7 +124,9 @@ mod tests {
                 .chain(s.paths.iter().map(|x| &x.source))
                 .chain(s.secrets.iter().map(|x| &x.source))
                 .chain(s.settings.iter().map(|x| &x.source))
-                .chain(s.traps.iter().map(|x| &x.source));
+                .chain(s.traps.iter().map(|x| &x.source))
+                .chain(s.needs.iter().map(|x| &x.source))
+                .chain(s.unit.iter().map(|x| &x.source));
             assert!(facts.chain([&s.source]).all(|x| !x.trim().is_empty()), "{}: a fact without source", s.name);
             let date: Vec<&str> = s.checked.split('-').collect();
             assert!(

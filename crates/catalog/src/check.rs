@@ -80,18 +80,72 @@ pub fn entry(s: &Service) -> Vec<Problem> {
             out.push(problem("egress", i, "an egress names its ports, e.g. to = [\"443/tcp\"]".to_owned()));
         }
     }
-    for (list, i, mode) in s
-        .paths
-        .iter()
-        .enumerate()
-        .map(|(i, p)| ("path", i, &p.mode))
-        .chain(s.secrets.iter().enumerate().map(|(i, p)| ("secret", i, &p.mode)))
-    {
-        if let Some(bad) = mode.as_deref().filter(|m| u32::from_str_radix(m, 8).map_or(true, |n| n > 0o7777)) {
+    modes(s, &mut out);
+    needs(s, &mut out);
+    unit(s, &mut out);
+    out
+}
+
+fn octal(mode: &str) -> Option<u32> {
+    u32::from_str_radix(mode, 8).ok().filter(|n| *n <= 0o7777)
+}
+
+fn modes(s: &Service, out: &mut Vec<Problem>) {
+    let paths = s.paths.iter().enumerate().map(|(i, p)| ("path", i, &p.mode, &p.tightest));
+    let secrets = s.secrets.iter().enumerate().map(|(i, p)| ("secret", i, &p.mode, &p.tightest));
+    for (list, i, mode, tightest) in paths.chain(secrets) {
+        for bad in [mode, tightest].into_iter().flatten().filter(|m| octal(m).is_none()) {
             out.push(problem(list, i, format!("`{bad}` is no mode: octal digits such as 0600")));
         }
+        let wider = match (mode.as_deref().and_then(octal), tightest.as_deref().and_then(octal)) {
+            (Some(written), Some(tight)) => tight & !written != 0,
+            _ => false,
+        };
+        if wider {
+            out.push(problem(list, i, "`tightest` grants what `mode` does not".to_owned()));
+        }
     }
-    out
+}
+
+fn needs(s: &Service, out: &mut Vec<Problem>) {
+    let mut seen = BTreeSet::new();
+    for (i, n) in s.needs.iter().enumerate() {
+        if n.what.has_paths() == n.path.is_empty() {
+            let must = if n.what.has_paths() { "names its paths" } else { "has no path" };
+            out.push(problem("need", i, format!("need `{}` {must}", n.what)));
+        }
+        if let Some(bad) = n.path.iter().find(|p| !p.starts_with('/')) {
+            out.push(problem("need", i, format!("need `{}`: `{bad}` is no absolute path", n.what)));
+        }
+        if n.why.is_empty() {
+            out.push(problem("need", i, format!("need `{}` says no reason", n.what)));
+        }
+        if !seen.insert((n.what, n.path.clone())) {
+            out.push(problem("need", i, format!("need `{}` is there twice", n.what)));
+        }
+    }
+}
+
+fn unit(s: &Service, out: &mut Vec<Problem>) {
+    let Some(unit) = &s.unit else { return };
+    let mut say = |message: String| out.push(Problem { message, place: None });
+    if s.units.is_empty() {
+        say("[unit]: `units` names none, so it would have no name".to_owned());
+    }
+    if s.account.is_none() {
+        say("[unit]: there is no [account] to run it under".to_owned());
+    }
+    if !unit.exec.starts_with('/') {
+        say(format!("[unit]: exec `{}` does not begin with an absolute path", unit.exec));
+    }
+    for w in &unit.wrongs {
+        if !matches!(w.section.as_str(), "Unit" | "Service" | "Install") || !w.line.contains('=') {
+            say(format!("[unit]: correction `{}` in [{}] is no line of a unit", w.line, w.section));
+        }
+    }
+    if let Some(h) = unit.health.as_ref().filter(|h| s.endpoint(h.endpoint.as_str()).is_none()) {
+        say(format!("[unit]: health asks endpoint `{}`, which is not in the entry", h.endpoint));
+    }
 }
 
 /// Problems of references between entries: peers and `unless` name services and endpoints that exist.

@@ -6,6 +6,8 @@
 //! |---|---|
 //! | [`service`] | the form of an entry |
 //! | [`load`] | text to entry, total, with the place of what is wrong |
+//! | [`need`] | exceptions from the strictest sandbox |
+//! | [`unit`] | how systemd runs a service |
 //! | [`recognise`] | which entry a process, unit or image may be |
 //! | [`check`] | what must hold of one entry and of all together |
 //! | [`builtin`] | the compiled-in entries |
@@ -15,13 +17,17 @@
 mod builtin;
 pub mod check;
 pub mod load;
+pub mod need;
 mod port;
 pub mod recognise;
 pub mod service;
+pub mod unit;
 
 pub use builtin::builtin;
 pub use load::{CatalogError, from_table, parse};
+pub use need::{Need, NeedEntry};
 pub use service::{
     Access, Account, App, Auth, Bind, Class, Egress, Endpoint, Intended, PathEntry, PathKind, Peer, PortDefault, Role, Scope, Secret,
     Service, Setting, Trap, When,
 };
+pub use unit::{Health, Restart, StartLimit, Unit, UnitType, Wrong};

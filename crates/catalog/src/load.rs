@@ -118,6 +118,20 @@ intended = "operator"
         assert!(cited.starts_with("[[endpoint]]"), "{cited}");
     }
 
+    #[test]
+    fn needs_and_modes_are_checked() {
+        let refused = |more: &str| parse("dealbot", &format!("{OWN}{more}")).expect_err(more).message;
+        assert!(refused("[[need]]\nwhat = \"exec\"\nwhy = \"x\"\n").contains("names its paths"));
+        assert!(refused("[[need]]\nwhat = \"jit\"\nwhy = \"x\"\npath = [\"/a\"]\n").contains("has no path"));
+        assert!(refused("[[need]]\nwhat = \"exec\"\nwhy = \"x\"\npath = [\"mv\"]\n").contains("absolute"));
+        assert!(refused("[[need]]\nwhat = \"jit\"\nwhy = \"\"\n").contains("no reason"));
+        assert!(refused("[[need]]\nwhat = \"colour\"\nwhy = \"x\"\n").contains("colour"));
+        let path = |modes: &str| format!("[[path]]\npath = \"/x\"\nkind = \"state\"\naccess = \"read\"\n{modes}");
+        assert!(refused(&path("mode = \"0600\"\ntightest = \"0640\"\n")).contains("grants"));
+        assert!(refused("[unit]\nexec = \"/bin/x\"\nsource = \"x\"\n").contains("no name"));
+        assert!(parse("dealbot", &format!("{OWN}[[need]]\nwhat = \"exec\"\nwhy = \"x\"\npath = [\"/usr/bin/mv\"]\n")).is_ok());
+    }
+
     proptest! {
         #[test]
         fn no_text_makes_it_panic(text in "(\\PC|\n){0,200}") {

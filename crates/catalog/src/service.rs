@@ -1,5 +1,6 @@
 //! The form of one catalogue entry. Every key of the data files is a field here, with the same word.
 
+use crate::{Need, NeedEntry, Unit};
 use serde::{Deserialize, Serialize};
 use words::{AccountName, EndpointName, PortRange, Proto, ServiceName};
 
@@ -53,12 +54,26 @@ pub struct Service {
     /// Known traps, told to the operator where they apply.
     #[serde(default, rename = "trap")]
     pub traps: Vec<Trap>,
+    /// What it needs beyond the strictest sandbox.
+    #[serde(default, rename = "need")]
+    pub needs: Vec<NeedEntry>,
+    /// How systemd runs it; `None` where the distribution's unit is left alone.
+    #[serde(default)]
+    pub unit: Option<Unit>,
 }
 
 impl Service {
     /// The endpoint of this name.
     pub fn endpoint(&self, name: &str) -> Option<&Endpoint> {
         self.endpoints.iter().find(|e| e.name.as_str() == name)
+    }
+    /// The setting of this key.
+    pub fn setting(&self, key: &str) -> Option<&Setting> {
+        self.settings.iter().find(|s| s.key == key)
+    }
+    /// The entries of one need.
+    pub fn needs(&self, what: Need) -> impl Iterator<Item = &NeedEntry> {
+        self.needs.iter().filter(move |n| n.what == what)
     }
 }
 
@@ -383,6 +398,9 @@ pub struct PathEntry {
     /// Mode the software writes, octal text.
     #[serde(default)]
     pub mode: Option<String>,
+    /// Tightest mode with which the software still works, where it differs from what it writes.
+    #[serde(default)]
+    pub tightest: Option<String>,
     /// For people.
     #[serde(default)]
     pub note: Option<String>,
@@ -438,6 +456,9 @@ pub struct Secret {
     /// Mode the software writes, octal text.
     #[serde(default)]
     pub mode: Option<String>,
+    /// Tightest mode with which the software still works, where it differs from what it writes.
+    #[serde(default)]
+    pub tightest: Option<String>,
     /// What it holds.
     pub holds: String,
     /// What a thief gains: its worth.
