@@ -29,6 +29,7 @@ codes! {
     SITE014 "A service of the operator's own is not in catalogue form.";
     SITE015 "Two keys contradict each other.";
     SITE016 "The site file does what the catalogue warns of.";
+    SITE017 "A unit, store or need of an instance is not one.";
     NAM001 "No host has this name.";
     NAM002 "No zone has this name.";
     NAM003 "No service has this name.";

@@ -5,7 +5,7 @@
 //! the site's one host (edge `none`): its own addresses are then written as the whole address space. Everything is in `BTreeMap`s or sorted vectors, so
 //! that two runs give the same bytes.
 
-use catalog::{App, Class, Service};
+use catalog::{App, Class, Need, Service};
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 use std::{
@@ -30,6 +30,8 @@ pub struct Model {
     pub management: Management,
     /// Mode of each layer.
     pub layers: Layers,
+    /// Which accounts services run under where nothing else is said.
+    pub accounts: Accounts,
     /// Zones by name; `internet` is always there, without subnets.
     pub zones: BTreeMap<ZoneName, Zone>,
     /// The perimeter.
@@ -80,6 +82,22 @@ pub enum Mode {
     /// In force.
     Enforce,
 }
+
+/// Which accounts services run under where nothing else is said.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Accounts {
+    /// The catalogue's: one a family (`lotus`, `boost`, `curio`).
+    #[default]
+    Catalogue,
+    /// One, [`SHARED_ACCOUNT`], for every service that is given a unit.
+    Shared,
+    /// One a service, named after it.
+    PerService,
+}
+
+/// The one account of `accounts = "shared"`.
+pub const SHARED_ACCOUNT: &str = "lotus";
 
 /// Modes of the layers.
 #[derive(Debug, Clone, Copy, Default, Serialize)]
@@ -215,6 +233,14 @@ pub struct Instance {
     pub repo: Option<String>,
     /// Container engine, if it runs in one: `docker`, `podman`.
     pub container: Option<String>,
+    /// Its systemd unit, if the site file names it.
+    pub unit: Option<String>,
+    /// The address the site file binds it to.
+    pub bind: Option<IpAddr>,
+    /// Directories outside its repository that it writes, as the site file names them.
+    pub stores: Vec<String>,
+    /// Optional needs of its catalogue entry that it has.
+    pub needs: BTreeSet<Need>,
     /// Its endpoints with the ports this instance really uses.
     pub listens: Vec<Listen>,
     /// Which instances its `one` peers are bound to, by service.

@@ -10,11 +10,14 @@ pub(crate) mod runs;
 pub mod services;
 pub(crate) mod zones;
 
-use crate::{EdgeKind, Instance, Layers, Mode, Model, code, cx::Cx, syntax::Node};
+use crate::{Accounts, EdgeKind, Instance, Layers, Mode, Model, code, cx::Cx, syntax::Node};
 use hosts::Hosts;
 use publish::PublishDraft;
 use services::{Catalog, Services};
-use std::{collections::BTreeMap, net::IpAddr};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+};
 use toml::{Spanned, de::DeTable};
 use words::{HostName, InstanceName, Span};
 use zones::Zones;
@@ -45,9 +48,10 @@ pub(crate) fn resolve<'c>(cx: &mut Cx<'_>, root: &Node, table: &Spanned<DeTable<
     let (publishes, pins) = publish::resolve(cx, root, &hosts, &edge, &services);
     let mut instance_spans = BTreeMap::new();
     let empty = BTreeMap::new();
+    let accounts = accounts(root);
     for (name, drafts) in &hosts.runs {
         let made: Vec<Instance> =
-            drafts.iter().map(|d| runs::instance(cx, d, pins.get(&(name.clone(), d.name.clone())).unwrap_or(&empty))).collect();
+            drafts.iter().map(|d| runs::instance(cx, d, pins.get(&(name.clone(), d.name.clone())).unwrap_or(&empty), accounts)).collect();
         runs::collisions(cx, name, drafts, &made);
         instance_spans.extend(drafts.iter().map(|d| ((name.clone(), d.name.clone()), d.span)));
         if let Some(host) = hosts.map.get_mut(name) {
@@ -66,6 +70,7 @@ pub(crate) fn resolve<'c>(cx: &mut Cx<'_>, root: &Node, table: &Spanned<DeTable<
         uplink_bps: uplink(cx, site),
         management,
         layers: layers(root),
+        accounts,
         zones: zones.map.clone(),
         edge: edge.edge,
         hosts: hosts.map.clone(),
@@ -145,12 +150,23 @@ fn serve(hosts: &mut Hosts, host: &HostName, service: &str, services: &Services<
         container: None,
         loopback: None,
         bind: None,
+        unit: None,
+        stores: Vec::new(),
+        needs: BTreeSet::new(),
         ports: BTreeMap::new(),
         uses: BTreeMap::new(),
         span,
         path: String::new(),
         implicit: true,
     });
+}
+
+fn accounts(root: &Node) -> Accounts {
+    match root.get("site").and_then(|s| s.text("accounts")).map(|t| t.text).as_deref() {
+        Some("shared") => Accounts::Shared,
+        Some("per-service") => Accounts::PerService,
+        _ => Accounts::Catalogue,
+    }
 }
 
 fn layers(root: &Node) -> Layers {

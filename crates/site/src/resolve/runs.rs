@@ -3,11 +3,11 @@
 
 use super::{edge::EdgeDraft, hosts::Hosts, services::Services};
 use crate::{
-    EdgeKind, Instance, Listen, code,
+    Accounts, EdgeKind, Instance, Listen, code,
     cx::Cx,
     syntax::{Node, Text},
 };
-use catalog::{Bind, PortDefault, Service};
+use catalog::{Bind, Need, PortDefault, Service};
 use std::{
     collections::{BTreeMap, BTreeSet},
     net::IpAddr,
@@ -26,6 +26,9 @@ pub(crate) struct RunDraft {
     /// `None`: as the service binds by default.
     pub loopback: Option<bool>,
     pub bind: Option<IpAddr>,
+    pub unit: Option<String>,
+    pub stores: Vec<String>,
+    pub needs: BTreeSet<Need>,
     /// Ports the file gives, by endpoint.
     pub ports: BTreeMap<EndpointName, u16>,
     /// `uses` of the instance and its host: by service, the text.
@@ -93,10 +96,13 @@ fn one(cx: &mut Cx<'_>, item: &Node, services: &Services<'_>) -> Option<RunDraft
     Some(RunDraft {
         name,
         account: account(cx, item),
-        repo: item.text("repo").map(|t| t.text),
+        repo: item.text("repo").and_then(|t| directory(cx, &t, "repository")),
         container: item.text("container").map(|t| t.text),
         loopback,
         bind: bind.filter(|a| !a.is_unspecified()),
+        unit: unit(cx, item),
+        stores: item.texts("stores").iter().filter_map(|t| directory(cx, t, "store")).collect(),
+        needs: needs(cx, item, &service),
         ports,
         uses: uses(cx, item, services),
         span: item.span,
@@ -104,6 +110,69 @@ fn one(cx: &mut Cx<'_>, item: &Node, services: &Services<'_>) -> Option<RunDraft
         implicit: false,
         service,
     })
+}
+
+/// The account a service has where nothing else is said. Services that no unit is written for keep the distribution's.
+fn usual_account(service: &Service, accounts: Accounts) -> Option<AccountName> {
+    let catalogue = service.account.as_ref().map(|a| a.name.clone());
+    if service.unit.is_none() || catalogue.is_none() {
+        return catalogue;
+    }
+    match accounts {
+        Accounts::Catalogue => catalogue,
+        Accounts::Shared => AccountName::new(crate::model::SHARED_ACCOUNT).ok(),
+        Accounts::PerService => AccountName::new(service.name.as_str()).ok(),
+    }
+}
+
+/// A unit's name: what systemd takes for one, without a path.
+fn unit(cx: &mut Cx<'_>, item: &Node) -> Option<String> {
+    let t = item.text("unit")?;
+    let fine = |c: char| c.is_ascii_alphanumeric() || ":_.@-".contains(c);
+    if t.text.strip_suffix(".service").is_some_and(|n| !n.is_empty() && n.len() <= MAX_UNIT && n.chars().all(fine)) {
+        return Some(t.text);
+    }
+    cx.error(code::SITE017, t.span, format!("`{}` is no unit", t.text), "a service unit's name, such as \"lotus-worker.service\"");
+    None
+}
+
+/// Longest name of a unit (systemd's `UNIT_NAME_MAX` is 255, its suffix included).
+const MAX_UNIT: usize = 240;
+
+/// A directory of a service: absolute, without what a unit would have to quote, and none of the system's.
+fn directory(cx: &mut Cx<'_>, t: &Text, what: &str) -> Option<String> {
+    let odd = |c: char| c.is_whitespace() || c.is_control() || "\"'\\%$;#:".contains(c);
+    let path = t.text.trim_end_matches('/').to_owned();
+    if !t.text.starts_with('/') || t.text.chars().any(odd) || t.text.split('/').any(|p| p == "..") {
+        let help = "an absolute path without blanks, quotes, `..` or any of \\ % $ ; # :";
+        cx.error(code::SITE017, t.span, format!("`{}` cannot be a {what}", t.text), help);
+        return None;
+    }
+    if path.is_empty() || SYSTEM.iter().any(|s| path == *s || path.starts_with(&format!("{s}/"))) {
+        let help = "name the directory its files lie in, e.g. /mnt/sealed";
+        cx.error(code::SITE017, t.span, format!("`{}` belongs to the system: no service may write there", t.text), help);
+        return None;
+    }
+    Some(path)
+}
+
+/// Directories that hold what root runs or reads: writing there is a way to root.
+const SYSTEM: [&str; 12] = ["/bin", "/boot", "/dev", "/etc", "/lib", "/lib32", "/lib64", "/proc", "/run", "/sbin", "/sys", "/usr"];
+
+fn needs(cx: &mut Cx<'_>, item: &Node, service: &Service) -> BTreeSet<Need> {
+    let mut out = BTreeSet::new();
+    for t in item.texts("needs") {
+        let optional: Vec<&str> = service.needs.iter().filter(|n| n.optional).map(|n| n.what.word()).collect();
+        match t.text.parse::<Need>() {
+            Ok(need) if optional.contains(&need.word()) => drop(out.insert(need)),
+            _ => {
+                let help =
+                    if optional.is_empty() { "it has no optional needs".to_owned() } else { format!("there is {}", optional.join(", ")) };
+                cx.error(code::SITE017, t.span, format!("`{}` is no optional need of `{}`", t.text, service.name), help);
+            }
+        }
+    }
+    out
 }
 
 fn account(cx: &mut Cx<'_>, node: &Node) -> Option<AccountName> {
@@ -146,6 +215,9 @@ pub(crate) fn implicit(hosts: &mut Hosts, edge: &EdgeDraft, services: &Services<
                 container: None,
                 loopback: None,
                 bind: None,
+                unit: None,
+                stores: Vec::new(),
+                needs: BTreeSet::new(),
                 ports: BTreeMap::new(),
                 uses: BTreeMap::new(),
                 span,
@@ -164,7 +236,7 @@ pub(crate) fn implicit(hosts: &mut Hosts, edge: &EdgeDraft, services: &Services<
 }
 
 /// Makes a draft into an instance with its ports; `pinned` are those that publications give.
-pub(crate) fn instance(cx: &Cx<'_>, draft: &RunDraft, pinned: &BTreeMap<EndpointName, u16>) -> Instance {
+pub(crate) fn instance(cx: &Cx<'_>, draft: &RunDraft, pinned: &BTreeMap<EndpointName, u16>, accounts: Accounts) -> Instance {
     let mut listens = Vec::new();
     for e in &draft.service.endpoints {
         let given = draft.ports.get(&e.name).or_else(|| pinned.get(&e.name));
@@ -189,9 +261,13 @@ pub(crate) fn instance(cx: &Cx<'_>, draft: &RunDraft, pinned: &BTreeMap<Endpoint
     Instance {
         name: draft.name.clone(),
         service: draft.service.clone(),
-        account: draft.account.clone().or_else(|| draft.service.account.as_ref().map(|a| a.name.clone())),
+        account: draft.account.clone().or_else(|| usual_account(&draft.service, accounts)),
         repo: draft.repo.clone(),
         container: draft.container.clone(),
+        unit: draft.unit.clone(),
+        bind: draft.bind,
+        stores: draft.stores.clone(),
+        needs: draft.needs.clone(),
         listens,
         uses: BTreeMap::new(),
         origin,

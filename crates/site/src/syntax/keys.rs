@@ -129,6 +129,13 @@ pub static SITE: Section = Section {
             "Time servers: addresses, or hosts of the site.",
             "ntp = [\"ns1\"]",
         ),
+        may(
+            "accounts",
+            Kind::OneOf(&["catalogue", "shared", "per-service"]),
+            "`catalogue`: one account a family of services",
+            "Accounts of services that Ravelin writes units for: the catalogue's, `lotus` for all of them, or one named after each service.",
+            "accounts = \"per-service\"",
+        ),
     ],
 };
 
@@ -351,6 +358,21 @@ pub static INSTANCE: Section = Section {
         may("bind", Kind::Text, "the catalogue's", "Address it listens on; `loopback` for this machine only.", "bind = \"loopback\""),
         may("repo", Kind::Text, "the catalogue's", "Repository or data directory.", "repo = \"/data/w2\""),
         may("account", Kind::Text, "the host's, else the catalogue's", "Account it runs under.", "account = \"worker\""),
+        may("unit", Kind::Text, "the catalogue's", "Its systemd unit.", "unit = \"lotus-worker@pc1.service\""),
+        may(
+            "stores",
+            Kind::Texts,
+            "where `[[storage]]` is mounted",
+            "Directories outside its repository that it writes: sectors, deals, indexes.",
+            "stores = [\"/mnt/sealing\", \"/mnt/sealed\"]",
+        ),
+        may(
+            "needs",
+            Kind::Texts,
+            "what the catalogue says it always needs",
+            "Optional needs of the catalogue that this instance has: its sandbox is opened for them.",
+            "needs = [\"shell\"]",
+        ),
         may("container", Kind::OneOf(&["docker", "podman"]), "the host's", "Container engine it runs in.", "container = \"podman\""),
         may(
             "uses",
