@@ -12,6 +12,9 @@ use words::EndpointName;
 pub struct Unit {
     /// Program and arguments, without settings that bind or announce (those are added from `[[setting]]`).
     pub exec: String,
+    /// Settings that are flags of the service itself are not taken by `exec` (a wrapper): they are set by hand.
+    #[serde(default)]
+    pub wrapper: bool,
     /// `Type=`.
     #[serde(default, rename = "type")]
     pub kind: UnitType,

@@ -5,12 +5,16 @@
 //! |---|---|
 //! | [`nft`] | one atomic nft script |
 //! | [`sysctl`] | a `sysctl.d` file |
+//! | [`accounts`] | `sysusers.d` and `tmpfiles.d` |
+//! | [`systemd`] | units and drop-ins |
 //! | [`flows`] | flow lists: CSV, JSON, Aerleon |
 //! | [`render`] | all of it as plain files |
 //! | [`mod@bundle`] | the draft of a machine's bundle |
 
+pub mod accounts;
 pub mod bundle;
 pub mod flows;
 pub mod nft;
 pub mod render;
 pub mod sysctl;
+pub mod systemd;

@@ -7,14 +7,15 @@
 //! MACHINE/break-glass.nft        the management path alone
 //! MACHINE/90-ravelin.conf        sysctl.d
 //! MACHINE/rules.json             why each id is there
+//! MACHINE/system/etc/...         accounts, modes, units and drop-ins; MACHINE/proposed/etc/... while the layer observes
 //! flows.csv flows.json           what any other firewall must let pass
 //! aerleon/def/ravelin.yaml aerleon/policies/ravelin.yaml
 //! ```
 
-use crate::{flows, nft, sysctl};
-use plan::{Devices, Plan, TABLE};
+use crate::{accounts, flows, nft, sysctl, systemd};
+use plan::{Devices, Plan, TABLE, system::SystemPlan};
 use ruleset::TableFamily;
-use site::model::Model;
+use site::model::{Mode, Model};
 use std::collections::BTreeMap;
 
 /// Every file of a plan, by its path.
@@ -34,6 +35,12 @@ pub fn files(model: &Model, plan: &Plan, devices: &Devices) -> BTreeMap<String, 
         put(format!("{host}/ravelin.nft"), nft::script(&machine.ruleset, TableFamily::Inet, TABLE));
         put(format!("{host}/90-ravelin.conf"), sysctl::file(&machine.sysctls));
         put(format!("{host}/rules.json"), pretty(&serde_json::to_value(&machine.rules).unwrap_or_default()));
+        let system_mode = machine.system.as_ref().map_or(Mode::Off, |s| s.mode);
+        for (path, text) in machine.system.iter().flat_map(system_files) {
+            // Files of this layer are in force as soon as they are in place: while observing they are a proposal.
+            let dir = if system_mode == Mode::Enforce { "system" } else { "proposed" };
+            put(format!("{host}/{dir}/{path}"), text);
+        }
         if let Some(glass) = plan::break_glass(model, devices, host) {
             put(format!("{host}/break-glass.nft"), nft::script(&glass, TableFamily::Inet, TABLE));
         }
@@ -43,6 +50,18 @@ pub fn files(model: &Model, plan: &Plan, devices: &Devices) -> BTreeMap<String, 
     put("flows.json".to_owned(), flows::json::text(&rows));
     put("aerleon/def/ravelin.yaml".to_owned(), flows::aerleon::definitions(model, &rows));
     put("aerleon/policies/ravelin.yaml".to_owned(), flows::aerleon::policy(model, &rows));
+    out
+}
+
+/// What the system layer puts on a machine, by path below `/`.
+pub fn system_files(system: &SystemPlan) -> BTreeMap<String, String> {
+    let mut out = BTreeMap::new();
+    if system.units.is_empty() && system.accounts.is_empty() {
+        return out;
+    }
+    out.insert("etc/sysusers.d/ravelin.conf".to_owned(), accounts::sysusers(system));
+    out.insert("etc/tmpfiles.d/ravelin.conf".to_owned(), accounts::tmpfiles(system));
+    out.extend(systemd::files(system).into_iter().map(|(path, text)| (format!("etc/systemd/system/{path}"), text)));
     out
 }
 

@@ -105,6 +105,7 @@ impl<'a> Build<'a> {
             ruleset: Ruleset { tables: vec![self.table], unread: Vec::new() },
             sysctls,
             rules: self.rules,
+            system: None,
         }
     }
 }

@@ -12,6 +12,7 @@
 //! | `edge`, `guard`, `translate` | an edge node: zone matrix, anti-spoofing, NAT |
 //! | `host`, `container` | a host's own filter, engines on it included |
 //! | `limit` | rates and counts of the public |
+//! | [`system`] | accounts, directories, units and the services' own settings |
 //! | `sysctl` | kernel settings behind the rules |
 //! | [`mod@difference`] | what would change, in words |
 //! | [`break_glass`](mod@break_glass) | the management path alone |
@@ -32,6 +33,7 @@ mod host;
 mod index;
 pub mod limit;
 pub mod sysctl;
+pub mod system;
 mod translate;
 pub mod types;
 
@@ -52,7 +54,9 @@ pub const TABLE: &str = "ravelin";
 pub fn plan(model: &Model, devices: &Devices, options: Options) -> Plan {
     let index = index::Index::new(model);
     let machines = model.hosts.values().filter(|h| h.managed).map(|host| {
-        let plan = machine(&index, host, devices.of(model, host), model.layers.network, options);
+        let mut plan = machine(&index, host, devices.of(model, host), model.layers.network, options);
+        let flows: Vec<_> = index.flows_of(&host.name).collect();
+        plan.system = Some(system::plan(model, host, &flows));
         (host.name.clone(), plan)
     });
     let machines = machines.collect();

@@ -36,6 +36,8 @@ pub struct MachinePlan {
     pub sysctls: Vec<Sysctl>,
     /// Every id that stands in the ruleset, with its reason.
     pub rules: BTreeMap<String, RuleInfo>,
+    /// Accounts, directories and units; `None` where only rulesets were asked for.
+    pub system: Option<crate::system::SystemPlan>,
 }
 
 /// What a machine is to the network.

@@ -1,0 +1,172 @@
+//! The system layer's own types: accounts, directories, units, and what must be set by hand. Complete: who writes them out
+//! decides nothing. Never: text in a target's form.
+
+use catalog::{Health, Need};
+use serde::Serialize;
+use site::model::Mode;
+use std::collections::{BTreeMap, BTreeSet};
+use words::{AccountName, InstanceName, Origin, ServiceName};
+
+/// What one machine must hold besides its network.
+#[derive(Debug, Clone, Serialize)]
+pub struct SystemPlan {
+    /// Mode of the layer. Only `Enforce` writes; `Observe` shows.
+    pub mode: Mode,
+    /// Groups, by name, with their reason.
+    pub groups: BTreeMap<String, String>,
+    /// Accounts, by name.
+    pub accounts: BTreeMap<AccountName, AccountPlan>,
+    /// Directories and modes, sorted by path.
+    pub files: Vec<FilePlan>,
+    /// Units, sorted by name.
+    pub units: Vec<UnitPlan>,
+    /// Settings that only the service's own configuration takes.
+    pub by_hand: Vec<ByHand>,
+}
+
+/// A service account: no password, no login shell.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct AccountPlan {
+    /// Home directory.
+    pub home: String,
+    /// What it is for.
+    pub what: String,
+    /// Who asks for it.
+    pub origins: Vec<Origin>,
+}
+
+/// A directory or a mode.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct FilePlan {
+    /// Absolute path; may hold `*` for modes.
+    pub path: String,
+    /// What is done.
+    pub act: FileAct,
+    /// Octal mode.
+    pub mode: u32,
+    /// Owner of what is made; what is there already keeps its owner.
+    pub owner: String,
+    /// Group of what is made.
+    pub group: String,
+    /// Why.
+    pub why: String,
+}
+
+/// What is done with a path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FileAct {
+    /// The directory is made where it is missing. What is there keeps owner and mode: it may be in use by another account.
+    Make,
+    /// What is there gets the mode; nothing is made.
+    Tighten,
+    /// New files in the directory are readable and writable by its group, whatever the umask.
+    ShareWithGroup,
+}
+
+/// One unit.
+#[derive(Debug, Clone, Serialize)]
+pub struct UnitPlan {
+    /// Name, e.g. `lotus-daemon.service`.
+    pub name: String,
+    /// For people.
+    pub title: String,
+    /// The instance it runs; `None` for units of Ravelin's own.
+    pub instance: Option<(ServiceName, InstanceName)>,
+    /// The account.
+    pub account: Option<AccountName>,
+    /// The whole unit, for services whose upstream ships none: written only where there is no such unit yet.
+    pub whole: Vec<Line>,
+    /// The drop-in `10-ravelin.conf`.
+    pub drop_in: Vec<Line>,
+    /// Needs the sandbox is opened for.
+    pub opened: BTreeSet<Need>,
+    /// How to tell that it works.
+    pub health: Option<HealthPlan>,
+    /// Where it comes from.
+    pub origins: Vec<Origin>,
+}
+
+impl UnitPlan {
+    /// Lines that have a reason of their own, with their id (`unit/NAME/KEY`).
+    pub fn reasons(&self) -> impl Iterator<Item = (String, &Line)> {
+        let name = &self.name;
+        self.whole.iter().chain(&self.drop_in).filter(|l| l.why.is_some()).map(move |l| (format!("unit/{name}/{}", l.key), l))
+    }
+}
+
+/// A line of a unit.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Line {
+    /// Section.
+    pub section: Section,
+    /// Key.
+    pub key: String,
+    /// Value; empty resets a list.
+    pub value: String,
+    /// Why it is as it is, where it is not the strictest or not usual.
+    pub why: Option<String>,
+    /// Where the reason comes from.
+    pub source: Option<String>,
+}
+
+/// Section of a unit, in the order they are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub enum Section {
+    /// `[Unit]`.
+    Unit,
+    /// `[Service]`.
+    Service,
+    /// `[Install]`.
+    Install,
+}
+
+impl std::fmt::Display for Section {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Unit => "Unit",
+            Self::Service => "Service",
+            Self::Install => "Install",
+        })
+    }
+}
+
+impl Line {
+    /// A line of `[Service]` without a reason of its own.
+    pub(crate) fn new(key: &str, value: impl Into<String>) -> Self {
+        Self { section: Section::Service, key: key.to_owned(), value: value.into(), why: None, source: None }
+    }
+    pub(crate) fn at(mut self, section: Section) -> Self {
+        self.section = section;
+        self
+    }
+    pub(crate) fn why(mut self, why: impl Into<String>, source: &str) -> Self {
+        self.why = Some(why.into());
+        self.source = (!source.is_empty()).then(|| source.to_owned());
+        self
+    }
+}
+
+/// How to tell that a service works, with the address it listens on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct HealthPlan {
+    /// As the catalogue says.
+    pub says: Health,
+    /// Port that must accept a connection.
+    pub port: Option<u16>,
+}
+
+/// A setting that a unit cannot make.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct ByHand {
+    /// The unit.
+    pub unit: String,
+    /// The setting's key in the catalogue.
+    pub key: String,
+    /// Where it is set: a configuration key or a flag.
+    pub place: String,
+    /// What it should be; empty where several addresses would be needed.
+    pub value: String,
+    /// What it does for security, or why it cannot be narrower.
+    pub why: String,
+}
