@@ -65,5 +65,9 @@ fn machine(old: &MachinePlan, new: &MachinePlan) -> Vec<String> {
             _ => {}
         }
     }
+    let system = |m: &MachinePlan| m.system.as_ref().map(crate::system::SystemPlan::lines).unwrap_or_default();
+    let (a, b) = (system(old), system(new));
+    lines.extend(a.difference(&b).map(|l| format!("- {l}")));
+    lines.extend(b.difference(&a).map(|l| format!("+ {l}")));
     lines
 }

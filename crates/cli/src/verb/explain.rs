@@ -25,7 +25,8 @@ static AUDIT: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../../docs/audit");
 /// Arguments of `explain`.
 #[derive(Debug, Args)]
 pub struct Arguments {
-    /// A flow or rule id (f1a2b3c4), a code (NET001, AUD003), a service (lotus) or an endpoint (lotus.api)
+    /// A flow or rule id (f1a2b3c4), a code (NET001, AUD003), a service (lotus), an endpoint (lotus.api), a line of a unit
+    /// (unit/lotus-daemon.service/PrivateDevices), an account (account/lotus) or a file (file/var/lib/lotus)
     #[arg(value_name = "ID")]
     id: String,
     #[command(flatten)]
@@ -109,6 +110,10 @@ fn service_text(s: &Service) -> String {
     for x in &s.secrets {
         out += &format!("  secret    {}: {}; {}\n", x.path, x.holds, x.worth);
     }
+    for n in &s.needs {
+        let when = if n.optional { ", where configured" } else { "" };
+        out += &format!("  needs     {}{when}: {}\n", n.what, n.why);
+    }
     for t in &s.traps {
         out += &format!("  trap      {}: {} {}\n", t.name, t.what, t.fix);
     }
@@ -179,7 +184,8 @@ fn from_site(id: &str, arguments: &Arguments, global: &Global) -> Result<Explana
     let plan = planning::plan(&model);
     // The same rule stands on many machines: told once, with all of them.
     let mut rules: BTreeMap<(String, String), RuleLine> = BTreeMap::new();
-    for info in plan.machines.values().filter_map(|m| m.rules.get(id)) {
+    let system: Vec<_> = plan.machines.iter().filter_map(|(h, m)| m.system.as_ref()?.reasons(h).remove(id)).collect();
+    for info in plan.machines.values().filter_map(|m| m.rules.get(id)).chain(&system) {
         let key = (info.what.clone(), info.why.clone());
         let line = || RuleLine { hosts: BTreeSet::new(), what: info.what.clone(), why: info.why.clone(), origins: info.origins.clone() };
         rules.entry(key).or_insert_with(line).hosts.insert(info.host.clone());

@@ -79,6 +79,80 @@ struct Machine {
     lines: Vec<String>,
     /// What the machine would hold.
     script: String,
+    /// Accounts, modes and units, where the system layer is not off.
+    system: Option<System>,
+}
+
+/// What the system layer holds for a machine.
+#[derive(Serialize)]
+struct System {
+    mode: site::model::Mode,
+    accounts: Vec<String>,
+    units: Vec<Unit>,
+    directories_and_modes: usize,
+    by_hand: Vec<plan::system::ByHand>,
+    /// Texts by path.
+    files: BTreeMap<String, String>,
+}
+
+#[derive(Serialize)]
+struct Unit {
+    name: String,
+    /// Upstream ships none.
+    whole: bool,
+    /// Runs a service; the others make what services need.
+    service: bool,
+    opened: Vec<catalog::Need>,
+}
+
+impl System {
+    fn of(system: &plan::system::SystemPlan) -> Option<Self> {
+        let files = emit::render::system_files(system);
+        (!files.is_empty()).then(|| Self {
+            mode: system.mode,
+            accounts: system.accounts.keys().map(ToString::to_string).collect(),
+            units: system
+                .units
+                .iter()
+                .map(|u| Unit {
+                    name: u.name.clone(),
+                    whole: !u.whole.is_empty(),
+                    service: u.instance.is_some(),
+                    opened: u.opened.iter().copied().collect(),
+                })
+                .collect(),
+            directories_and_modes: system.files.len(),
+            by_hand: system.by_hand.clone(),
+            files,
+        })
+    }
+
+    /// A line for the machine, one for each unit, one for each setting that a unit cannot make.
+    fn text(&self) -> String {
+        let head = format!(
+            "system {}, accounts {}, {} directories and modes",
+            word(&self.mode),
+            self.accounts.join(", "),
+            self.directories_and_modes
+        );
+        let mut out = format!("    {}\n", paint(DIM, head));
+        for u in &self.units {
+            let opened: Vec<&str> = u.opened.iter().map(|n| n.word()).collect();
+            let opened = if !u.service {
+                "Ravelin's own, as root".to_owned()
+            } else if opened.is_empty() {
+                "everything closed".to_owned()
+            } else {
+                format!("opened for {}", opened.join(", "))
+            };
+            let kind = if u.whole { "whole unit" } else { "drop-in" };
+            out += &format!("    {} {}\n", u.name, paint(DIM, format!("{kind}, {opened}")));
+        }
+        for h in &self.by_hand {
+            out += &format!("    {} {}: {} = \"{}\"\n", paint(WARN, "by hand"), h.unit, h.place, h.value);
+        }
+        out
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -95,8 +169,15 @@ impl Face for Planned {
         let mut out: String = self.notes.iter().map(|d| diagnostic(d, &self.source)).collect();
         for m in self.machines.iter().filter(|m| m.state != State::Unchanged) {
             out += &m.line();
+            if let Some(system) = m.system.as_ref().filter(|_| m.state == State::New) {
+                out += &system.text();
+            }
             if self.full {
                 out += &m.script.lines().map(|l| format!("    {l}\n")).collect::<String>();
+                for (path, text) in m.system.iter().flat_map(|s| &s.files) {
+                    out += &format!("    {}\n", paint(HEAD, format!("/{path}")));
+                    out += &text.lines().map(|l| format!("    {l}\n")).collect::<String>();
+                }
             } else if m.state == State::Changed {
                 out += &m.lines.iter().map(|l| painted(l)).collect::<String>();
             }
@@ -240,6 +321,7 @@ fn machine(host: &HostName, old: Option<&MachinePlan>, new: Option<&MachinePlan>
         sysctls: shown.map_or(0, |m| m.sysctls.len()),
         state,
         lines: lines.cloned().unwrap_or_default(),
+        system: new.and_then(|m| m.system.as_ref()).and_then(System::of),
         script: new.map(|m| emit::nft::script(&m.ruleset, TableFamily::Inet, TABLE)).unwrap_or_default(),
     }
 }

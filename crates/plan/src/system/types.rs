@@ -1,11 +1,12 @@
 //! The system layer's own types: accounts, directories, units, and what must be set by hand. Complete: who writes them out
 //! decides nothing. Never: text in a target's form.
 
+use crate::RuleInfo;
 use catalog::{Health, Need};
 use serde::Serialize;
 use site::model::Mode;
 use std::collections::{BTreeMap, BTreeSet};
-use words::{AccountName, InstanceName, Origin, ServiceName};
+use words::{AccountName, HostName, InstanceName, Origin, ServiceName};
 
 /// What one machine must hold besides its network.
 #[derive(Debug, Clone, Serialize)]
@@ -22,6 +23,63 @@ pub struct SystemPlan {
     pub units: Vec<UnitPlan>,
     /// Settings that only the service's own configuration takes.
     pub by_hand: Vec<ByHand>,
+}
+
+impl SystemPlan {
+    /// Everything it holds, a line each: what two plans are compared by.
+    pub fn lines(&self) -> BTreeSet<String> {
+        let mut out: BTreeSet<String> = self.groups.keys().map(|g| format!("group {g}")).collect();
+        out.extend(self.accounts.iter().map(|(name, a)| format!("account {name}, home {}", a.home)));
+        for f in &self.files {
+            out.insert(match f.act {
+                FileAct::Make => format!("directory {} {:04o} {}:{} where it is missing", f.path, f.mode, f.owner, f.group),
+                FileAct::Tighten => format!("mode {:04o} of {}", f.mode, f.path),
+                FileAct::ShareWithGroup => format!("group {} may use every file in {}", f.group, f.path),
+            });
+        }
+        for u in &self.units {
+            let all = u.whole.iter().map(|l| ("", l)).chain(u.drop_in.iter().map(|l| (" drop-in", l)));
+            out.extend(all.map(|(kind, l)| format!("{}{kind} [{}] {}={}", u.name, l.section, l.key, l.value)));
+        }
+        out.extend(self.by_hand.iter().map(|h| format!("by hand, {}: {} = {}", h.unit, h.place, h.value)));
+        out
+    }
+
+    /// What explains itself by an id: every line with a reason, every account, directory and mode.
+    pub fn reasons(&self, host: &HostName) -> BTreeMap<String, RuleInfo> {
+        let mut out = BTreeMap::new();
+        let info = |what: String, why: String, origins: Vec<Origin>| RuleInfo { what, why, origins, host: host.clone() };
+        for (name, a) in &self.accounts {
+            let what = format!("account {name}, home {}, no password, no shell", a.home);
+            out.insert(format!("account/{name}"), info(what, a.what.clone(), a.origins.clone()));
+        }
+        let by_ravelin = |why: &str| vec![Origin::Builtin { code: "system".to_owned(), why: why.to_owned() }];
+        for f in &self.files {
+            let what = format!("{:?} {:04o} {}", f.act, f.mode, f.path).to_lowercase();
+            out.entry(format!("file{}", f.path)).or_insert_with(|| info(what, f.why.clone(), by_ravelin(&f.why)));
+        }
+        for u in &self.units {
+            for (id, l) in u.reasons() {
+                let mut origins = u.origins.clone();
+                origins.extend(l.source.iter().zip(&u.instance).map(|(source, (service, _))| Origin::Catalog {
+                    service: service.to_string(),
+                    entry: l.key.clone(),
+                    source: source.clone(),
+                }));
+                let one = info(format!("{}={}", l.key, l.value), l.why.clone().unwrap_or_default(), origins);
+                // Lists are written in several lines under one key.
+                out.entry(id)
+                    .and_modify(|old: &mut RuleInfo| {
+                        old.what = format!("{}; {}", old.what, one.what);
+                        if !old.why.contains(&one.why) {
+                            old.why = format!("{}; {}", old.why, one.why);
+                        }
+                    })
+                    .or_insert(one);
+            }
+        }
+        out
+    }
 }
 
 /// A service account: no password, no login shell.
