@@ -71,6 +71,9 @@ pub fn entry(s: &Service) -> Vec<Problem> {
         if p.service.is_empty() {
             out.push(problem("peer", i, "a peer names at least one service".to_owned()));
         }
+        if let Some(t) = p.token.as_ref().filter(|t| t.least > t.given || t.held.is_empty()) {
+            out.push(problem("peer", i, format!("token: `least` ({}) is above `given` ({}), or `held` is empty", t.least, t.given)));
+        }
     }
     for (i, e) in s.egress.iter().enumerate() {
         if e.any != e.names.is_empty() {

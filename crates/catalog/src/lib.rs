@@ -27,7 +27,7 @@ pub use builtin::builtin;
 pub use load::{CatalogError, from_table, parse};
 pub use need::{Need, NeedEntry};
 pub use service::{
-    Access, Account, App, Auth, Bind, Class, Egress, Endpoint, Intended, PathEntry, PathKind, Peer, PortDefault, Role, Scope, Secret,
-    Service, Setting, Trap, When,
+    Access, Account, App, Auth, Bind, Class, Egress, Endpoint, Intended, PathEntry, PathKind, Peer, Permission, PortDefault, Role, Scope,
+    Secret, Service, Setting, Token, Trap, When,
 };
 pub use unit::{Health, Restart, StartLimit, Unit, UnitType, Wrong};

@@ -146,6 +146,9 @@ pub struct Endpoint {
     /// The setting (by [`Setting::key`]) that binds it.
     #[serde(default)]
     pub setting: Option<String>,
+    /// Command that makes a token for it, with `{permission}` filled in; it prints the token.
+    #[serde(default)]
+    pub mint: Option<String>,
     /// For people.
     #[serde(default)]
     pub note: Option<String>,
@@ -314,9 +317,47 @@ pub struct Peer {
     /// What it presents, and the least that would do (`sign` token, database password).
     #[serde(default)]
     pub credential: Option<String>,
+    /// The API token it presents, where it presents one.
+    #[serde(default)]
+    pub token: Option<Token>,
     /// File below [`Service::source`], or another full source.
     #[serde(default)]
     pub source: String,
+}
+
+/// An API token one service holds of another.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Token {
+    /// Permission that documentation or set-up gives it.
+    pub given: Permission,
+    /// Least permission with which the calls found in its source work.
+    pub least: Permission,
+    /// Where it is kept: variables (`FULLNODE_API_INFO`), paths (`$LOTUS_WORKER_PATH/token`), configuration keys with their
+    /// file (`$BOOST_PATH/config.toml: SealerApiInfo`), flags (`--api-fullnode`), database columns (`db:table.column`).
+    pub held: Vec<String>,
+}
+
+/// Permissions of a Lotus-like API, each with those before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[expect(missing_docs, reason = "the names are the API's own")]
+pub enum Permission {
+    Read,
+    Write,
+    Sign,
+    Admin,
+}
+
+impl std::fmt::Display for Permission {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(match self {
+            Self::Read => "read",
+            Self::Write => "write",
+            Self::Sign => "sign",
+            Self::Admin => "admin",
+        })
+    }
 }
 
 /// Which candidates a peer entry binds to.

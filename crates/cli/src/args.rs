@@ -88,6 +88,8 @@ pub enum Verb {
     Breach(verb::breach::Arguments),
     /// Close the ways up that may be closed by themselves; shows them unless --yes
     Harden(verb::harden::Arguments),
+    /// Who holds which API token, what would do, and how to exchange it
+    Tokens(verb::tokens::Arguments),
     /// Real connections from where this machine stands, held against the site file
     Verify(verb::verify::Arguments),
     /// On the console: only the management path, at once

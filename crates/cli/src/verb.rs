@@ -20,6 +20,7 @@ pub mod reach;
 pub mod render;
 pub mod report;
 pub mod schema;
+pub mod tokens;
 pub mod verify;
 
 use crate::{
@@ -46,6 +47,7 @@ pub fn run(cli: &Cli) -> Result<Exit, Trouble> {
         Verb::Audit(a) => audit::run(a, global),
         Verb::Breach(a) => breach::run(a, global),
         Verb::Harden(a) => harden::run(a, global),
+        Verb::Tokens(a) => tokens::run(a, global),
         Verb::Verify(a) => verify::run(a, global),
         Verb::BreakGlass(a) => break_glass::run(a, global),
         Verb::Lab(a) => lab::run(a, global),

@@ -13,6 +13,7 @@
 //! | `host`, `container` | a host's own filter, engines on it included |
 //! | `limit` | rates and counts of the public |
 //! | [`system`] | accounts, directories, units and the services' own settings |
+//! | [`mod@tokens`] | who holds which API token, and what would do |
 //! | `sysctl` | kernel settings behind the rules |
 //! | [`mod@difference`] | what would change, in words |
 //! | [`break_glass`](mod@break_glass) | the management path alone |
@@ -34,12 +35,14 @@ mod index;
 pub mod limit;
 pub mod sysctl;
 pub mod system;
+pub mod tokens;
 mod translate;
 pub mod types;
 
 pub use break_glass::break_glass;
 pub use device::Devices;
 pub use difference::{MachineDifference, difference};
+pub use tokens::{Holder, tokens};
 pub use types::{MachinePlan, Options, Plan, Role, RuleInfo, Sysctl, SysctlPhase, SysctlRule};
 
 use ruleset::Ruleset;

@@ -27,6 +27,31 @@ use site::model::{Flow, Host, Instance, Mode, Model};
 use std::collections::{BTreeMap, BTreeSet};
 use words::{AccountName, Origin};
 
+/// Where a path of the catalogue is for an instance.
+pub(crate) fn place_of(model: &Model, host: &Host, instance: &Instance, path: &str) -> Option<String> {
+    let home = home(instance, instance.account.as_ref()?);
+    let default = instance.service.paths.iter().find(|p| p.path == path).and_then(|p| p.default.as_deref());
+    Places::of(model, host, instance, home).absolute(path, default)
+}
+
+/// The instance's unit.
+pub(crate) fn unit_name_of(host: &Host, instance: &Instance) -> Option<String> {
+    unit::name(host, instance)
+}
+
+/// The instance's environment file.
+pub(crate) fn environment_file_of(instance: &Instance) -> String {
+    unit::environment_file(instance)
+}
+
+/// The catalogue's home belongs to the catalogue's account; another one has its own.
+fn home(instance: &Instance, account: &AccountName) -> String {
+    match instance.service.account.as_ref().filter(|a| a.name == *account) {
+        Some(a) => a.home.clone(),
+        None => format!("/var/lib/{account}"),
+    }
+}
+
 /// Mode of a directory nobody but its account looks into.
 const PRIVATE: u32 = 0o700;
 /// Group of caches that several accounts of a machine use.
@@ -99,12 +124,7 @@ impl<'a> Ours<'a> {
         let unit = instance.service.unit.as_ref().filter(|_| instance.container.is_none())?;
         let account = instance.account.as_ref().filter(|a| a.as_str() != "root")?;
         let name = unit::name(host, instance)?;
-        let usual = instance.service.account.as_ref();
-        // The catalogue's home belongs to the catalogue's account; another one has its own.
-        let home = match usual.filter(|a| a.name == *account) {
-            Some(a) => a.home.clone(),
-            None => format!("/var/lib/{account}"),
-        };
+        let home = home(instance, account);
         Some(Self { instance, unit, account, name, places: Places::of(model, host, instance, home) })
     }
 }
@@ -176,7 +196,7 @@ fn files(o: &Ours<'_>, out: &mut Vec<FilePlan>) {
             out.push(FilePlan { path, act: FileAct::Tighten, mode: tight, owner: own.clone(), group: own.clone(), why });
         }
     }
-    if o.unit.upstream.is_empty() {
+    {
         let root = |path: String, act, mode, why: &str| FilePlan {
             path,
             act,

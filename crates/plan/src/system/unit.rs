@@ -15,6 +15,11 @@ use words::{AccountName, Origin};
 /// Directory of environment files for whole units: tokens and addresses of peers, which the site file does not know.
 pub(crate) const ENVIRONMENT: &str = "/etc/filecoin";
 
+/// An instance's environment file.
+pub(crate) fn environment_file(instance: &Instance) -> String {
+    format!("{ENVIRONMENT}/{}.env", instance.name)
+}
+
 /// The unit's name: the site file's, else the catalogue's; several instances of a service get their own.
 pub(crate) fn name(host: &Host, instance: &Instance) -> Option<String> {
     if let Some(named) = &instance.unit {
@@ -111,11 +116,12 @@ fn drop_in(p: &Parts<'_>, whole: bool) -> Vec<Line> {
 
 fn environment(p: &Parts<'_>) -> Vec<Line> {
     let mut out = Vec::new();
-    let mut set = |name: &str, value: &str| out.push(variable(name, value));
-    set("HOME", &p.places.home);
+    out.push(variable("HOME", &p.places.home));
     if let Some((name, value)) = p.places.repo_setting() {
-        set(name, value);
+        out.push(variable(name, value));
     }
+    let why = "addresses and tokens of its peers: readable by root alone, handed over by systemd";
+    out.push(Line::new("EnvironmentFile", format!("-{}", environment_file(p.instance))).why(why, ""));
     if p.wants.has(Need::Gpu) {
         let why = "GPU lock files lie in the temporary directory: one for all GPU services of the machine";
         out.push(variable("TMPDIR", gpu::LOCKS).why(why, gpu::SOURCE));
@@ -184,8 +190,6 @@ fn skeleton(p: &Parts<'_>) -> Vec<Line> {
     for file in &unit.environment_files {
         out.push(Line::new("EnvironmentFile", format!("-{file}")));
     }
-    let why = "addresses and tokens of its peers: readable by root alone, handed over by systemd";
-    out.push(Line::new("EnvironmentFile", format!("-{ENVIRONMENT}/{}.env", p.instance.name)).why(why, ""));
     out.push(Line::new("WantedBy", "multi-user.target").at(Section::Install));
     out
 }
