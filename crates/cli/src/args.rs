@@ -90,6 +90,8 @@ pub enum Verb {
     Harden(verb::harden::Arguments),
     /// Who holds which API token, what would do, and how to exchange it
     Tokens(verb::tokens::Arguments),
+    /// What is wrong with containers here or in compose files, and how they would run with no more than they need
+    Containers(verb::containers::Arguments),
     /// Real connections from where this machine stands, held against the site file
     Verify(verb::verify::Arguments),
     /// On the console: only the management path, at once

@@ -5,6 +5,7 @@ pub mod audit;
 pub mod breach;
 pub mod break_glass;
 pub mod check;
+pub mod containers;
 pub mod drift;
 pub mod explain;
 pub mod flows;
@@ -48,6 +49,7 @@ pub fn run(cli: &Cli) -> Result<Exit, Trouble> {
         Verb::Breach(a) => breach::run(a, global),
         Verb::Harden(a) => harden::run(a, global),
         Verb::Tokens(a) => tokens::run(a, global),
+        Verb::Containers(a) => containers::run(a, global),
         Verb::Verify(a) => verify::run(a, global),
         Verb::BreakGlass(a) => break_glass::run(a, global),
         Verb::Lab(a) => lab::run(a, global),

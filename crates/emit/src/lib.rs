@@ -6,6 +6,7 @@
 //! | [`nft`] | one atomic nft script |
 //! | [`sysctl`] | a `sysctl.d` file |
 //! | [`accounts`] | `sysusers.d` and `tmpfiles.d` |
+//! | [`containers`] | compose overrides and Quadlets |
 //! | [`systemd`] | units and drop-ins |
 //! | [`flows`] | flow lists: CSV, JSON, Aerleon |
 //! | [`render`] | all of it as plain files |
@@ -13,6 +14,7 @@
 
 pub mod accounts;
 pub mod bundle;
+pub mod containers;
 pub mod flows;
 pub mod nft;
 pub mod render;

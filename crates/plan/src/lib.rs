@@ -12,6 +12,7 @@
 //! | `edge`, `guard`, `translate` | an edge node: zone matrix, anti-spoofing, NAT |
 //! | `host`, `container` | a host's own filter, engines on it included |
 //! | `limit` | rates and counts of the public |
+//! | [`containers`] | what is wrong with a container, and its narrower form |
 //! | [`system`] | accounts, directories, units and the services' own settings |
 //! | [`mod@tokens`] | who holds which API token, and what would do |
 //! | `sysctl` | kernel settings behind the rules |
@@ -23,6 +24,7 @@
 pub mod break_glass;
 mod build;
 mod container;
+pub mod containers;
 pub mod device;
 pub mod difference;
 mod edge;

@@ -18,6 +18,7 @@ mod setting;
 pub mod types;
 mod unit;
 
+pub(crate) use setting::reach;
 pub use types::{AccountPlan, ByHand, FileAct, FilePlan, HealthPlan, Line, Section, SystemPlan, UnitPlan};
 
 use catalog::{Access, Need, PathKind};

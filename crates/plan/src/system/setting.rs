@@ -21,6 +21,15 @@ pub(crate) struct Settings {
     pub by_hand: Vec<ByHand>,
 }
 
+/// From where an endpoint is reached.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Reach {
+    /// Own addresses that flows go to, or the one the site file binds it to; empty where nothing comes from outside.
+    pub addresses: BTreeSet<IpAddr>,
+    /// Another service of the machine uses it.
+    pub local: bool,
+}
+
 /// Where an endpoint should listen.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Wanted {
@@ -90,11 +99,8 @@ fn listening(
     (!filled.is_empty()).then(|| (Some(port), filled.join(","), note))
 }
 
-/// Where an endpoint should listen: at loopback unless a flow reaches it, else at the addresses flows reach.
-pub(crate) fn wanted(host: &Host, instance: &Instance, flows: &[&Flow], listen: &Listen) -> Wanted {
-    if let Some(bind) = instance.bind {
-        return Wanted { addresses: vec![bind], note: None };
-    }
+/// The addresses flows reach an endpoint at, and whether the machine itself uses it.
+pub(crate) fn reach(host: &Host, instance: &Instance, flows: &[&Flow], listen: &Listen) -> Reach {
     let own: BTreeSet<IpAddr> = host.addresses().collect();
     let here = Party::Host(host.name.clone());
     let mut reached: BTreeSet<IpAddr> = BTreeSet::new();
@@ -108,26 +114,28 @@ pub(crate) fn wanted(host: &Host, instance: &Instance, flows: &[&Flow], listen: 
         // Nobody may open connections to it, but it dials out: the machine's addresses where its default route leaves.
         reached.extend(host.interface(&host.default_zone).into_iter().flat_map(|i| &i.addresses).map(|a| a.addr()));
     }
-    let local = host.instances.iter().any(|o| {
-        o.name != instance.name
-            && (o.uses.values().any(|(h, i)| *h == host.name && *i == instance.name)
-                || o.service.peers.iter().any(|p| {
-                    p.service.contains(&instance.service.name)
-                        && p.endpoint == listen.endpoint
-                        && !o.uses.contains_key(&instance.service.name)
-                }))
-    });
-    match (reached.is_empty(), local) {
-        (true, _) => Wanted { addresses: vec![IpAddr::V4(Ipv4Addr::LOCALHOST)], note: None },
-        (false, true) => Wanted {
-            addresses: any(&reached),
-            note: Some(
-                "several binds would be needed (services of this machine come by loopback, others from outside): bound to every address, the host's filter narrows it"
-                    .to_owned(),
-            ),
-        },
-        (false, false) => Wanted { addresses: reached.into_iter().collect(), note: None },
+    if let Some(bind) = instance.bind {
+        reached = BTreeSet::from([bind]);
     }
+    let local = host.instances.iter().filter(|o| o.name != instance.name).any(|o| {
+        let peers = o.service.peers.iter().filter(|p| p.service.contains(&instance.service.name) && p.endpoint == listen.endpoint);
+        let bound = o.uses.get(&instance.service.name);
+        peers.count() > 0 && bound.is_none_or(|(h, i)| *h == host.name && *i == instance.name)
+    });
+    Reach { addresses: reached, local }
+}
+
+/// The addresses a service should bind itself to.
+fn wanted(host: &Host, instance: &Instance, flows: &[&Flow], listen: &Listen) -> Wanted {
+    let Reach { addresses, local } = reach(host, instance, flows, listen);
+    if addresses.is_empty() {
+        return Wanted { addresses: vec![IpAddr::V4(Ipv4Addr::LOCALHOST)], note: None };
+    }
+    if local && instance.bind.is_none() {
+        let note = "several binds would be needed (services of this machine come by loopback, others from outside): bound to every address, the host's filter narrows it";
+        return Wanted { addresses: any(&addresses), note: Some(note.to_owned()) };
+    }
+    Wanted { addresses: addresses.into_iter().collect(), note: None }
 }
 
 fn any(of: &BTreeSet<IpAddr>) -> Vec<IpAddr> {
