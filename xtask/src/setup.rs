@@ -6,6 +6,7 @@ use std::{path::Path, process::Command};
 
 /// A program we run, and the Debian or Ubuntu package that brings it.
 const NEEDED: [(&str, &str, &str); 9] = [
+const NEEDED: [(&str, &str, &str); 8] = [
     ("nft", "nftables", "loads and lists rulesets"),
     ("iptables-save", "iptables", "reads what iptables, UFW and Docker hold"),
     ("conntrack", "conntrack", "reads and seeds connection tracking"),
@@ -15,6 +16,8 @@ const NEEDED: [(&str, &str, &str); 9] = [
     ("cc", "gcc", "links the binaries"),
     ("sudo", "sudo", "answers the tests of the sudo policy, in a root directory of their own"),
     ("setcap", "libcap2-bin", "plants a way up in the tests of the closure"),
+    // The package of the tools alone: process 1 comes with `systemd-sysv`, which it does not bring. Nothing is started.
+    ("systemd-analyze", "systemd", "reads units, accounts and modes, on directories of their own"),
 ];
 
 /// Kernel switches that forbid unprivileged user namespaces, with the value that forbids.

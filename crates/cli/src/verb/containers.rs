@@ -82,9 +82,11 @@ pub fn run(arguments: &Arguments, global: &Global) -> Result<Exit, Trouble> {
     let known = Known { site: place, accounts: (arguments.files.is_empty() || place.is_none()).then_some(&accounts) };
     let mut judged = Judged { containers: Vec::new(), files: BTreeMap::new(), written: arguments.write.is_some() };
     if arguments.files.is_empty() {
-        judged.containers = facts.containers.iter().map(|c| containers::harden(&seen(c), known)).collect();
-        for c in judged.containers.iter().filter(|c| !c.findings.is_empty()) {
-            judged.add(c);
+        for c in facts.containers.iter().map(|c| containers::harden(&seen(c), known)) {
+            if !c.findings.is_empty() {
+                judged.add(&c);
+            }
+            judged.containers.push(c);
         }
     }
     for path in &arguments.files {
