@@ -8,6 +8,7 @@
 //! | [`accounts`] | `sysusers.d` and `tmpfiles.d` |
 //! | [`containers`] | compose overrides and Quadlets |
 //! | [`systemd`] | units and drop-ins |
+//! | [`selinux`] | CIL modules |
 //! | [`flows`] | flow lists: CSV, JSON, Aerleon |
 //! | [`render`] | all of it as plain files |
 //! | [`mod@bundle`] | the draft of a machine's bundle |
@@ -18,5 +19,6 @@ pub mod containers;
 pub mod flows;
 pub mod nft;
 pub mod render;
+pub mod selinux;
 pub mod sysctl;
 pub mod systemd;

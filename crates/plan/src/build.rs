@@ -106,6 +106,7 @@ impl<'a> Build<'a> {
             sysctls,
             rules: self.rules,
             system: None,
+            selinux: None,
         }
     }
 }

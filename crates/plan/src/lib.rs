@@ -15,6 +15,7 @@
 //! | [`containers`] | what is wrong with a container, and its narrower form |
 //! | [`system`] | accounts, directories, units and the services' own settings |
 //! | [`mod@tokens`] | who holds which API token, and what would do |
+//! | [`selinux`] | domains, labels and port types |
 //! | `sysctl` | kernel settings behind the rules |
 //! | [`mod@difference`] | what would change, in words |
 //! | [`break_glass`](mod@break_glass) | the management path alone |
@@ -35,6 +36,7 @@ mod hoist;
 mod host;
 mod index;
 pub mod limit;
+pub mod selinux;
 pub mod sysctl;
 pub mod system;
 pub mod tokens;
@@ -62,6 +64,7 @@ pub fn plan(model: &Model, devices: &Devices, options: Options) -> Plan {
         let mut plan = machine(&index, host, devices.of(model, host), model.layers.network, options);
         let flows: Vec<_> = index.flows_of(&host.name).collect();
         plan.system = Some(system::plan(model, host, &flows));
+        plan.selinux = Some(selinux::plan(model, host, &flows));
         (host.name.clone(), plan)
     });
     let machines = machines.collect();

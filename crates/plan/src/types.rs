@@ -38,6 +38,8 @@ pub struct MachinePlan {
     pub rules: BTreeMap<String, RuleInfo>,
     /// Accounts, directories and units; `None` where only rulesets were asked for.
     pub system: Option<crate::system::SystemPlan>,
+    /// Domains, labels and port types; `None` where only rulesets were asked for.
+    pub selinux: Option<crate::selinux::SelinuxPlan>,
 }
 
 /// What a machine is to the network.

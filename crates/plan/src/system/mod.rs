@@ -12,11 +12,11 @@
 //! | `unit` | drop-in and whole unit |
 
 pub(crate) mod gpu;
-mod place;
-mod sandbox;
+pub(crate) mod place;
+pub(crate) mod sandbox;
 mod setting;
 pub mod types;
-mod unit;
+pub(crate) mod unit;
 
 pub(crate) use setting::reach;
 pub use types::{AccountPlan, ByHand, FileAct, FilePlan, HealthPlan, Line, Section, SystemPlan, UnitPlan};
@@ -112,16 +112,16 @@ pub(crate) fn plan(model: &Model, host: &Host, flows: &[&Flow]) -> SystemPlan {
 }
 
 /// An instance that gets a unit.
-struct Ours<'a> {
-    instance: &'a Instance,
-    unit: &'a catalog::Unit,
-    account: &'a AccountName,
-    name: String,
-    places: Places<'a>,
+pub(crate) struct Ours<'a> {
+    pub instance: &'a Instance,
+    pub unit: &'a catalog::Unit,
+    pub account: &'a AccountName,
+    pub name: String,
+    pub places: Places<'a>,
 }
 
 impl<'a> Ours<'a> {
-    fn of(model: &Model, host: &Host, instance: &'a Instance) -> Option<Self> {
+    pub fn of(model: &Model, host: &Host, instance: &'a Instance) -> Option<Self> {
         let unit = instance.service.unit.as_ref().filter(|_| instance.container.is_none())?;
         let account = instance.account.as_ref().filter(|a| a.as_str() != "root")?;
         let name = unit::name(host, instance)?;

@@ -63,7 +63,7 @@ impl<'a> Wants<'a> {
     pub fn paths(&self, need: Need) -> impl Iterator<Item = &str> {
         self.needs.get(&need).into_iter().flatten().flat_map(|n| n.path.iter().map(String::as_str))
     }
-    fn reason(&self, need: Need) -> (String, String) {
+    pub fn reason(&self, need: Need) -> (String, String) {
         let said: Vec<&str> = self.needs.get(&need).into_iter().flatten().map(|n| n.why.as_str()).collect();
         let mut why = format!("{need}: {}", said.join("; "));
         if let Some(implied) = self.implied.get(&need) {

@@ -1,0 +1,103 @@
+//! SELinux modules, held three ways: against golden text, against Debian 12's own policy (secilc links both and checks every
+//! assertion), and by planting what must never be allowed. `UPDATE_EXPECT=1 cargo test -p emit --test selinux` writes the
+//! golden modules anew; read the difference.
+
+#[path = "selinux/base.rs"]
+mod base;
+#[path = "selinux/cases.rs"]
+mod cases;
+#[path = "selinux/mutants.rs"]
+mod mutants;
+#[path = "selinux/reach.rs"]
+mod reach;
+
+use base::Base;
+use cases::{cases, directory};
+use std::{collections::BTreeSet, fs};
+
+#[test]
+fn the_modules_are_the_golden_ones() {
+    for case in cases() {
+        let dir = directory().join(&case.name).join(&case.host);
+        let update = std::env::var_os("UPDATE_EXPECT").is_some();
+        if update {
+            let _ = fs::remove_dir_all(&dir);
+            fs::create_dir_all(&dir).expect("made");
+        }
+        for (file, text) in case.files() {
+            let path = dir.join(&file);
+            if update {
+                fs::write(&path, &text).expect("written");
+                continue;
+            }
+            let there = fs::read_to_string(&path).unwrap_or_default();
+            let first = there.lines().zip(text.lines()).enumerate().find(|(_, (a, b))| a != b);
+            assert!(there == text, "{} is stale; first difference: {first:?}", path.display());
+        }
+        let there: BTreeSet<String> =
+            fs::read_dir(&dir).expect("expected").map(|e| e.expect("entry").file_name().to_string_lossy().into_owned()).collect();
+        assert_eq!(there, case.files().into_keys().collect(), "{}", dir.display());
+    }
+}
+
+#[test]
+fn every_service_with_a_unit_has_a_domain_or_one_of_the_base_policy() {
+    let there: BTreeSet<String> = cases().iter().flat_map(|c| c.plan.domains.iter().map(|d| d.service.to_string())).collect();
+    let all: BTreeSet<String> = catalog::builtin().values().filter(|s| s.unit.is_some()).map(|s| s.name.to_string()).collect();
+    let left: BTreeSet<String> = all.difference(&there).cloned().collect();
+    assert_eq!(left, BTreeSet::from(["postgres".to_owned()]));
+    assert!(there.len() >= 14, "{there:?}");
+}
+
+#[test]
+fn debian_12_links_every_machine_and_every_assertion_holds() {
+    let base = Base::get();
+    for case in cases() {
+        let linked = base.link(&case.modules(), &[]);
+        assert!(linked.good, "{} {}: {}", case.name, case.host, linked.said);
+    }
+}
+
+#[test]
+fn no_path_and_no_port_has_two_types() {
+    for case in cases() {
+        let mut seen = std::collections::BTreeMap::new();
+        for line in case.modules().values().flat_map(|t| t.lines().map(str::to_owned).collect::<Vec<_>>()) {
+            let Some((what, context)) = line.split_once(" (system_u object_r ") else { continue };
+            let old = seen.insert(what.to_owned(), context.to_owned());
+            assert!(old.is_none() || old.as_deref() == Some(context), "{} {}: {what} is {old:?} and {context}", case.name, case.host);
+        }
+        assert!(seen.len() > 2, "{} {}", case.name, case.host);
+    }
+}
+
+#[test]
+fn what_must_never_be_allowed_fails_the_build_with_its_name() {
+    let case = cases().into_iter().find(|c| c.name == "shared-account").expect("the case with four services");
+    let base = Base::get();
+    // One more rule that is fine, so that a planted module alone is not what fails.
+    let fine = base.link(&case.modules(), &["(allow ravelin_lotus_t ravelin_lotus_repo_t (file (read)))"]);
+    assert!(fine.good, "{}", fine.said);
+    let mut tried = 0;
+    for round in mutants::rounds() {
+        let planted: String = round.iter().map(|(_, rule)| format!("{rule}\n")).collect();
+        let linked = base.link(&case.modules(), &[&planted]);
+        assert!(!linked.good, "nothing was refused");
+        for (number, (assertion, rule)) in round.iter().enumerate() {
+            let found = linked.broken.get(&(number + 1)).cloned().unwrap_or_default();
+            assert!(found.contains(*assertion), "`{rule}` should break `{assertion}`, but broke {found:?}\n{}", linked.said);
+            tried += 1;
+        }
+    }
+    assert_eq!(tried, mutants::MUTANTS.len());
+}
+
+#[test]
+fn each_forbidden_rule_alone_fails_the_build() {
+    let case = cases().into_iter().find(|c| c.name == "shared-account").expect("the case with four services");
+    for (assertion, rule) in mutants::ALONE {
+        let linked = Base::get().link(&case.modules(), &[rule]);
+        assert!(!linked.good, "`{rule}` was linked");
+        assert!(linked.broken.get(&1).is_some_and(|b| b.contains(*assertion)), "`{rule}`: {}", linked.said);
+    }
+}
