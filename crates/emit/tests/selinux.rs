@@ -13,7 +13,17 @@ mod reach;
 
 use base::Base;
 use cases::{cases, directory};
-use std::{collections::BTreeSet, fs};
+use std::{collections::BTreeSet, fs, path::Path};
+
+fn hold(path: &Path, made: &str) {
+    if std::env::var_os("UPDATE_EXPECT").is_some() {
+        fs::write(path, made).expect("written");
+        return;
+    }
+    let there = fs::read_to_string(path).unwrap_or_default();
+    let first = there.lines().zip(made.lines()).enumerate().find(|(_, (a, b))| a != b);
+    assert!(there == made, "{} is stale; first difference: {first:?}", path.display());
+}
 
 #[test]
 fn the_modules_are_the_golden_ones() {
@@ -26,13 +36,7 @@ fn the_modules_are_the_golden_ones() {
         }
         for (file, text) in case.files() {
             let path = dir.join(&file);
-            if update {
-                fs::write(&path, &text).expect("written");
-                continue;
-            }
-            let there = fs::read_to_string(&path).unwrap_or_default();
-            let first = there.lines().zip(text.lines()).enumerate().find(|(_, (a, b))| a != b);
-            assert!(there == text, "{} is stale; first difference: {first:?}", path.display());
+            hold(&path, &text);
         }
         let there: BTreeSet<String> =
             fs::read_dir(&dir).expect("expected").map(|e| e.expect("entry").file_name().to_string_lossy().into_owned()).collect();
@@ -55,7 +59,41 @@ fn debian_12_links_every_machine_and_every_assertion_holds() {
     for case in cases() {
         let linked = base.link(&case.modules(), &[]);
         assert!(linked.good, "{} {}: {}", case.name, case.host, linked.said);
+        let policy = linked.dir.path().join("policy");
+        if case.name == "shared-account" {
+            let domains: Vec<String> = case.plan.domains.iter().flat_map(|d| [Some(d.domain()), d.tool()]).flatten().collect();
+            hold(&directory().join(&case.name).join("reach.txt"), &reach::table(&policy, &domains));
+            // Who the base policy trusts with every file, by its attribute and by name; and the service itself.
+            let readers = reach::readers(&policy, "ravelin_lotus_keystore_t");
+            let trusted = ["aide_t", "amanda_t", "backup_t", "bacula_t", "files_unconfined_type", "quota_t", "samhain_t", "samhaind_t"];
+            let trusted: BTreeSet<String> =
+                trusted.iter().chain(&["siggen_t", "tripwire_t", "ravelin_lotus_t"]).map(|t| (*t).to_owned()).collect();
+            assert_eq!(readers, trusted);
+        }
     }
+}
+
+#[test]
+fn the_port_table_is_the_one_of_the_package() {
+    let linked = Base::get().link(&Default::default(), &[]);
+    assert!(linked.good, "{}", linked.said);
+    let out = std::process::Command::new("seinfo").arg(linked.dir.path().join("policy")).arg("--portcon").output().expect("seinfo runs");
+    let mut rows: Vec<String> = String::from_utf8_lossy(&out.stdout).lines().filter_map(port_row).collect();
+    rows.sort();
+    let mut ours: Vec<String> = plan::selinux::base::DEBIAN_12_PORTS.lines().map(str::to_owned).collect();
+    ours.sort();
+    assert!(ours.len() > 400);
+    assert_eq!(rows, ours);
+}
+
+/// `portcon tcp 80 system_u:object_r:http_port_t:s0` as a line of the table.
+fn port_row(line: &str) -> Option<String> {
+    let mut words = line.trim().strip_prefix("portcon ")?.split_whitespace();
+    let proto = words.next().filter(|p| *p != "sctp")?;
+    let ports = words.next()?;
+    let (first, last) = ports.split_once('-').unwrap_or((ports, ports));
+    let name = words.next()?.split(':').nth(2)?;
+    Some(format!("{proto}\t{first}\t{last}\t{name}"))
 }
 
 #[test]
