@@ -5,7 +5,7 @@ use crate::process::{self, Stop, is_root, which};
 use std::{path::Path, process::Command};
 
 /// A program we run, and the Debian or Ubuntu package that brings it.
-const NEEDED: [(&str, &str, &str); 10] = [
+const NEEDED: [(&str, &str, &str); 13] = [
     ("nft", "nftables", "loads and lists rulesets"),
     ("iptables-save", "iptables", "reads what iptables, UFW and Docker hold"),
     ("conntrack", "conntrack", "reads and seeds connection tracking"),
@@ -17,6 +17,9 @@ const NEEDED: [(&str, &str, &str); 10] = [
     ("setcap", "libcap2-bin", "plants a way up in the tests of the closure"),
     // The package of the tools alone: process 1 comes with `systemd-sysv`, which it does not bring. Nothing is started.
     ("systemd-analyze", "systemd", "reads units, accounts and modes, on directories of their own"),
+    ("secilc", "secilc", "links SELinux modules with Debian's policy"),
+    ("sesearch", "setools", "asks what a linked policy allows"),
+    ("bzip2", "bzip2", "unpacks Debian's policy modules"),
 ];
 
 /// Kernel switches that forbid unprivileged user namespaces, with the value that forbids.

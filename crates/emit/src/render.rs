@@ -8,11 +8,12 @@
 //! MACHINE/90-ravelin.conf        sysctl.d
 //! MACHINE/rules.json             why each id is there
 //! MACHINE/system/etc/...         accounts, modes, units and drop-ins; MACHINE/proposed/etc/... while the layer observes
+//! MACHINE/selinux/*.cil          modules for `semodule -i`
 //! flows.csv flows.json           what any other firewall must let pass
 //! aerleon/def/ravelin.yaml aerleon/policies/ravelin.yaml
 //! ```
 
-use crate::{accounts, flows, nft, sysctl, systemd};
+use crate::{accounts, flows, nft, selinux, sysctl, systemd};
 use plan::{Devices, Plan, TABLE, system::SystemPlan};
 use ruleset::TableFamily;
 use site::model::{Mode, Model};
@@ -40,6 +41,9 @@ pub fn files(model: &Model, plan: &Plan, devices: &Devices) -> BTreeMap<String, 
             // Files of this layer are in force as soon as they are in place: while observing they are a proposal.
             let dir = if system_mode == Mode::Enforce { "system" } else { "proposed" };
             put(format!("{host}/{dir}/{path}"), text);
+        }
+        for (name, text) in machine.selinux.iter().flat_map(selinux::modules) {
+            put(format!("{host}/selinux/{name}.cil"), text);
         }
         if let Some(glass) = plan::break_glass(model, devices, host) {
             put(format!("{host}/break-glass.nft"), nft::script(&glass, TableFamily::Inet, TABLE));

@@ -67,9 +67,13 @@ pub fn plan(model: &Model, devices: &Devices, options: Options) -> Plan {
         plan.selinux = Some(selinux::plan(model, host, &flows));
         (host.name.clone(), plan)
     });
-    let machines = machines.collect();
+    let machines: BTreeMap<HostName, MachinePlan> = machines.collect();
     let digest = digest(&model.name, &machines);
-    Plan { site: model.name.clone(), digest, machines, notes: notes_of(&index, devices) }
+    let mut notes = notes_of(&index, devices);
+    // While the layer observes nothing is confined yet, and what types cannot tell apart weakens nothing.
+    let enforced = machines.values().filter_map(|m| m.selinux.as_ref()).filter(|s| s.mode == Mode::Enforce);
+    notes.extend(enforced.flat_map(|s| s.notes.iter().cloned()));
+    Plan { site: model.name.clone(), digest, machines, notes }
 }
 
 /// The rulesets of a plan alone, as they are in this mode whatever the model says: what a proof asks for, at a fraction of

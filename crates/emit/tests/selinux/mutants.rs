@@ -23,7 +23,7 @@ pub const MUTANTS: &[(&str, &str)] = &[
     ("no-foreign-write", "(allow ravelin_lotus_t etc_t (dir (add_name)))"),
     ("no-foreign-write", "(allow ravelin_lotus_t shadow_t (file (append)))"),
     ("no-write-and-execute", "(allow ravelin_lotus_t ravelin_lotus_repo_t (file (execute)))"),
-    ("no-write-and-execute", "(allow ravelin_lotus_worker_tool_t ravelin_store_mnt_sealing_t (file (execute_no_trans)))"),
+    ("no-write-and-execute", "(allow ravelin_lotus_worker_tool_t ravelin_store_mnt_sealed_t (file (execute_no_trans)))"),
     ("no-relabel", "(allow ravelin_lotus_t ravelin_lotus_repo_t (file (relabelfrom)))"),
     ("no-foreign-program", "(allow ravelin_lotus_t su_exec_t (file (execute)))"),
     ("no-foreign-program", "(allow ravelin_lotus_worker_tool_t sudo_exec_t (file (execute)))"),
@@ -59,13 +59,6 @@ pub const MUTANTS: &[(&str, &str)] = &[
     ("connects-lotus_worker", "(allow ravelin_lotus_worker_t monopd_port_t (tcp_socket (name_connect)))"),
     ("connects-lotus_worker", "(allow ravelin_lotus_worker_t ssh_port_t (tcp_socket (name_connect)))"),
     ("no-hugepages", "(allow ravelin_lotus_t hugetlbfs_t (file (write)))"),
-];
-
-/// The ones the requirement names first, linked alone: no other planted rule is there to fail for them.
-pub const ALONE: &[(&str, &str)] = &[
-    ("private-lotus", "(allow ravelin_lotus_worker_t ravelin_lotus_keystore_t (file (read)))"),
-    ("no-transition", "(allow ravelin_lotus_t unconfined_t (process (transition)))"),
-    ("no-program-write", "(allow ravelin_lotus_t ravelin_lotus_exec_t (file (write)))"),
 ];
 
 /// The rules in rounds with one rule per assertion: secilc names no more than four rules against one.

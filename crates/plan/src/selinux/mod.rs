@@ -10,14 +10,18 @@
 //! | `domain` | one service's domain |
 //! | `file` | labels of its files |
 //! | `port` | port types |
+//! | `store` | stores that one service moves files between |
 //! | `note` | what types cannot tell apart |
+//! | [`way`] | from a Debian without SELinux to an enforcing one |
 
 pub mod base;
 mod domain;
 mod file;
 mod note;
 mod port;
+mod store;
 pub mod types;
+pub mod way;
 
 pub use types::{
     DomainPlan, FileKind, FileLabel, LoginPlan, MountPlan, NeedUse, PortPlan, PortUse, SelinuxPlan, Shape, SharedKind, SharedPlan, Use, Why,
@@ -55,8 +59,9 @@ pub fn plan(model: &Model, host: &Host, flows: &[&Flow]) -> SelinuxPlan {
         by_service.entry(&o.instance.service.name).or_default().push(o);
     }
     let mut shared = file::Shared::new();
-    let drafts: Vec<domain::Draft> =
+    let mut drafts: Vec<domain::Draft> =
         by_service.values().filter_map(|o| domain::draft(model, host, flows, o, &crowded, &mut shared)).collect();
+    store::join(&mut drafts, &mut shared);
     let types = Types::of(drafts.iter().flat_map(|d| d.binds.iter().chain(&d.connects)));
     out.ports = types.own();
     out.notes = note::of(host, &drafts, &types);

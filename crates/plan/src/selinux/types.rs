@@ -22,7 +22,8 @@ pub struct SelinuxPlan {
     pub mounts: Vec<MountPlan>,
     /// Accounts and the SELinux users they are mapped to.
     pub logins: Vec<LoginPlan>,
-    /// What the types cannot tell apart, and what is left to others.
+    /// What the types cannot tell apart, and what is left to others. No part of the plan's digest.
+    #[serde(skip)]
     pub notes: Vec<Diagnostic>,
 }
 
