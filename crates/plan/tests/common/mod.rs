@@ -242,6 +242,7 @@ pub fn model() -> Model {
         name: "test".into(),
         miners: vec![],
         uplink_bps: None,
+        accounts: site::model::Accounts::default(),
         management: Management {
             zones: vec![zone("ops")],
             nets: vec![],
