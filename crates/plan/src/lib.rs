@@ -52,7 +52,8 @@ pub const TABLE: &str = "ravelin";
 pub fn plan(model: &Model, devices: &Devices, options: Options) -> Plan {
     let index = index::Index::new(model);
     let machines = model.hosts.values().filter(|h| h.managed).map(|host| {
-        let plan = machine(&index, host, devices.of(model, host), model.layers.network, options);
+        let build = build::Build::new(&index, host, devices.of(model, host), model.layers.network, options);
+        let plan = machine(build);
         (host.name.clone(), plan)
     });
     let machines = machines.collect();
@@ -64,7 +65,11 @@ pub fn plan(model: &Model, devices: &Devices, options: Options) -> Plan {
 /// a whole plan's memory.
 pub fn rulesets(model: &Model, devices: &Devices, mode: Mode, options: Options) -> BTreeMap<HostName, Ruleset> {
     let index = index::Index::new(model);
-    let one = |host: &site::model::Host| machine(&index, host, devices.of(model, host), mode, options).ruleset;
+    let one = |host: &site::model::Host| {
+        let mut build = build::Build::new(&index, host, devices.of(model, host), mode, options);
+        build.explains = false;
+        machine(build).ruleset
+    };
     model.hosts.values().filter(|h| h.managed).map(|h| (h.name.clone(), one(h))).collect()
 }
 
@@ -82,15 +87,8 @@ fn notes_of(index: &index::Index<'_>, devices: &Devices) -> Vec<Diagnostic> {
     notes
 }
 
-fn machine<'a>(
-    index: &'a index::Index<'a>,
-    host: &'a site::model::Host,
-    devices: BTreeMap<words::ZoneName, String>,
-    mode: Mode,
-    options: Options,
-) -> MachinePlan {
-    let role = if host.edge { Role::Edge } else { Role::Host };
-    let build = build::Build::new(index, host, devices, mode, options);
+fn machine(build: build::Build<'_>) -> MachinePlan {
+    let (mode, role) = (build.mode, if build.host.edge { Role::Edge } else { Role::Host });
     match (mode, role) {
         (Mode::Off, _) => {
             let mut off = build.finish(role, Vec::new());
