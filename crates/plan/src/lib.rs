@@ -62,15 +62,30 @@ pub fn plan(model: &Model, devices: &Devices, options: Options) -> Plan {
 }
 
 /// The rulesets of a plan alone, as they are in this mode whatever the model says: what a proof asks for, at a fraction of
-/// a whole plan's memory.
-pub fn rulesets(model: &Model, devices: &Devices, mode: Mode, options: Options) -> BTreeMap<HostName, Ruleset> {
-    let index = index::Index::new(model);
-    let one = |host: &site::model::Host| {
-        let mut build = build::Build::new(&index, host, devices.of(model, host), mode, options);
-        build.explains = false;
-        machine(build).ruleset
+/// a whole plan's time and memory. On so many threads.
+pub fn rulesets(model: &Model, devices: &Devices, mode: Mode, options: Options, threads: usize) -> BTreeMap<HostName, Ruleset> {
+    let index = &index::Index::new(model);
+    let threads = threads.max(1);
+    let part = |n: usize| {
+        // Dealt one by one: edge nodes, which take longest, mostly stand side by side.
+        let hosts = model.hosts.values().filter(|h| h.managed).enumerate().filter(move |(i, _)| i % threads == n);
+        hosts.map(|(_, host)| {
+            let mut build = build::Build::new(index, host, devices.of(model, host), mode, options);
+            build.explains = false;
+            (host.name.clone(), machine(build).ruleset)
+        })
     };
-    model.hosts.values().filter(|h| h.managed).map(|h| (h.name.clone(), one(h))).collect()
+    std::thread::scope(|scope| {
+        let workers: Vec<_> = (1..threads).map(|n| scope.spawn(move || part(n).collect::<Vec<_>>())).collect();
+        let mut all: BTreeMap<HostName, Ruleset> = part(0).collect();
+        for worker in workers {
+            match worker.join() {
+                Ok(more) => all.extend(more),
+                Err(panic) => std::panic::resume_unwind(panic),
+            }
+        }
+        all
+    })
 }
 
 /// What a plan has to say about a site, without the plan.

@@ -45,8 +45,14 @@ pub struct Deviation {
 
 /// Every difference, at most one for each machine and place.
 pub fn conformance(net: &mut Network<'_>, policy: &Policy) -> Vec<Deviation> {
-    let hosts: Vec<HostName> = net.machines().iter().filter(|(_, m)| m.rules.is_some()).map(|(h, _)| h.clone()).collect();
-    let required = required(net);
+    of_machines(net, policy, |_| true)
+}
+
+/// The differences of these machines.
+pub(crate) fn of_machines(net: &mut Network<'_>, policy: &Policy, concerns: impl Fn(&HostName) -> bool) -> Vec<Deviation> {
+    let hosts: Vec<HostName> = net.machines().iter().filter(|(h, m)| m.rules.is_some() && concerns(h)).map(|(h, _)| h.clone()).collect();
+    let edges = net.model.edge.nodes.iter().any(concerns);
+    let required = if edges { required(net) } else { Required::default() };
     let mut out = Vec::new();
     for h in &hosts {
         out.extend(one_machine(net, policy, h, &required));

@@ -18,7 +18,7 @@ const HELP: &str = "accept the management path before any limit, ban or refusal;
 pub(super) fn check(cx: &mut Cx<'_, '_>) {
     let model = cx.net.model;
     if model.management.zones.is_empty() && model.management.nets.is_empty() {
-        let Some(any) = model.hosts.keys().next() else { return };
+        let Some(any) = model.hosts.keys().next().filter(|h| cx.concerns(h)) else { return };
         let mut v = Violation::new(
             cx.code,
             any,
@@ -51,7 +51,7 @@ pub(super) fn check(cx: &mut Cx<'_, '_>) {
             cx.out.push(v);
         }
     }
-    if cx.only.is_none() {
+    if cx.site {
         through_edge(cx, &like);
     }
 }
