@@ -19,9 +19,17 @@ pub fn plan_with(model: &Model, devices: &Devices) -> Plan {
     progress::during("planning", || plan::plan(model, devices, Options::default()))
 }
 
+/// Threads that plan and prove: a second one halves the wait, more cost memory (each proves in a store of its own).
+pub const THREADS: usize = 2;
+
 /// The rulesets of a site in force, whatever its mode.
 pub fn enforced(model: &Model) -> BTreeMap<HostName, Ruleset> {
-    progress::during("planning", || plan::rulesets(model, &Devices::default(), Mode::Enforce, Options::default()))
+    progress::during("planning", || plan::rulesets(model, &Devices::default(), Mode::Enforce, Options::default(), threads()))
+}
+
+/// [`THREADS`], or fewer where the machine has fewer processors.
+pub fn threads() -> usize {
+    std::thread::available_parallelism().map_or(1, |n| n.get().min(THREADS))
 }
 
 /// What a plan has to say about the site, without making one.

@@ -4,7 +4,7 @@
 use crate::index::Index;
 use crate::{MachinePlan, Options, RuleInfo, TABLE};
 use ruleset::{Base, Chain, ChainKind, Hook, Key, Op, Policy, Rule, Ruleset, Set, Statement, Table, TableFamily, Value, Verdict, Writer};
-use site::model::{Host, Mode, Model};
+use site::model::{Flow, Host, Mode, Model};
 use std::collections::BTreeMap;
 use words::{Digest, Family, Origin, ZoneName};
 
@@ -29,13 +29,18 @@ pub(crate) struct Build<'a> {
     pub devices: BTreeMap<ZoneName, String>,
     pub table: Table,
     pub rules: BTreeMap<String, RuleInfo>,
+    /// The flows the machine may have a part in.
+    pub flows: Vec<&'a Flow>,
+    /// Whether the reasons are kept: a proof asks for the ruleset alone.
+    pub explains: bool,
 }
 
 impl<'a> Build<'a> {
     pub fn new(index: &'a Index<'a>, host: &'a Host, devices: BTreeMap<ZoneName, String>, mode: Mode, options: Options) -> Self {
         let table =
             Table { family: TableFamily::Inet, name: TABLE.to_owned(), writer: Writer::Nft, chains: Vec::new(), sets: BTreeMap::new() };
-        Self { model: index.model, index, host, options, mode, devices, table, rules: BTreeMap::new() }
+        let flows = index.flows_of(host);
+        Self { model: index.model, index, host, options, mode, devices, table, rules: BTreeMap::new(), flows, explains: true }
     }
 
     /// Whether refusals only count.
@@ -60,16 +65,19 @@ impl<'a> Build<'a> {
         self.table.sets.insert(name.to_owned(), set);
     }
 
-    /// Remembers why an id is there; the first reason stays.
-    pub fn explain(&mut self, id: &str, what: impl Into<String>, why: impl Into<String>, origins: Vec<Origin>) {
-        let host = self.host.name.clone();
-        self.rules.entry(id.to_owned()).or_insert_with(|| RuleInfo { what: what.into(), why: why.into(), origins, host });
+    /// Remembers why an id is there: what it does, what for, where it comes from. The first reason stays.
+    pub fn explain(&mut self, id: &str, reason: impl FnOnce() -> (String, String, Vec<Origin>)) {
+        if !self.explains || self.rules.contains_key(id) {
+            return;
+        }
+        let (what, why, origins) = reason();
+        self.rules.insert(id.to_owned(), RuleInfo { what, why, origins, host: self.host.name.clone() });
     }
 
     /// A rule of Ravelin's own under an id, explained.
     pub fn builtin(&mut self, id: &str, what: &str, why: &str, statements: Vec<Statement>) -> Rule {
         let id = short(id);
-        self.explain(&id, what, why, vec![Origin::Builtin { code: id.clone(), why: why.to_owned() }]);
+        self.explain(&id, || (what.to_owned(), why.to_owned(), vec![Origin::Builtin { code: id.clone(), why: why.to_owned() }]));
         Rule { id: Some(id), statements, ..Rule::default() }
     }
 

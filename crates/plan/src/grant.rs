@@ -11,6 +11,7 @@ use crate::hoist::{Elements, hoist};
 use ipnet::IpNet;
 use ruleset::{Element, Key, Rule, Set, Statement, Value, Verdict};
 use site::model::{Flow, Leg, Party};
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use words::{Family, PortSet, Proto};
@@ -20,8 +21,8 @@ use words::{Family, PortSet, Proto};
 pub(crate) struct Grant<'a> {
     pub flow: &'a Flow,
     pub family: Family,
-    pub src: Vec<IpNet>,
-    pub dst: Vec<IpNet>,
+    pub src: Cow<'a, [IpNet]>,
+    pub dst: Cow<'a, [IpNet]>,
     /// The source is every public address.
     pub from_public: bool,
     /// The destination is every public address.
@@ -30,12 +31,12 @@ pub(crate) struct Grant<'a> {
 
 impl<'a> Grant<'a> {
     /// The leg as it stands.
-    pub fn new(flow: &'a Flow, leg: &Leg) -> Self {
+    pub fn new(flow: &'a Flow, leg: &'a Leg) -> Self {
         Self {
             flow,
             family: leg.family,
-            src: leg.src.clone(),
-            dst: leg.dst.clone(),
+            src: Cow::Borrowed(&leg.src),
+            dst: Cow::Borrowed(&leg.dst),
             from_public: flow.from == Party::Public,
             to_public: flow.to == Party::Public,
         }
@@ -148,8 +149,10 @@ pub(crate) fn admit(build: &mut Build<'_>, name: &str, grants: &[Grant<'_>]) -> 
     let mut buckets: BTreeMap<(Family, Shape, bool), Bucket> = BTreeMap::new();
     for g in grants {
         let id = &g.flow.id.0;
-        let what = format!("lets {} open {} on {}", g.flow.from, g.flow.to, g.flow.target);
-        build.explain(id, what, g.flow.why.clone(), g.flow.origins.clone());
+        build.explain(id, || {
+            let what = format!("lets {} open {} on {}", g.flow.from, g.flow.to, g.flow.target);
+            (what, g.flow.why.clone(), g.flow.origins.clone())
+        });
         collect(&mut buckets, g, id);
     }
     let mut out = Vec::new();
@@ -178,9 +181,9 @@ pub(crate) fn admit(build: &mut Build<'_>, name: &str, grants: &[Grant<'_>]) -> 
 fn collect(buckets: &mut BTreeMap<(Family, Shape, bool), Bucket>, g: &Grant<'_>, id: &str) {
     let any: &[IpNet] = &[];
     let (shape, src, dst) = match (g.from_public, g.to_public) {
-        (true, _) => (Shape::FromPublic, any, g.dst.as_slice()),
-        (_, true) => (Shape::ToPublic, g.src.as_slice(), any),
-        _ => (Shape::Pair, g.src.as_slice(), g.dst.as_slice()),
+        (true, _) => (Shape::FromPublic, any, &*g.dst),
+        (_, true) => (Shape::ToPublic, &*g.src, any),
+        _ => (Shape::Pair, &*g.src, &*g.dst),
     };
     let target = &g.flow.target;
     let has_ports = target.proto.has_ports();
@@ -283,7 +286,7 @@ impl Lookup<'_> {
 pub(crate) fn public(build: &mut Build<'_>, family: Family) -> String {
     let name = format!("public/{}", digit(family));
     if !build.table.sets.contains_key(&name) {
-        let set = crate::build::prefix_set(family, build.index.public(family));
+        let set = build.index.public_set(family);
         build.set(&name, set);
     }
     name

@@ -21,9 +21,9 @@ pub(crate) enum Side {
 pub(crate) fn grants<'a>(build: &Build<'a>, side: Side, management: bool) -> Vec<Grant<'a>> {
     let own: Vec<IpAddr> = build.host.addresses().collect();
     let mut out = Vec::new();
-    for flow in build.index.flows_of(&build.host.name).filter(|f| (f.kind == FlowKind::Management) == management) {
+    let mine = Party::Host(build.host.name.clone());
+    for flow in build.flows.iter().copied().filter(|f| (f.kind == FlowKind::Management) == management) {
         let (me, other) = if side == Side::In { (&flow.to, &flow.from) } else { (&flow.from, &flow.to) };
-        let mine = Party::Host(build.host.name.clone());
         if *other == mine {
             continue;
         }

@@ -61,7 +61,8 @@ pub const TABLE: &str = "ravelin";
 pub fn plan(model: &Model, devices: &Devices, options: Options) -> Plan {
     let index = index::Index::new(model);
     let machines = model.hosts.values().filter(|h| h.managed).map(|host| {
-        let mut plan = machine(&index, host, devices.of(model, host), model.layers.network, options);
+        let build = build::Build::new(&index, host, devices.of(model, host), model.layers.network, options);
+        let mut plan = machine(build);
         let flows: Vec<_> = index.flows_of(&host.name).collect();
         plan.system = Some(system::plan(model, host, &flows));
         plan.selinux = Some(selinux::plan(model, host, &flows));
@@ -77,11 +78,30 @@ pub fn plan(model: &Model, devices: &Devices, options: Options) -> Plan {
 }
 
 /// The rulesets of a plan alone, as they are in this mode whatever the model says: what a proof asks for, at a fraction of
-/// a whole plan's memory.
-pub fn rulesets(model: &Model, devices: &Devices, mode: Mode, options: Options) -> BTreeMap<HostName, Ruleset> {
-    let index = index::Index::new(model);
-    let one = |host: &site::model::Host| machine(&index, host, devices.of(model, host), mode, options).ruleset;
-    model.hosts.values().filter(|h| h.managed).map(|h| (h.name.clone(), one(h))).collect()
+/// a whole plan's time and memory. On so many threads.
+pub fn rulesets(model: &Model, devices: &Devices, mode: Mode, options: Options, threads: usize) -> BTreeMap<HostName, Ruleset> {
+    let index = &index::Index::new(model);
+    let threads = threads.max(1);
+    let part = |n: usize| {
+        // Dealt one by one: edge nodes, which take longest, mostly stand side by side.
+        let hosts = model.hosts.values().filter(|h| h.managed).enumerate().filter(move |(i, _)| i % threads == n);
+        hosts.map(|(_, host)| {
+            let mut build = build::Build::new(index, host, devices.of(model, host), mode, options);
+            build.explains = false;
+            (host.name.clone(), machine(build).ruleset)
+        })
+    };
+    std::thread::scope(|scope| {
+        let workers: Vec<_> = (1..threads).map(|n| scope.spawn(move || part(n).collect::<Vec<_>>())).collect();
+        let mut all: BTreeMap<HostName, Ruleset> = part(0).collect();
+        for worker in workers {
+            match worker.join() {
+                Ok(more) => all.extend(more),
+                Err(panic) => std::panic::resume_unwind(panic),
+            }
+        }
+        all
+    })
 }
 
 /// What a plan has to say about a site, without the plan.
@@ -98,15 +118,8 @@ fn notes_of(index: &index::Index<'_>, devices: &Devices) -> Vec<Diagnostic> {
     notes
 }
 
-fn machine<'a>(
-    index: &'a index::Index<'a>,
-    host: &'a site::model::Host,
-    devices: BTreeMap<words::ZoneName, String>,
-    mode: Mode,
-    options: Options,
-) -> MachinePlan {
-    let role = if host.edge { Role::Edge } else { Role::Host };
-    let build = build::Build::new(index, host, devices, mode, options);
+fn machine(build: build::Build<'_>) -> MachinePlan {
+    let (mode, role) = (build.mode, if build.host.edge { Role::Edge } else { Role::Host });
     match (mode, role) {
         (Mode::Off, _) => {
             let mut off = build.finish(role, Vec::new());

@@ -51,8 +51,10 @@ fn publish(b: &mut Build<'_>, family: Family, wan: &Value, leased: bool) -> Opti
                 key.insert(0, Value::one(number(&dnat.at)));
             }
             let data = Some(Data::Numbers(vec![number(&dnat.to), u128::from(dnat.to_port)]));
-            let what = format!("translates {} port {}/{} to {} port {}", dnat.at, dnat.port, flow.target.proto, dnat.to, dnat.to_port);
-            b.explain(&flow.id.0, what, flow.why.clone(), flow.origins.clone());
+            b.explain(&flow.id.0, || {
+                let what = format!("translates {} port {}/{} to {} port {}", dnat.at, dnat.port, flow.target.proto, dnat.to, dnat.to_port);
+                (what, flow.why.clone(), flow.origins.clone())
+            });
             elements.entry(key.clone()).or_insert(Element { key, data, id: Some(flow.id.0.clone()), timeout: None, counted: None });
         }
     }

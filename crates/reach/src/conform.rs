@@ -45,8 +45,14 @@ pub struct Deviation {
 
 /// Every difference, at most one for each machine and place.
 pub fn conformance(net: &mut Network<'_>, policy: &Policy) -> Vec<Deviation> {
-    let hosts: Vec<HostName> = net.machines().iter().filter(|(_, m)| m.rules.is_some()).map(|(h, _)| h.clone()).collect();
-    let required = required(net);
+    of_machines(net, policy, |_| true)
+}
+
+/// The differences of these machines.
+pub(crate) fn of_machines(net: &mut Network<'_>, policy: &Policy, concerns: impl Fn(&HostName) -> bool) -> Vec<Deviation> {
+    let hosts: Vec<HostName> = net.machines().iter().filter(|(h, m)| m.rules.is_some() && concerns(h)).map(|(h, _)| h.clone()).collect();
+    let edges = net.model.edge.nodes.iter().any(concerns);
+    let required = if edges { required(net) } else { Required::default() };
     let mut out = Vec::new();
     for h in &hosts {
         out.extend(one_machine(net, policy, h, &required));
@@ -123,36 +129,71 @@ fn one_machine(net: &mut Network<'_>, policy: &Policy, h: &HostName, required: &
     };
     let like = Packet::opening(Family::V4);
     let allowed = policy.into.get(h).copied().unwrap_or(Set::EMPTY);
-    // To the machine itself.
+    // To the machine itself. Where the filter only judges, its verdict over everything is compared first and cut to the wire
+    // afterwards: of what conforms nothing is left to cut.
     let wire = prover.store().and(arriving, own);
-    let passed = prover.through(m, Stage::Inbound, Past::Any, wire).passed;
+    let passed = match prover.verdict(m, Stage::Inbound, Past::Any) {
+        Some(v) => v.may,
+        None => prover.through(m, Stage::Inbound, Past::Any, wire).passed,
+    };
     let store = prover.store();
     let excess = store.minus(passed, allowed);
     let excess = store.minus(excess, aside);
+    let excess = store.and(excess, wire);
     found(Side::Wider, "input".into(), vec![Hook::Prerouting, Hook::Input], store.pick(excess, &near), Past::Any);
     let new = store.value(Field::State, state::NEW);
-    let needed = store.all([wire, allowed, new]);
-    let needed = plausible(store, m, needed);
-    let needed = if m.host.edge {
+    let start = store.and(wire, new);
+    let start = plausible(store, m, start);
+    let start = if m.host.edge {
         // A source that does not stand behind the device is refused, whatever a flow says.
         let reverse = m.place.reverse_path(store);
-        store.and(needed, reverse)
+        store.and(start, reverse)
     } else {
-        needed
+        start
     };
-    let cut = prover.through(m, Stage::Inbound, Past::Quiet, needed).dropped;
+    let cut = match prover.verdict(m, Stage::Inbound, Past::Quiet) {
+        Some(v) => {
+            let cut = prover.store().minus(allowed, v.must);
+            prover.store().and(cut, start)
+        }
+        None => {
+            let needed = prover.store().and(start, allowed);
+            prover.through(m, Stage::Inbound, Past::Quiet, needed).dropped
+        }
+    };
     let cut = prover.store().minus(cut, icmp);
     found(Side::Narrower, "input".into(), vec![Hook::Prerouting, Hook::Input], prover.store().pick(cut, &near), Past::Quiet);
     // From the machine itself.
     let start = prover.leaving(m);
-    let passed = prover.through(m, Stage::Outbound, Past::Any, start).passed;
     let allowed = policy.out.get(h).copied().unwrap_or(Set::EMPTY);
+    let excess = match prover.verdict(m, Stage::Outbound, Past::Any) {
+        Some(v) => {
+            let store = prover.store();
+            let excess = store.minus(v.may, allowed);
+            let excess = store.minus(excess, aside);
+            let sent = prover.routed(m, start);
+            prover.store().and(excess, sent)
+        }
+        None => {
+            let passed = prover.through(m, Stage::Outbound, Past::Any, start).passed;
+            let excess = prover.store().minus(passed, allowed);
+            prover.store().minus(excess, aside)
+        }
+    };
     let store = prover.store();
-    let excess = store.minus(passed, allowed);
-    let excess = store.minus(excess, aside);
     found(Side::Wider, "output".into(), vec![Hook::Output, Hook::Postrouting], store.pick(excess, &like), Past::Any);
-    let needed = store.all([start, allowed, new]);
-    let cut = prover.through(m, Stage::Outbound, Past::Quiet, needed).dropped;
+    let start = store.and(start, new);
+    let cut = match prover.verdict(m, Stage::Outbound, Past::Quiet) {
+        Some(v) => {
+            let cut = prover.store().minus(allowed, v.must);
+            let sent = prover.routed(m, start);
+            prover.store().and(cut, sent)
+        }
+        None => {
+            let needed = prover.store().and(start, allowed);
+            prover.through(m, Stage::Outbound, Past::Quiet, needed).dropped
+        }
+    };
     let cut = prover.store().minus(cut, icmp);
     found(Side::Narrower, "output".into(), vec![Hook::Output, Hook::Postrouting], prover.store().pick(cut, &like), Past::Quiet);
     if !m.host.edge {

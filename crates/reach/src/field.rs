@@ -1,7 +1,9 @@
 //! The fields of a packet as levels of a decision diagram, top to bottom. In come nft's terms, out come numbers.
 //!
 //! Each family has its own address levels, so that a v4 packet leaves the v6 ones open and each domain is exact.
-//! Destination stands above source: "what reaches this machine" is then one step into even the largest set.
+//! Destination stands above source: "what reaches this machine" is then one step into even the largest set. What is
+//! mostly nothing (marks, translation) stands at the bottom, where all sets share the same few nodes for it; at the top every
+//! set would have its own.
 
 use std::net::IpAddr;
 
@@ -17,12 +19,6 @@ pub enum Field {
     Out,
     /// Connection state, see [`state`].
     State,
-    /// 1 where the destination was translated.
-    Dnat,
-    /// Packet mark.
-    Mark,
-    /// Connection mark.
-    CtMark,
     /// v4 destination.
     Dst4,
     /// v6 destination.
@@ -47,6 +43,12 @@ pub enum Field {
     Hop,
     /// User id of the sending socket.
     SkUid,
+    /// Packet mark.
+    Mark,
+    /// Connection mark.
+    CtMark,
+    /// 1 where the destination was translated.
+    Dnat,
     /// v4 destination before translation; says something only where `Dnat` is 1.
     OrigDst4,
     /// Destination port before translation; says something only where `Dnat` is 1.
@@ -79,9 +81,6 @@ impl Field {
         Field::In,
         Field::Out,
         Field::State,
-        Field::Dnat,
-        Field::Mark,
-        Field::CtMark,
         Field::Dst4,
         Field::Dst6,
         Field::Src4,
@@ -94,6 +93,9 @@ impl Field {
         Field::Flags,
         Field::Hop,
         Field::SkUid,
+        Field::Mark,
+        Field::CtMark,
+        Field::Dnat,
         Field::OrigDst4,
         Field::OrigDport,
     ];

@@ -37,7 +37,7 @@ pub use dead::dead;
 pub use diff::{Change, difference, snapshot};
 pub use eval::{Eval, Outcome, Past};
 pub use field::Field;
-pub use invariant::{Proof, Violation, check};
+pub use invariant::{Proof, Violation, check, prove};
 pub use network::{Answer, Journey, Network, Prover, Question, Sender};
 pub use packet::Packet;
 pub use place::{Link, Place};

@@ -3,7 +3,7 @@
 
 use crate::{
     field::{self, Field},
-    set::{Set, Store},
+    set::{Cell, Set, Store},
 };
 use ipnet::IpNet;
 use rustc_hash::FxHashMap;
@@ -22,16 +22,14 @@ pub struct Policy {
     pub out: BTreeMap<HostName, Set>,
 }
 
-type Cell = (u128, u128);
-
 /// Rows by the address list they share: its family, whether it is the source, the list.
-type Shared<'m> = BTreeMap<(Family, bool, &'m [IpNet]), Vec<Vec<Cell>>>;
+type Shared<'m> = BTreeMap<(Family, bool, &'m [IpNet]), Vec<[Cell; 3]>>;
 
 /// Rows that share one side's address list, gathered before they become sets: the sixty prefixes of the Internet are one
 /// set, not sixty rows for each flow.
 #[derive(Default)]
 pub(crate) struct Gather<'m> {
-    exact: BTreeMap<Family, Vec<Vec<Cell>>>,
+    exact: BTreeMap<Family, Vec<[Cell; 4]>>,
     shared: Shared<'m>,
 }
 
@@ -44,18 +42,18 @@ impl<'m> Gather<'m> {
     }
 
     pub(crate) fn between(&mut self, f: Family, from: &'m [IpNet], to: &'m [IpNet], target: &ProtoPorts) {
-        let tails = &tails(target, f);
-        let cells = |nets: &[IpNet]| nets.iter().map(field::prefix).collect::<Vec<_>>();
-        let one_side =
-            |list: &[IpNet]| cells(list).into_iter().flat_map(|a| tails.iter().map(move |t| vec![a, t.0, t.1])).collect::<Vec<_>>();
+        let tails = tails(target, f);
+        let cells = |nets: &'m [IpNet]| nets.iter().map(field::prefix);
+        let one_side = |list: &'m [IpNet]| cells(list).flat_map(|a| tails.iter().map(move |t| [a, t.0, t.1]));
         if from.len() > LONG {
             self.shared.entry((f, true, from)).or_default().extend(one_side(to));
         } else if to.len() > LONG {
             self.shared.entry((f, false, to)).or_default().extend(one_side(from));
         } else {
-            let (src, dst) = (cells(from), &cells(to));
             let rows = self.exact.entry(f).or_default();
-            rows.extend(src.into_iter().flat_map(|s| dst.iter().flat_map(move |d| tails.iter().map(move |t| vec![s, *d, t.0, t.1]))));
+            for (src, dst) in cells(from).flat_map(|s| cells(to).map(move |d| (s, d))) {
+                rows.extend(tails.iter().map(|t| [src, dst, t.0, t.1]));
+            }
         }
     }
 
@@ -133,29 +131,36 @@ impl<'m> Who<'m> {
 
 /// What a model allows.
 pub fn policy(store: &mut Store, model: &Model) -> Policy {
+    part(store, model, |_| true)
+}
+
+/// The part of it that concerns these machines.
+pub(crate) fn part(store: &mut Store, model: &Model, concerns: impl Fn(&HostName) -> bool) -> Policy {
     let who = Who::new(model);
-    let mut forward: BTreeMap<(ZoneName, ZoneName), Gather<'_>> = BTreeMap::new();
-    let mut into: BTreeMap<HostName, Gather<'_>> = BTreeMap::new();
-    let mut out: BTreeMap<HostName, Gather<'_>> = BTreeMap::new();
+    let edges = model.edge.nodes.iter().any(&concerns);
+    let mut forward: BTreeMap<(&ZoneName, &ZoneName), Gather<'_>> = BTreeMap::new();
+    let mut into: BTreeMap<&HostName, Gather<'_>> = BTreeMap::new();
+    let mut out: BTreeMap<&HostName, Gather<'_>> = BTreeMap::new();
     for flow in &model.flows {
+        let routed = edges && !of_edge(model, flow);
         for leg in &flow.legs {
-            if leg.from_zone != leg.to_zone && !of_edge(model, flow) {
-                forward.entry((leg.from_zone.clone(), leg.to_zone.clone())).or_default().add(leg, &flow.target);
+            if leg.from_zone != leg.to_zone && routed {
+                forward.entry((&leg.from_zone, &leg.to_zone)).or_default().add(leg, &flow.target);
             }
-            for h in who.of(&flow.to, &leg.dst) {
-                into.entry(h.clone()).or_default().add(leg, &flow.target);
+            for h in who.of(&flow.to, &leg.dst).into_iter().filter(|h| concerns(h)) {
+                into.entry(h).or_default().add(leg, &flow.target);
             }
-            for h in who.of(&flow.from, &leg.src) {
-                out.entry(h.clone()).or_default().add(leg, &flow.target);
+            for h in who.of(&flow.from, &leg.src).into_iter().filter(|h| concerns(h)) {
+                out.entry(h).or_default().add(leg, &flow.target);
             }
         }
     }
     let mut lists = FxHashMap::default();
-    let mut done = |all: BTreeMap<HostName, Gather<'_>>, store: &mut Store| {
-        all.into_iter().map(|(h, g)| (h, g.finish(Field::Dport, store, &mut lists))).collect()
+    let mut done = |all: BTreeMap<&HostName, Gather<'_>>, store: &mut Store| {
+        all.into_iter().map(|(h, g)| (h.clone(), g.finish(Field::Dport, store, &mut lists))).collect()
     };
     let (into, out) = (done(into, store), done(out, store));
-    let forward = forward.into_iter().map(|(k, g)| (k, g.finish(Field::Dport, store, &mut lists))).collect();
+    let forward = forward.into_iter().map(|((a, b), g)| ((a.clone(), b.clone()), g.finish(Field::Dport, store, &mut lists))).collect();
     Policy { forward, into, out }
 }
 

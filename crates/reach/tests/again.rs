@@ -1,10 +1,11 @@
-//! A proof brought up to date says what a whole proof says.
+//! A proof brought up to date, and one on several threads, say what a whole proof says.
 
 mod common;
 
 use common::Planned;
 use reach::{Proof, Prover, Violation};
 use ruleset::form::{Rule, Ruleset, Statement, Verdict};
+use std::collections::BTreeMap;
 use words::HostName;
 
 /// The same rules behind one that lets everything pass, or without their first set element.
@@ -27,6 +28,10 @@ fn whole(site: &Planned, host: &HostName, rules: &Ruleset) -> Vec<Violation> {
     let mut prover = Prover::new();
     let mut found = reach::check(&mut changed.network(&mut prover));
     found.sort_by(|a, b| (a.code, &a.host).cmp(&(b.code, &b.host)));
+    for threads in [1, 3] {
+        let parts = reach::prove(&changed.model, &changed.rulesets, &BTreeMap::new(), threads);
+        assert_eq!(parts, found, "{host}: on {threads} threads");
+    }
     found
 }
 

@@ -238,3 +238,34 @@ proptest! {
         prop_assert!(whole.passed.is_empty() || store.pick(whole.passed, &Packet::opening(Family::V4)).is_some());
     }
 }
+
+/// The same ruleset without what changes packets.
+fn only_judging(mut rules: Ruleset) -> Ruleset {
+    let changes = |s: &Statement| match s {
+        Statement::Nat(_) | Statement::SetMark { .. } | Statement::Notrack | Statement::Unknown { .. } => true,
+        Statement::Match { key: Key::Mark | Key::CtMark, mask, .. } => mask.is_some(),
+        _ => false,
+    };
+    for rule in rules.tables.iter_mut().flat_map(|t| &mut t.chains).flat_map(|c| &mut c.rules) {
+        rule.statements.retain(|s| !changes(s));
+    }
+    rules
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(400))]
+
+    #[test]
+    fn a_filter_from_its_end_and_from_its_beginning_agree(rules in rulesets(), quiet in any::<bool>()) {
+        let rules = only_judging(rules);
+        let past = if quiet { Past::Quiet } else { Past::Any };
+        let place = place();
+        let mut store = Store::new();
+        let forward = Eval::new(&mut store, &rules, &place, past).hooks(&[Hook::Prerouting], reach::Set::FULL);
+        let backward = Eval::new(&mut store, &rules, &place, past).filter(&[Hook::Prerouting]);
+        prop_assert_eq!(forward.passed, backward.may);
+        let must = store.not(forward.dropped);
+        prop_assert_eq!(must, backward.must);
+        prop_assert!(store.within(backward.must, backward.may));
+    }
+}

@@ -91,7 +91,7 @@ impl Eval<'_> {
         }
     }
 
-    fn on_devices(&mut self, base: &Base, packets: Set) -> Set {
+    pub(super) fn on_devices(&mut self, base: &Base, packets: Set) -> Set {
         if base.devices.is_empty() || !matches!(base.hook, Hook::Ingress | Hook::Egress) {
             return packets;
         }

@@ -34,8 +34,15 @@ impl<'a> Eval<'a> {
             return self.one_by_one(keys, elements);
         };
         let fields: Vec<Field> = columns.iter().map(|c| c.0).collect();
-        let rows: Vec<Vec<(u128, u128)>> = elements.map(|e| keys.iter().zip(&e.key).map(|(k, v)| cell(k, v)).collect()).collect();
-        let mut set = self.store.rows(&fields, &rows);
+        let mut cells: Vec<(Field, Vec<(u128, u128)>)> = fields.iter().map(|f| (*f, Vec::with_capacity(elements.size_hint().0))).collect();
+        let mut count = 0;
+        for e in elements {
+            count += 1;
+            for (i, (k, (_, column))) in keys.iter().zip(&mut cells).enumerate() {
+                column.push(e.key.get(i).map_or((0, u128::MAX), |v| cell(k, v)));
+            }
+        }
+        let mut set = self.store.columns(cells, count);
         for (_, family, proto) in &columns {
             let implied = self.implied(*family, *proto);
             set = self.store.and(set, implied);

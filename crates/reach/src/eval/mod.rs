@@ -4,11 +4,13 @@
 //! Follows the kernel: base chains of all tables by priority; accept ends its base chain only, drop is final; nat chains
 //! see opening packets only and the first translation wins.
 
+mod filter;
 mod hook;
 mod lookup;
 mod matching;
 mod nat;
 
+pub use filter::Filter;
 pub(crate) use hook::{CONNTRACK, base_chains};
 pub(crate) use matching::{STATUS_DNAT, STATUS_LATER, WITH_PORTS, cell, direct};
 
@@ -18,7 +20,7 @@ use crate::{
     set::{Set, Store},
 };
 use matching::Matched;
-use ruleset::form::{Chain, Data, Element, Key, MapRef, Rule, Ruleset, Statement, Table, Verdict};
+use ruleset::form::{Chain, Data, DynKey, Element, Key, MapRef, Rule, Ruleset, Statement, Table, Verdict};
 use rustc_hash::FxHashMap;
 use std::collections::BTreeMap;
 
@@ -167,11 +169,7 @@ impl<'a> Eval<'a> {
                     self.narrow(&mut hits, &mut rest, m);
                 }
                 Statement::Lookup { keys, set, negated } => {
-                    let mut m = self.lookup(t, table, keys, set);
-                    if *negated {
-                        m = Matched { may: self.store.not(m.must), must: self.store.not(m.may) };
-                    }
-                    let m = self.with_headers(keys.iter(), m);
+                    let m = self.looked_up(t, table, keys, set, *negated);
                     self.narrow(&mut hits, &mut rest, m);
                 }
                 Statement::VerdictMap { keys, map } => {
@@ -198,23 +196,11 @@ impl<'a> Eval<'a> {
                     return (self.store.or(rest, missed), hits);
                 }
                 Statement::Limit { over, .. } | Statement::ConnLimit { over, .. } => {
-                    let m = match (self.past, over) {
-                        (Past::Any, _) => Matched::UNDECIDED,
-                        (Past::Quiet, false) => Matched::exactly(Set::FULL),
-                        (Past::Quiet, true) => Matched::exactly(Set::EMPTY),
-                    };
+                    let m = self.limited(*over);
                     self.narrow(&mut hits, &mut rest, m);
                 }
                 Statement::Dynamic { statements, keys, .. } => {
-                    // With a limit inside it is a limit per element; a full set ends the rule.
-                    let over = statements
-                        .iter()
-                        .any(|s| matches!(s, Statement::Limit { over: true, .. } | Statement::ConnLimit { over: true, .. }));
-                    let m = match (self.past, over) {
-                        (Past::Any, _) => Matched::UNDECIDED,
-                        (Past::Quiet, over) => Matched::exactly(if over { Set::EMPTY } else { Set::FULL }),
-                    };
-                    let m = self.with_headers(keys.iter().map(|k| &k.key), m);
+                    let m = self.metered(statements, keys);
                     self.narrow(&mut hits, &mut rest, m);
                 }
                 Statement::SetMark { key, mask, value } => hits = self.set_mark(hits, key, *mask, *value),
@@ -237,14 +223,41 @@ impl<'a> Eval<'a> {
         (self.store.or(rest, hits), hits)
     }
 
+    fn looked_up(&mut self, t: usize, table: &'a Table, keys: &[Key], set: &str, negated: bool) -> Matched {
+        let mut m = self.lookup(t, table, keys, set);
+        if negated {
+            m = Matched { may: self.store.not(m.must), must: self.store.not(m.may) };
+        }
+        self.with_headers(keys.iter(), m)
+    }
+
+    fn limited(&mut self, over: bool) -> Matched {
+        match (self.past, over) {
+            (Past::Any, _) => Matched::UNDECIDED,
+            (Past::Quiet, over) => Matched::exactly(if over { Set::EMPTY } else { Set::FULL }),
+        }
+    }
+
+    /// With a limit inside it is a limit per element; a full set ends the rule.
+    fn metered(&mut self, statements: &[Statement], keys: &[DynKey]) -> Matched {
+        let over = statements.iter().any(|s| matches!(s, Statement::Limit { over: true, .. } | Statement::ConnLimit { over: true, .. }));
+        let m = self.limited(over);
+        self.with_headers(keys.iter().map(|k| &k.key), m)
+    }
+
     /// Only for packets that have the headers these keys stand in: without them the kernel ends the rule before it looks,
     /// negated or not.
-    fn with_headers<'k>(&mut self, keys: impl Iterator<Item = &'k Key>, mut m: Matched) -> Matched {
+    fn with_headers<'k>(&mut self, keys: impl Iterator<Item = &'k Key>, m: Matched) -> Matched {
+        let (mut with, mut seen) = (Set::FULL, (None, None));
         for (_, family, proto) in keys.filter_map(matching::direct) {
-            let with = self.implied(family, proto);
-            m = Matched { may: self.store.and(m.may, with), must: self.store.and(m.must, with) };
+            // Source and destination of one family ask for the same header.
+            if (family, proto) != seen {
+                let one = self.implied(family, proto);
+                with = self.store.and(with, one);
+                seen = (family, proto);
+            }
         }
-        m
+        Matched { may: self.store.and(m.may, with), must: self.store.and(m.must, with) }
     }
 
     fn narrow(&mut self, hits: &mut Set, rest: &mut Set, m: Matched) {

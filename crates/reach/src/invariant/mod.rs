@@ -16,9 +16,11 @@ mod net009;
 mod net010;
 mod net011;
 mod net012;
+mod parts;
 mod violation;
 
 pub use again::Proof;
+pub use parts::prove;
 pub use violation::Violation;
 
 use crate::{
@@ -26,7 +28,7 @@ use crate::{
     eval::Past,
     field::Field,
     network::{Delivery, Network, Question, Sender, Via},
-    policy::{Policy, flow_set, policy},
+    policy::{Policy, flow_set, part},
     set::Set,
 };
 use catalog::Class;
@@ -84,8 +86,8 @@ pub const ALL: [Invariant; 12] = [
     Invariant { code: Code("NET012"), title: "everything on the way can be read", check: net012::check },
 ];
 
-/// Those that look at edge nodes alone.
-const EDGE_ONLY: [Code; 2] = [Code("NET004"), Code("NET007")];
+/// Those that are told of the site as a whole: they look at edge nodes alone, or at what the file says must never be.
+const SITE_ONLY: [Code; 3] = [Code("NET004"), Code("NET007"), Code("NET010")];
 
 /// What an invariant looks at while it is checked.
 pub(crate) struct Cx<'n, 'a> {
@@ -100,13 +102,15 @@ pub(crate) struct Cx<'n, 'a> {
     pub code: Code,
     /// The machines to look at; all where `None`.
     pub only: Option<&'n BTreeSet<HostName>>,
+    /// Whether to look at what concerns the site as a whole.
+    pub site: bool,
 }
 
 /// Everything that is violated, by code and then in the model's order.
 pub fn check(net: &mut Network<'_>) -> Vec<Violation> {
-    let allowed = Allowed::new(net);
+    let allowed = Allowed::new(net, |_| true);
     let deviations = conformance(net, &allowed.policy);
-    run(net, allowed.accepted, &deviations, None)
+    run(net, allowed.accepted, &deviations, None, true)
 }
 
 /// What the model allows: the part of a proof that no ruleset changes.
@@ -118,9 +122,10 @@ pub(crate) struct Allowed {
 }
 
 impl Allowed {
-    pub(crate) fn new(net: &mut Network<'_>) -> Self {
+    /// With the policy of these machines.
+    pub(crate) fn new(net: &mut Network<'_>, concerns: impl Fn(&HostName) -> bool) -> Self {
         let model = net.model;
-        let policy = policy(net.store(), model);
+        let policy = part(net.store(), model, concerns);
         let mut accepted = Set::EMPTY;
         for flow in model.flows.iter().filter(|f| model.weakenings.iter().any(|w| w.flows.contains(&f.id))) {
             let one = flow_set(net.store(), flow);
@@ -130,8 +135,9 @@ impl Allowed {
     }
 }
 
-/// All invariants; with `only`, no more of them than concerns these machines' own filters.
-fn run(net: &mut Network<'_>, accepted: Set, deviations: &[Deviation], only: Option<&BTreeSet<HostName>>) -> Vec<Violation> {
+/// All invariants; with `only`, no more of them than concerns these machines' own filters and, where `site`, what is told of the
+/// site as a whole.
+fn run(net: &mut Network<'_>, accepted: Set, deviations: &[Deviation], only: Option<&BTreeSet<HostName>>, site: bool) -> Vec<Violation> {
     let model = net.model;
     let (mut flows_from, mut flows_to): (BTreeMap<_, Vec<_>>, BTreeMap<_, Vec<_>>) = Default::default();
     for f in &model.flows {
@@ -142,8 +148,8 @@ fn run(net: &mut Network<'_>, accepted: Set, deviations: &[Deviation], only: Opt
             flows_to.entry(h).or_default().push(f);
         }
     }
-    let mut cx = Cx { net, accepted, deviations, flows_from, flows_to, out: Vec::new(), code: ALL[0].code, only };
-    for i in ALL.iter().filter(|i| only.is_none() || !EDGE_ONLY.contains(&i.code)) {
+    let mut cx = Cx { net, accepted, deviations, flows_from, flows_to, out: Vec::new(), code: ALL[0].code, only, site };
+    for i in ALL.iter().filter(|i| site || !SITE_ONLY.contains(&i.code)) {
         cx.code = i.code;
         (i.check)(&mut cx);
     }

@@ -40,8 +40,14 @@ pub(super) fn check(cx: &mut Cx<'_, '_>) {
             continue;
         }
         let start = prover.leaving(m);
-        let aimed = prover.store().and(start, private);
-        let passed = prover.through(m, Stage::Outbound, Past::Any, aimed).passed;
+        let verdict = prover.verdict(m, Stage::Outbound, Past::Any);
+        let passed = match verdict {
+            Some(v) => v.may,
+            None => {
+                let aimed = prover.store().and(start, private);
+                prover.through(m, Stage::Outbound, Past::Any, aimed).passed
+            }
+        };
         let store = prover.store();
         let own = store.rows(&[Field::Proto], &[vec![(6, 6)], vec![(17, 17)]]);
         let hit = store.and(passed, own);
@@ -50,7 +56,14 @@ pub(super) fn check(cx: &mut Cx<'_, '_>) {
         let dhcp6 = store.row(&[Field::Proto, Field::Dport], &[(17, 17), (547, 547)]);
         let lease = store.or(dhcp, dhcp6);
         let hit = store.minus(hit, lease);
-        let hit = store.minus(hit, cx.accepted);
+        let mut hit = store.minus(hit, cx.accepted);
+        if verdict.is_some() {
+            // What is left of the verdict over everything, cut to what the machine may send at all.
+            hit = store.and(hit, private);
+            let sent = prover.routed(m, start);
+            hit = prover.store().and(hit, sent);
+        }
+        let store = prover.store();
         let Some(w) = store.pick(hit, &Packet::opening(Family::V4)) else { continue };
         let mut v = Violation::new(
             cx.code,

@@ -18,7 +18,7 @@ const HELP: &str = "accept the management path before any limit, ban or refusal;
 pub(super) fn check(cx: &mut Cx<'_, '_>) {
     let model = cx.net.model;
     if model.management.zones.is_empty() && model.management.nets.is_empty() {
-        let Some(any) = model.hosts.keys().next() else { return };
+        let Some(any) = model.hosts.keys().next().filter(|h| cx.concerns(h)) else { return };
         let mut v = Violation::new(
             cx.code,
             any,
@@ -51,7 +51,7 @@ pub(super) fn check(cx: &mut Cx<'_, '_>) {
             cx.out.push(v);
         }
     }
-    if cx.only.is_none() {
+    if cx.site {
         through_edge(cx, &like);
     }
 }
@@ -72,20 +72,43 @@ fn to_machine(cx: &mut Cx<'_, '_>, h: &HostName, opening: Set, back: Set, like: 
     let own = crate::network::sources(prover.store(), m.place.own.iter());
     let store = prover.store();
     let new = store.value(Field::State, state::NEW);
-    let wire = store.all([wire, opening, new]);
+    let wire = store.and(wire, new);
     let mut wire = store.minus(wire, own);
     if m.host.edge {
         let honest = m.place.reverse_path(store);
         wire = store.and(wire, honest);
     }
-    let cut = prover.through(m, Stage::Inbound, Past::Any, wire).dropped;
+    let cut = match prover.verdict(m, Stage::Inbound, Past::Any) {
+        Some(v) => {
+            let cut = prover.store().minus(opening, v.must);
+            prover.store().and(cut, wire)
+        }
+        None => {
+            let wire = prover.store().and(wire, opening);
+            prover.through(m, Stage::Inbound, Past::Any, wire).dropped
+        }
+    };
     if let Some(w) = prover.store().pick(cut, like) {
         return Some((w, "it may drop the packet that opens the connection"));
     }
-    let store = prover.store();
-    let answer = store.row(&[Field::In, Field::State], &[(0, 0), (state::ESTABLISHED, state::ESTABLISHED)]);
-    let answer = store.and(answer, back);
-    let cut = prover.through(m, Stage::Outbound, Past::Any, answer).dropped;
+    let answer = prover.store().row(&[Field::In, Field::State], &[(0, 0), (state::ESTABLISHED, state::ESTABLISHED)]);
+    let cut = match prover.verdict(m, Stage::Outbound, Past::Any) {
+        Some(v) => {
+            let store = prover.store();
+            let answer = store.and(answer, back);
+            // Over any output device first: hardly ever anything is left to route.
+            if store.within(answer, v.must) {
+                Set::EMPTY
+            } else {
+                let sent = prover.routed(m, answer);
+                prover.store().minus(sent, v.must)
+            }
+        }
+        None => {
+            let answer = prover.store().and(answer, back);
+            prover.through(m, Stage::Outbound, Past::Any, answer).dropped
+        }
+    };
     prover.store().pick(cut, like).map(|w| (w, "it may drop its own answer"))
 }
 

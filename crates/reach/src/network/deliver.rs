@@ -39,8 +39,6 @@ pub struct Delivery {
     pub via: Via,
     /// Zone whose device the packets come in on.
     pub zone: ZoneName,
-    /// At the receiver's wire.
-    pub arrived: Set,
     /// Past the receiver's own filter: what a socket may see.
     pub delivered: Set,
 }
@@ -67,12 +65,12 @@ impl Network<'_> {
             for zone in m.devices.keys() {
                 let Some(d_out) = e.devices.get(zone) else { continue };
                 let there = prover.store.at(from_zone, Field::Out, device(d_out));
-                let mine = prover.store.and(there, own);
-                let mine = prover.store.forget_all(
-                    mine,
+                // Once for all machines behind this device: which of them it is says nothing about these fields.
+                let there = prover.store.forget_all(
+                    there,
                     &[Field::State, Field::Dnat, Field::Mark, Field::CtMark, Field::Hop, Field::OrigDst4, Field::OrigDport],
                 );
-                ways.push((Via::Edge(e.host.name.clone()), zone.clone(), mine));
+                ways.push((Via::Edge(e.host.name.clone()), zone.clone(), prover.store.and(there, own)));
             }
         }
         let in_zone = m.devices.contains_key(from);
@@ -92,20 +90,21 @@ impl Network<'_> {
         }
         for (via, zone, packets) in ways {
             let Some(d) = m.devices.get(&zone) else { continue };
-            let wire = prover.store.and(packets, fresh);
-            let arrived = prover.store.assign(wire, Field::In, device(d), device(d));
-            if arrived.is_empty() {
+            if packets.is_empty() {
                 continue;
             }
-            let delivered = if m.judges_only {
-                let all = prover.arriving(m);
-                let all = prover.store.and(all, own);
-                let passed = prover.through(m, Stage::Inbound, past, all).passed;
-                prover.store.and(arrived, passed)
+            let here = prover.store.value(Field::In, device(d));
+            let wire = prover.store.and(fresh, here);
+            let delivered = if let Some(verdict) = prover.verdict(m, Stage::Inbound, past) {
+                // The verdict, cut to this device once, serves every sender.
+                let mine = prover.store.and(verdict.may, own);
+                let mine = prover.store.and(mine, wire);
+                prover.store.and(packets, mine)
             } else {
+                let arrived = prover.store.and(packets, wire);
                 prover.through(m, Stage::Inbound, past, arrived).passed
             };
-            out.push(Delivery { via, zone, arrived, delivered });
+            out.push(Delivery { via, zone, delivered });
         }
         out
     }

@@ -3,7 +3,7 @@
 use super::Prover;
 use crate::place::{Link, Place};
 use ipnet::IpNet;
-use ruleset::form::{Ruleset, Statement};
+use ruleset::form::{Key, Ruleset, Statement};
 use site::model::{Host, Model};
 use std::collections::{BTreeMap, BTreeSet};
 use words::ZoneName;
@@ -24,7 +24,8 @@ pub struct Machine<'a> {
     pub rules: Option<&'a Ruleset>,
     /// Forwards packets between its devices.
     pub forwards: bool,
-    /// Its rules only judge: nothing translates, marks or is unknown, so one evaluation over everything serves every set.
+    /// Its rules only judge: nothing translates, marks, is unknown or asks for some bits of a mark, so one evaluation over
+    /// everything serves every set.
     pub(super) judges_only: bool,
     /// Same number, same rules and place: what was evaluated before holds.
     pub(super) id: u32,
@@ -62,8 +63,12 @@ impl<'a> Machine<'a> {
 }
 
 fn judges_only(rules: Option<&Ruleset>) -> bool {
-    let changes =
-        |s: &Statement| matches!(s, Statement::Nat(_) | Statement::SetMark { .. } | Statement::Notrack | Statement::Unknown { .. });
+    let changes = |s: &Statement| match s {
+        Statement::Nat(_) | Statement::SetMark { .. } | Statement::Notrack | Statement::Unknown { .. } => true,
+        // Such a match is exact only over the marks that occur.
+        Statement::Match { key: Key::Mark | Key::CtMark, mask, .. } => mask.is_some(),
+        _ => false,
+    };
     !rules.iter().flat_map(|r| &r.tables).flat_map(|t| &t.chains).flat_map(|c| &c.rules).flat_map(|r| &r.statements).any(changes)
 }
 

@@ -3,7 +3,7 @@
 
 use super::Machine;
 use crate::{
-    eval::{Columns, Eval, Outcome, Past},
+    eval::{Columns, Eval, Filter, Outcome, Past},
     field::{Field, device, state},
     place::Place,
     set::{Set, Store},
@@ -30,12 +30,38 @@ pub enum Stage {
     Outbound,
 }
 
+/// Hooks that packets pass one after the other, without a routing decision in between.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Part {
+    Before,
+    In,
+    Through,
+    After,
+    Out,
+}
+
+impl Part {
+    fn hooks(self) -> &'static [Hook] {
+        match self {
+            Part::Before => &[Hook::Ingress, Hook::Prerouting],
+            Part::In => &[Hook::Input],
+            Part::Through => &[Hook::Forward],
+            Part::After => &[Hook::Postrouting],
+            Part::Out => &[Hook::Output, Hook::Postrouting],
+        }
+    }
+}
+
 /// The memory of the proof.
 #[derive(Debug, Default)]
 pub struct Prover {
     pub(super) store: Store,
     ids: FxHashMap<Digest, u32>,
+    next: u32,
+    /// For one network: machines are not recognised, and no digests taken for it.
+    once: bool,
     columns: FxHashMap<(u32, Past), Columns>,
+    judged: FxHashMap<(u32, Past, Part), Filter>,
     memo: FxHashMap<(u32, Stage, Past, Set), Outcome>,
     own: FxHashMap<u32, Set>,
 }
@@ -73,9 +99,16 @@ impl Prover {
         self.memo.len()
     }
 
+    /// For one network alone: what it learns serves no other, and it spends no time on telling rulesets apart.
+    pub fn once() -> Self {
+        Self { once: true, ..Self::default() }
+    }
+
     pub(super) fn id(&mut self, rules: Option<&Ruleset>, place: &Place) -> u32 {
-        let next = u32::try_from(self.ids.len()).unwrap_or(u32::MAX);
-        *self.ids.entry(digest(&(rules, place))).or_insert(next)
+        let next = self.next;
+        let id = if self.once { next } else { *self.ids.entry(digest(&(rules, place))).or_insert(next) };
+        self.next += u32::from(id == next);
+        id
     }
 
     /// Packets to the machine's own addresses; loopback never comes from a wire.
@@ -134,22 +167,19 @@ impl Prover {
         if let Some(known) = self.memo.get(&key) {
             return *known;
         }
-        let none = Ruleset::default();
-        let rules = m.rules.unwrap_or(&none);
         let out = match stage {
-            Stage::Prerouting => self.with(m, rules, past, |e| e.hooks(&[Hook::Ingress, Hook::Prerouting], start)),
+            Stage::Prerouting => self.part(m, past, Part::Before, start),
             Stage::Inbound => {
                 let pre = self.through(m, Stage::Prerouting, past, start);
                 let local = m.place.local(&mut self.store);
                 let here = self.store.and(pre.passed, local);
-                let end = self.with(m, rules, past, |e| e.hooks(&[Hook::Input], here));
-                let elsewhere = self.store.minus(pre.dropped, local);
-                let mine = self.store.minus(pre.dropped, elsewhere);
+                let end = self.part(m, past, Part::In, here);
+                let mine = self.store.and(pre.dropped, local);
                 Outcome { passed: end.passed, dropped: self.store.or(mine, end.dropped) }
             }
             Stage::Forward => {
                 let judged = self.through(m, Stage::Judged, past, start);
-                let end = self.with(m, rules, past, |e| e.hooks(&[Hook::Postrouting], judged.passed));
+                let end = self.part(m, past, Part::After, judged.passed);
                 Outcome { passed: end.passed, dropped: self.store.or(judged.dropped, end.dropped) }
             }
             Stage::Judged => {
@@ -161,19 +191,55 @@ impl Prover {
             }
             Stage::JudgedOnly => {
                 let routed = self.routed(m, start);
-                self.with(m, rules, past, |e| e.hooks(&[Hook::Forward], routed))
+                self.part(m, past, Part::Through, routed)
             }
             Stage::Outbound => {
                 let routed = self.routed(m, start);
-                self.with(m, rules, past, |e| e.hooks(&[Hook::Output, Hook::Postrouting], routed))
+                self.part(m, past, Part::Out, routed)
             }
         };
         self.memo.insert(key, out);
         out
     }
 
+    /// What a machine's own hooks make of any packet at all, for machines that only judge: what may pass of a set of packets is
+    /// what both contain. `Inbound`: of packets to the machine itself; `Outbound`: of packets that have their output device.
+    pub(crate) fn verdict(&mut self, m: &Machine<'_>, stage: Stage, past: Past) -> Option<Filter> {
+        match (m.judges_only, stage) {
+            (true, Stage::Inbound) => {
+                let (pre, end) = (self.judge(m, past, Part::Before), self.judge(m, past, Part::In));
+                Some(Filter { may: self.store.and(pre.may, end.may), must: self.store.and(pre.must, end.must) })
+            }
+            (true, Stage::Outbound) => Some(self.judge(m, past, Part::Out)),
+            _ => None,
+        }
+    }
+
+    fn part(&mut self, m: &Machine<'_>, past: Past, part: Part, packets: Set) -> Outcome {
+        if !m.judges_only {
+            return self.with(m, past, |e| e.hooks(part.hooks(), packets));
+        }
+        let all = self.judge(m, past, part);
+        Outcome { passed: self.store.and(packets, all.may), dropped: self.store.minus(packets, all.must) }
+    }
+
+    /// One evaluation over everything: a filter that only judges answers for each set of packets with it.
+    fn judge(&mut self, m: &Machine<'_>, past: Past, part: Part) -> Filter {
+        if let Some(known) = self.judged.get(&(m.id, past, part)) {
+            return *known;
+        }
+        // The quiet past is one of any: where no packet's fate hangs on the past, both are the same.
+        let any = if past == Past::Quiet { Some(self.judge(m, Past::Any, part)).filter(Filter::exact) } else { None };
+        let out = match any {
+            Some(exact) => exact,
+            None => self.with(m, past, |e| e.filter(part.hooks())),
+        };
+        self.judged.insert((m.id, past, part), out);
+        out
+    }
+
     /// Packets to elsewhere with the output device of their route; loops through tunnels are not modelled.
-    fn routed(&mut self, m: &Machine<'_>, packets: Set) -> Set {
+    pub(crate) fn routed(&mut self, m: &Machine<'_>, packets: Set) -> Set {
         let mut parts = Vec::new();
         for (d, there) in m.place.leaving(&mut self.store) {
             let part = self.store.and(packets, there);
@@ -182,7 +248,9 @@ impl Prover {
         self.store.any(parts)
     }
 
-    fn with(&mut self, m: &Machine<'_>, rules: &Ruleset, past: Past, run: impl FnOnce(&mut Eval<'_>) -> Outcome) -> Outcome {
+    fn with<T>(&mut self, m: &Machine<'_>, past: Past, run: impl FnOnce(&mut Eval<'_>) -> T) -> T {
+        let none = Ruleset::default();
+        let rules = m.rules.unwrap_or(&none);
         let columns = self.columns.remove(&(m.id, past)).unwrap_or_default();
         let mut eval = Eval::new(&mut self.store, rules, &m.place, past).with_columns(columns);
         let out = run(&mut eval);

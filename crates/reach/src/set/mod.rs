@@ -8,6 +8,7 @@ mod build;
 mod ops;
 mod view;
 
+pub(crate) use build::Cell;
 pub use view::Boxed;
 
 use crate::field::Field;
@@ -154,19 +155,7 @@ impl Store {
 
     /// Packets whose field lies in `first..=last`; both are cut to the field's domain.
     pub fn interval(&mut self, field: Field, first: u128, last: u128) -> Set {
-        let max = field.top();
-        if first > last || first > max {
-            return Set::EMPTY;
-        }
-        let mut edges = self.buffer();
-        if first > 0 {
-            edges.push((first - 1, Set::EMPTY));
-        }
-        edges.push((last.min(max), Set::FULL));
-        if last < max {
-            edges.push((max, Set::EMPTY));
-        }
-        self.node(field.level(), edges)
+        self.span(field, (first, last), Set::FULL)
     }
 
     /// Packets whose field has this value.

@@ -145,27 +145,7 @@ impl Store {
 
     /// Packets that are in the set for some value of the field.
     pub fn forget(&mut self, set: Set, field: Field) -> Set {
-        let level = self.level(set);
-        if level > field.level() {
-            return set;
-        }
-        let key = u64::from(set.0) << 8 | u64::from(field.level());
-        if let Some(known) = self.forgotten.get(&key) {
-            return *known;
-        }
-        let made = if level == field.level() {
-            let mut children: Vec<Set> = self.range(set).map(|i| self.children[i]).collect();
-            children.sort_unstable();
-            children.dedup();
-            self.any(children)
-        } else {
-            self.each_child(set, |store, child| store.forget(child, field))
-        };
-        if self.forgotten.len() >= MEMO_LIMIT {
-            self.forgotten.clear();
-        }
-        self.forgotten.insert(key, made);
-        made
+        self.forget_mask(set, 1 << field.level())
     }
 
     /// The same node with each child replaced.
@@ -187,9 +167,40 @@ impl Store {
         let there = self.interval(field, first, last);
         self.and(open, there)
     }
-    /// Forgets several fields.
+    /// Forgets several fields, in one walk.
     pub fn forget_all(&mut self, set: Set, fields: &[Field]) -> Set {
-        fields.iter().fold(set, |s, f| self.forget(s, *f))
+        let mask = fields.iter().fold(0, |m, f| m | 1u32 << f.level());
+        self.forget_mask(set, mask)
+    }
+
+    fn forget_mask(&mut self, set: Set, mask: u32) -> Set {
+        let level = self.level(set);
+        // Nothing to forget at this level or below.
+        if level == TERMINAL || mask >> level == 0 {
+            return set;
+        }
+        let key = u64::from(set.0) << 32 | u64::from(mask >> level << level);
+        if let Some(known) = self.forgotten.get(&key) {
+            return *known;
+        }
+        let made = if mask >> level & 1 == 1 {
+            let mut children: Vec<Set> = self.range(set).map(|i| self.children[i]).collect();
+            children.sort_unstable();
+            children.dedup();
+            if children.contains(&Set::FULL) {
+                Set::FULL
+            } else {
+                let below: Vec<Set> = children.into_iter().map(|c| self.forget_mask(c, mask)).collect();
+                self.any(below)
+            }
+        } else {
+            self.each_child(set, |store, child| store.forget_mask(child, mask))
+        };
+        if self.forgotten.len() >= MEMO_LIMIT {
+            self.forgotten.clear();
+        }
+        self.forgotten.insert(key, made);
+        made
     }
     /// The packets of the set whose field has this value, with the field forgotten.
     pub fn at(&mut self, set: Set, field: Field, value: u128) -> Set {
