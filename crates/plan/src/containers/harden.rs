@@ -112,7 +112,7 @@ pub fn harden(c: &Seen, known: Known<'_>) -> Hardened {
     let low = c.ports.iter().any(|p| p.inside < 1024);
     let capabilities = if low { vec!["NET_BIND_SERVICE".to_owned()] } else { Vec::new() };
     let (ports, port_notes) = ports(c, service.as_deref(), instance, known);
-    let (hidden, mounts): (Vec<Mount>, Vec<Mount>) = c.mounts.iter().cloned().partition(|m| engine_socket(m));
+    let (hidden, mounts): (Vec<Mount>, Vec<Mount>) = c.mounts.iter().cloned().partition(engine_socket);
     Hardened {
         name: c.name.clone(),
         image: c.image.clone(),
