@@ -63,7 +63,7 @@ pub fn plan(model: &Model, devices: &Devices, options: Options) -> Plan {
     let machines = model.hosts.values().filter(|h| h.managed).map(|host| {
         let build = build::Build::new(&index, host, devices.of(model, host), model.layers.network, options);
         let mut plan = machine(build);
-        let flows: Vec<_> = index.flows_of(&host.name).collect();
+        let flows = index.flows_of(host);
         plan.system = Some(system::plan(model, host, &flows));
         plan.selinux = Some(selinux::plan(model, host, &flows));
         (host.name.clone(), plan)

@@ -22,8 +22,7 @@ const LEFT_OF_100: usize = 20;
 pub fn prove(model: &Model, rulesets: &BTreeMap<HostName, Ruleset>, devices: &Devices, threads: usize) -> Vec<Violation> {
     let parts = parts(model, threads.max(1));
     let mut found = std::thread::scope(|scope| {
-        let workers: Vec<_> =
-            parts.iter().skip(1).map(|part| scope.spawn(move || one(model, rulesets, devices, part, false))).collect();
+        let workers: Vec<_> = parts.iter().skip(1).map(|part| scope.spawn(move || one(model, rulesets, devices, part, false))).collect();
         let mut found = parts.first().map(|part| one(model, rulesets, devices, part, true)).unwrap_or_default();
         for worker in workers {
             match worker.join() {
@@ -39,13 +38,7 @@ pub fn prove(model: &Model, rulesets: &BTreeMap<HostName, Ruleset>, devices: &De
     found
 }
 
-fn one(
-    model: &Model,
-    rulesets: &BTreeMap<HostName, Ruleset>,
-    devices: &Devices,
-    part: &BTreeSet<HostName>,
-    site: bool,
-) -> Vec<Violation> {
+fn one(model: &Model, rulesets: &BTreeMap<HostName, Ruleset>, devices: &Devices, part: &BTreeSet<HostName>, site: bool) -> Vec<Violation> {
     let mut prover = Prover::once();
     let mut net = Network::new(&mut prover, model, rulesets, devices);
     let allowed = Allowed::new(&mut net, |h| part.contains(h));
