@@ -4,7 +4,10 @@
 //! third opinion beside `reach` and the kernel: simple enough to be checked by eye. Never: reads a ruleset.
 
 use ipnet::IpNet;
-use site::model::{EdgeKind, Flow, Leg, Model, Party};
+use site::{
+    model::{EdgeKind, Flow, Leg, Model, Party},
+    special,
+};
 use std::net::IpAddr;
 use words::{HostName, Proto};
 
@@ -33,4 +36,14 @@ pub fn filtered(model: &Model, from: Option<&HostName>, from_zone: &str, to: Opt
 /// Whether a party of a flow is outside the site.
 pub fn is_outside(party: &Party) -> bool {
     matches!(party, Party::Outside(..) | Party::Public) || matches!(party, Party::Zone(z) if z.is_internet())
+}
+
+/// Whether an address is one that nobody outside may name: a private one of a zone behind Ravelin's edge, which is published at
+/// a public address or not at all, or an edge node's in an inner zone.
+pub fn is_inner(model: &Model, a: IpAddr) -> bool {
+    let subnets = || model.zones.values().filter(|z| !z.name.is_internet()).flat_map(|z| &z.subnets);
+    let private = !special::is_public(&a) && subnets().any(|n| n.contains(&a));
+    let of_edge = model.hosts.values().filter(|h| h.edge).flat_map(|h| &h.interfaces).filter(|i| !i.zone.is_internet());
+    let shared = model.edge.vip.iter().filter(|(z, _)| !z.is_internet()).any(|(_, all)| all.contains(&a));
+    model.edge.kind == EdgeKind::Ravelin && (private || shared || of_edge.flat_map(|i| &i.addresses).any(|n| n.addr() == a))
 }

@@ -168,6 +168,9 @@ fn pairs(from: &Node, to: &Node) -> Vec<(IpAddr, IpAddr)> {
 impl Ends<'_> {
     fn fate(&self, from: &Node, to: &Node, packet: &Packet) -> Fate {
         let Some((proto, dport)) = target(packet) else { return Fate::Stopped };
+        if from.role == Role::Outside && !self.on_link(from, packet.dst) && expect::is_inner(self.model, packet.dst) {
+            return Fate::Stopped;
+        }
         if let Some(flow) = expect::allowing(self.model, packet.src, packet.dst, proto, dport) {
             return Fate::Lands { on: to.name.clone(), flow: Some(flow.id.to_string()) };
         }

@@ -4,8 +4,9 @@
 use crate::{
     args::Global,
     exit::Exit,
-    face::{Face, show},
+    face::Face,
     machine,
+    redact::{Redactor, Reveal},
     trouble::Trouble,
 };
 use breach::Closure;
@@ -20,6 +21,8 @@ pub struct Arguments {
     /// Walk over the file systems first: set-id programs, file capabilities
     #[arg(long)]
     sweep: bool,
+    #[command(flatten)]
+    reveal: Reveal,
 }
 
 #[derive(Serialize)]
@@ -45,7 +48,7 @@ pub fn run(arguments: &Arguments, global: &Global) -> Result<Exit, Trouble> {
     let certain = closure.accounts.iter().flat_map(|a| &a.ways).any(|w| w.certain);
     // What could not be read may hold a way: then nothing is shown. Without a service account there is nothing to show.
     let any = closure.accounts.iter().any(|a| !a.ways.is_empty() || a.cut || !closure.unread.is_empty());
-    show(global, &Ways(closure))?;
+    Redactor::new(None, arguments.reveal).show(global, &Ways(closure))?;
     Ok(if certain {
         Exit::Found
     } else if any {

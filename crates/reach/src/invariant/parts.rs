@@ -43,8 +43,7 @@ fn one(model: &Model, rulesets: &BTreeMap<HostName, Ruleset>, devices: &Devices,
     let mut net = Network::new(&mut prover, model, rulesets, devices);
     let allowed = Allowed::new(&mut net, |h| part.contains(h));
     let deviations = of_machines(&mut net, &allowed.policy, |h| part.contains(h));
-    let found = run(&mut net, allowed.accepted, &deviations, Some(part), site);
-    found
+    run(&mut net, allowed.accepted, &deviations, Some(part), site)
 }
 
 /// The machines of each thread; edge nodes are the first one's.
