@@ -192,11 +192,20 @@ const SITES: [usize; 4] = [10, 100, 1_000, 5_000];
 
 fn checks(program: Option<&String>, numbers: &[usize]) -> Result<(), Error> {
     let program = program.ok_or_else(|| Error::Invalid("which program? `gauge check PROGRAM [HOSTS...]`".into()))?;
-    println!("| hosts | lines | seconds, median of {LOADS} | largest memory | exit | verdict |\n|---:|---:|---:|---:|---:|---|");
+    println!(
+        "| hosts | lines | seconds, median of {LOADS} | processor s | largest memory | exit | verdict |\n|---:|---:|---:|---:|---:|---:|---|"
+    );
     for &hosts in if numbers.is_empty() { &SITES[..] } else { numbers } {
         let c = whole::check(std::path::Path::new(program), hosts, LOADS)?;
         let code = c.code.map_or("killed".into(), |c| c.to_string());
-        println!("| {hosts} | {} | {} | {} MB | {code} | {} |", c.lines, show(c.seconds, 3), c.memory / 1024, c.verdict);
+        println!(
+            "| {hosts} | {} | {} | {} | {} MB | {code} | {} |",
+            c.lines,
+            show(c.seconds, 3),
+            show(c.cpu, 2),
+            c.memory / 1024,
+            c.verdict
+        );
     }
     Ok(())
 }

@@ -21,6 +21,8 @@ pub struct Check {
     pub lines: usize,
     /// Seconds.
     pub seconds: Median,
+    /// Seconds of processor time, of all its threads: what a crowded machine leaves as it is.
+    pub cpu: Median,
     /// Largest resident set, KiB.
     pub memory: u64,
     /// Exit code.
@@ -39,7 +41,7 @@ pub fn check(program: &Path, hosts: usize, times: usize) -> Result<Check, Error>
     let path = directory.path().join("site.toml");
     let text = emitted::site_file(hosts);
     fs::write(&path, &text).map_err(Error::call("writing the site file"))?;
-    let (mut samples, mut memory, mut code, mut verdict) = (Vec::new(), 0, None, String::new());
+    let (mut samples, mut spent, mut memory, mut code, mut verdict) = (Vec::new(), Vec::new(), 0, None, String::new());
     for _ in 0..times {
         let out = tempfile::NamedTempFile::new_in(directory.path()).map_err(Error::call("file for the output"))?;
         let handle = out.reopen().map_err(Error::call("file for the output"))?;
@@ -52,20 +54,24 @@ pub fn check(program: &Path, hosts: usize, times: usize) -> Result<Check, Error>
             .stderr(Stdio::null())
             .spawn()
             .map_err(Error::call(format!("cannot run {}", program.display())))?;
+        let mut cpu = 0.0f64;
         let status = loop {
             memory = memory.max(high_water(child.id()));
+            cpu = cpu.max(processor(child.id()));
             if let Some(status) = child.try_wait().map_err(Error::call("waiting for check"))? {
                 break status;
             }
             std::thread::sleep(INTERVAL);
         };
         samples.push(start.elapsed().as_secs_f64());
+        spent.push(cpu);
         code = status.code();
         let said = fs::read_to_string(out.path()).map_err(Error::call("reading the output"))?;
         verdict = said.lines().last().unwrap_or_default().to_owned();
     }
     let seconds = stats::median(&samples).ok_or_else(|| Error::Invalid("no samples".into()))?;
-    Ok(Check { hosts, lines: text.lines().count(), seconds, memory, code, verdict })
+    let cpu = stats::median(&spent).ok_or_else(|| Error::Invalid("no samples".into()))?;
+    Ok(Check { hosts, lines: text.lines().count(), seconds, cpu, memory, code, verdict })
 }
 
 /// `VmHWM` of a process in KiB; 0 once it is gone.
@@ -73,4 +79,15 @@ fn high_water(process: u32) -> u64 {
     let text = fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
     let line = text.lines().find_map(|l| l.strip_prefix("VmHWM:"));
     line.and_then(|l| l.split_whitespace().next()?.parse().ok()).unwrap_or(0)
+}
+
+/// Ticks in a second of `/proc/PID/stat` (`USER_HZ`, 100 on every architecture Linux has today).
+const TICKS: f64 = 100.0;
+
+/// Seconds of processor time a process has had so far, user's and system's; 0 once it is gone.
+fn processor(process: u32) -> f64 {
+    let text = fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
+    // Behind the name, which may hold anything: utime and stime are the twelfth and thirteenth field.
+    let fields = text.rsplit_once(')').map(|(_, rest)| rest.split_whitespace().skip(11).take(2)).into_iter().flatten();
+    fields.filter_map(|f| f.parse::<f64>().ok()).sum::<f64>() / TICKS
 }

@@ -118,16 +118,10 @@ pub fn run(arguments: &Arguments, global: &Global) -> Result<Exit, Trouble> {
     let proven = proof.iter().flatten().map(|v| v.diagnostic(&source));
     let diagnostics: Vec<Cited> = read.diagnostics.into_iter().chain(notes).chain(proven).map(cited).collect();
     let rows = read.model.as_ref().map(site::tier::tier).unwrap_or_default();
-    let checked = Checked {
-        site: read.model.map(|m| m.name),
-        file: source.name().to_owned(),
-        counts,
-        diagnostics,
-        proof,
-        rows,
-        asked_rows: arguments.rows,
-        source,
-    };
+    let site = read.model.as_ref().map(|m| m.name.clone());
+    // The process ends here: giving the model's memory back flow by flow would only delay that.
+    std::mem::forget(read.model);
+    let checked = Checked { site, file: source.name().to_owned(), counts, diagnostics, proof, rows, asked_rows: arguments.rows, source };
     show(global, &checked)?;
     Ok(Exit::found(checked.count(Severity::Error) > 0))
 }

@@ -15,7 +15,8 @@ use site::model::Model;
 use std::collections::{BTreeMap, BTreeSet};
 use words::HostName;
 
-/// Hosts that the thread with the edge nodes leaves to the others, of a hundred: its own part takes about as long as these.
+/// Hosts that the thread with the edge nodes leaves to the others, of a hundred: in a profile of 1,000 hosts the edge nodes
+/// were about a sixth of the proof.
 const LEFT_OF_100: usize = 20;
 
 /// Everything that is violated, by code and then by machine.
