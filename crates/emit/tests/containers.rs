@@ -1,6 +1,8 @@
 //! Containers found bad and rewritten: golden text, and the narrower form read back and judged again, with nothing left to object to.
 //! `UPDATE_EXPECT=1 cargo test -p emit --test containers` writes the texts anew.
 
+#![expect(clippy::print_stderr, reason = "a test tells what it could not ask")]
+
 use plan::containers::{Fault, Hardened, Known, compose, harden};
 use std::{
     collections::{BTreeMap, BTreeSet},

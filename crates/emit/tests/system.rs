@@ -2,6 +2,8 @@
 //! systemd-sysusers, systemd-tmpfiles, each on a root of its own), and against a ceiling of exposure.
 //! `UPDATE_EXPECT=1 cargo test -p emit --test system` writes text and table anew; read the difference.
 
+#![expect(clippy::print_stderr, reason = "a test tells what it could not ask")]
+
 #[path = "system/tools.rs"]
 mod tools;
 
