@@ -5,7 +5,7 @@ use crate::process::{self, Stop, is_root, which};
 use std::{path::Path, process::Command};
 
 /// A program we run, and the Debian or Ubuntu package that brings it.
-const NEEDED: [(&str, &str, &str); 7] = [
+const NEEDED: [(&str, &str, &str); 11] = [
     ("nft", "nftables", "loads and lists rulesets"),
     ("iptables-save", "iptables", "reads what iptables, UFW and Docker hold"),
     ("conntrack", "conntrack", "reads and seeds connection tracking"),
@@ -13,6 +13,10 @@ const NEEDED: [(&str, &str, &str); 7] = [
     ("sysctl", "procps", "reads kernel settings"),
     ("unshare", "util-linux", "makes the namespaces"),
     ("cc", "gcc", "links the binaries"),
+    ("qemu-system-x86_64", "qemu-system-x86", "runs machines with a kernel of their own"),
+    ("qemu-img", "qemu-utils", "makes their disks"),
+    ("mmdebstrap", "mmdebstrap", "builds their image from packages"),
+    ("mkfs.ext4", "e2fsprogs", "makes the image's file system"),
 ];
 
 /// Kernel switches that forbid unprivileged user namespaces, with the value that forbids.
