@@ -95,10 +95,8 @@ fn build(image: &Image, say: &dyn Fn(&str)) -> Result<(), VmError> {
     } else {
         Command::new("mmdebstrap")
     };
-    command.env("RAVELIN_VM_OUT", out).args(["--variant=minbase", "--format=null"]);
+    command.env("RAVELIN_VM_OUT", out).arg("--format=null").args(recipe::OPTIONS);
     command.arg(format!("--include={}", recipe::PACKAGES.join(",")));
-    command.args(["--dpkgopt=path-exclude=/usr/share/doc/*", "--dpkgopt=path-exclude=/usr/share/man/*"]);
-    command.args(["--dpkgopt=path-exclude=/usr/share/locale/*", "--dpkgopt=force-unsafe-io"]);
     command.arg(format!("--essential-hook={modules}"));
     command.arg("--customize-hook=sh \"$RAVELIN_VM_OUT/customize.sh\" \"$1\" \"$RAVELIN_VM_OUT\"");
     command.args([recipe::SUITE, "/dev/null"]);

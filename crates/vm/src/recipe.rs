@@ -54,6 +54,15 @@ pub const MASKED: [&str; 7] = [
     "man-db.timer",
 ];
 
+/// Options of mmdebstrap: documentation takes room and time, and a half-made image is thrown away.
+pub const OPTIONS: [&str; 5] = [
+    "--variant=minbase",
+    "--dpkgopt=path-exclude=/usr/share/doc/*",
+    "--dpkgopt=path-exclude=/usr/share/man/*",
+    "--dpkgopt=path-exclude=/usr/share/locale/*",
+    "--dpkgopt=force-unsafe-io",
+];
+
 /// Size of the root file system: the packages take a third, the rest is for stores and logs of tests.
 pub const DISK: &str = "3G";
 
@@ -69,7 +78,7 @@ pub const FINISH: &str = include_str!("../image/finish.sh");
 /// Digest of all of the above.
 pub fn digest() -> String {
     let mut sha = Sha256::new();
-    for list in [&PACKAGES[..], &INITIAL_MODULES[..], &MASKED[..], &[SUITE, DISK, AGENT, AGENT_UNIT, CUSTOMIZE, FINISH]] {
+    for list in [&PACKAGES[..], &INITIAL_MODULES[..], &MASKED[..], &OPTIONS[..], &[SUITE, DISK, AGENT, AGENT_UNIT, CUSTOMIZE, FINISH]] {
         for item in list {
             sha.update(item.len().to_be_bytes());
             sha.update(item);
