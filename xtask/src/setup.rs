@@ -5,7 +5,7 @@ use crate::process::{self, Stop, is_root, which};
 use std::{path::Path, process::Command};
 
 /// A program we run, and the Debian or Ubuntu package that brings it.
-const NEEDED: [(&str, &str, &str); 13] = [
+const NEEDED: [(&str, &str, &str); 17] = [
     ("nft", "nftables", "loads and lists rulesets"),
     ("iptables-save", "iptables", "reads what iptables, UFW and Docker hold"),
     ("conntrack", "conntrack", "reads and seeds connection tracking"),
@@ -20,6 +20,10 @@ const NEEDED: [(&str, &str, &str); 13] = [
     ("secilc", "secilc", "links SELinux modules with Debian's policy"),
     ("sesearch", "setools", "asks what a linked policy allows"),
     ("bzip2", "bzip2", "unpacks Debian's policy modules"),
+    ("qemu-system-x86_64", "qemu-system-x86", "runs machines with a kernel of their own"),
+    ("qemu-img", "qemu-utils", "makes their disks"),
+    ("mmdebstrap", "mmdebstrap", "builds their image from packages"),
+    ("mkfs.ext4", "e2fsprogs", "makes the image's file system"),
 ];
 
 /// Kernel switches that forbid unprivileged user namespaces, with the value that forbids.

@@ -12,17 +12,22 @@ pub enum Kind {
     Exit,
     /// The process is killed.
     Kill,
+    /// The process stands still and holds what it holds, for a power cut at this very point.
+    Hang,
 }
 
 impl Kind {
     /// All.
-    pub const ALL: [Kind; 3] = [Kind::Error, Kind::Exit, Kind::Kill];
+    pub const ALL: [Kind; 4] = [Kind::Error, Kind::Exit, Kind::Kill, Kind::Hang];
+    /// Those after which the process is over.
+    pub const ENDING: [Kind; 3] = [Kind::Error, Kind::Exit, Kind::Kill];
     /// The word on the command line.
     pub fn word(self) -> &'static str {
         match self {
             Kind::Error => "error",
             Kind::Exit => "exit",
             Kind::Kill => "kill",
+            Kind::Hang => "hang",
         }
     }
 }
@@ -54,6 +59,11 @@ impl Injection {
                 let _ = rustix::process::kill_process(own, rustix::process::Signal::KILL);
                 std::process::abort()
             }
+            Kind::Hang => {
+                // Whoever lets it go on lets it go on as if nothing had been.
+                let _ = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::STOP);
+                Ok(())
+            }
         }
     }
 }
@@ -61,8 +71,8 @@ impl Injection {
 impl FromStr for Injection {
     type Err = String;
     fn from_str(text: &str) -> Result<Self, String> {
-        let (step, kind) = text.split_once('=').ok_or("write STEP=error, STEP=exit or STEP=kill")?;
-        let kind = Kind::ALL.into_iter().find(|k| k.word() == kind).ok_or("after `=` stands error, exit or kill")?;
+        let (step, kind) = text.split_once('=').ok_or("write STEP=error, STEP=exit, STEP=kill or STEP=hang")?;
+        let kind = Kind::ALL.into_iter().find(|k| k.word() == kind).ok_or("after `=` stands error, exit, kill or hang")?;
         Ok(Self { after: step.parse()?, kind })
     }
 }

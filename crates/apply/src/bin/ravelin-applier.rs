@@ -60,7 +60,7 @@ enum Verb {
         /// JSON list of connections through this machine that were open before it tracked any.
         #[arg(long)]
         flows: Option<PathBuf>,
-        /// Fail on purpose after a step: STEP=error, STEP=exit, STEP=kill.
+        /// Fail on purpose after a step: STEP=error, STEP=exit, STEP=kill, STEP=hang.
         #[arg(long)]
         inject: Option<Injection>,
     },

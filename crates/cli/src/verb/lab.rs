@@ -4,6 +4,7 @@
 mod attack;
 mod demo;
 mod hold;
+mod vm;
 
 use crate::{
     args::Global,
@@ -72,6 +73,8 @@ enum What {
         #[arg(long)]
         all: bool,
     },
+    /// A Debian machine under QEMU with a kernel of its own: boot, systemd, SELinux
+    Vm(vm::Arguments),
     #[command(hide = true)]
     Hold {
         site: PathBuf,
@@ -147,6 +150,7 @@ pub fn run(arguments: &Arguments, global: &Global) -> Result<Exit, Trouble> {
             pass(stand::rerun(&standing, &again).map_err(trouble)?)
         }
         What::Demo { site, all } => demo::demo(&site.site, *all, global),
+        What::Vm(arguments) => vm::run(arguments, global),
         What::Hold { site, bare } => hold::hold(site, *bare, global),
         What::AttackInside { site } => attack::attack(site, global),
     }

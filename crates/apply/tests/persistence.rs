@@ -1,0 +1,207 @@
+//! On a machine with a kernel and an init of its own, SELinux enforcing: the power goes at a step of a change, the machine boots,
+//! and the last confirmed generation is in force before its network comes up. Also the revert timer as a unit of systemd.
+//!
+//! Each step costs a boot under emulation. Ordinary runs take those around which the outcome changes; `RAVELIN_LONG=1` takes
+//! all.
+
+#![expect(clippy::print_stdout, reason = "the count is part of what the test says")]
+
+mod common;
+
+use apply::Step;
+use common::*;
+use std::time::{Duration, Instant};
+use vm::{Disk, Image, Machine, Options, cache};
+use words::Digest;
+
+/// Takes every step.
+const LONG: &str = "RAVELIN_LONG";
+/// Unconfirmed on disk and not in force; in force; beside the confirmed one; confirmed and not yet told to the timer.
+const TELLING: [Step; 4] = [Step::Stage, Step::Commit, Step::Persist, Step::Confirm];
+/// An emulated machine takes its time to get from one step to the next.
+const STEP_WITHIN: Duration = Duration::from_secs(120);
+const UNIT: &str = include_str!("../../../packaging/ravelin-restore.service");
+
+fn image() -> Image {
+    Image::ready(&cache::directory(), &|what| println!("{what}")).unwrap_or_else(|e| panic!("{e} {:?}", e.help()))
+}
+
+fn boot(image: &Image, disk: &Disk) -> Machine {
+    Machine::boot(image, disk, &Options::default()).unwrap_or_else(|e| panic!("{e}"))
+}
+
+fn must(machine: &mut Machine, script: &str) -> String {
+    machine.must(script).unwrap_or_else(|e| panic!("{e}"))
+}
+
+/// Puts the applier and its unit into the machine, as a package would, and a network that comes up at boot.
+fn install(machine: &mut Machine) {
+    let stripped = tempfile::tempdir().expect("directory");
+    let path = stripped.path().join("applier");
+    run("strip", &["-o", path.to_str().expect("text"), env!("CARGO_BIN_EXE_ravelin-applier")]);
+    machine.put("/usr/sbin/ravelin-applier", 0o755, &std::fs::read(&path).expect("reads")).unwrap_or_else(|e| panic!("{e}"));
+    machine.put("/etc/systemd/system/ravelin-restore.service", 0o644, UNIT.as_bytes()).unwrap_or_else(|e| panic!("{e}"));
+    let network = "[Match]\nName=up0\n[Network]\nAddress=192.0.2.1/24\n";
+    let device = "[NetDev]\nName=up0\nKind=dummy\n";
+    machine.put("/etc/systemd/network/up0.network", 0o644, network.as_bytes()).unwrap_or_else(|e| panic!("{e}"));
+    machine.put("/etc/systemd/network/up0.netdev", 0o644, device.as_bytes()).unwrap_or_else(|e| panic!("{e}"));
+    must(machine, "systemctl daemon-reload && systemctl enable ravelin-restore.service systemd-networkd.service nftables.service && sync");
+}
+
+/// A generation that lets in the management port and one of its own.
+struct Line {
+    generation: u64,
+    parent: Option<Digest>,
+}
+
+impl Line {
+    fn port(generation: u64) -> u64 {
+        1000 + generation
+    }
+    /// Puts the next bundle into the machine; out comes its digest.
+    fn next(&mut self, machine: &mut Machine) -> Digest {
+        self.generation += 1;
+        let bundle = sealed(&ruleset(&format!("22, {}", Self::port(self.generation))), self.generation, self.parent);
+        machine.put("/root/bundle", 0o600, &bundle.to_bytes()).unwrap_or_else(|e| panic!("{e}"));
+        bundle.digest()
+    }
+}
+
+fn table(machine: &mut Machine) -> String {
+    must(machine, "nft -s list table inet ravelin 2>/dev/null; true")
+}
+
+/// Applies and stands still after `step`. Returns when it does, with nothing flushed by us.
+fn stop_at(machine: &mut Machine, step: Step) {
+    must(
+        machine,
+        &format!(
+            "setsid ravelin-applier apply /root/bundle --auto-confirm --confirm-within 3600 --inject={step}=hang >/root/said 2>&1 & echo $! >/run/applier"
+        ),
+    );
+    let begun = Instant::now();
+    loop {
+        let state = must(machine, "cut -d' ' -f3 /proc/$(cat /run/applier)/stat 2>/dev/null || cat /root/said");
+        match state.trim() {
+            "T" => return,
+            "R" | "S" | "D" => assert!(begun.elapsed() < STEP_WITHIN, "{step} is not reached"),
+            other => panic!("{step}: the applier ended: {other}"),
+        }
+    }
+}
+
+/// The unit ran before anything of the network did, and packets find the management port open and another one closed.
+fn held_from_the_start(machine: &mut Machine, name: &str) {
+    let stamp = |machine: &mut Machine, unit: &str, property: &str| -> u64 {
+        let text = must(machine, &format!("systemctl show {unit} -P {property}"));
+        text.trim().parse().unwrap_or_else(|e| panic!("{name}: {unit} {property} `{text}`: {e}"))
+    };
+    let loaded = stamp(machine, "ravelin-restore.service", "ExecMainExitTimestampMonotonic");
+    let before = stamp(machine, "network-pre.target", "ActiveEnterTimestampMonotonic");
+    let network = stamp(machine, "systemd-networkd.service", "ExecMainStartTimestampMonotonic");
+    assert!(0 < loaded && loaded <= before && before <= network, "{name}: {loaded} {before} {network}");
+    assert_eq!(must(machine, "systemctl show ravelin-restore.service -P Result").trim(), "success", "{name}");
+    management_is_open(machine, name);
+}
+
+/// Real packets, from a namespace of the machine that stands for an administrator's.
+fn management_is_open(machine: &mut Machine, name: &str) {
+    must(
+        machine,
+        "set -e; ip netns add out; ip link add o0 type veth peer name o1 netns out; ip address add 10.9.0.1/24 dev o0; ip link set o0 up
+        ip -n out address add 10.9.0.2/24 dev o1; ip -n out link set o1 up; systemd-run --quiet --unit=listener nc -lk 8080; sleep 1",
+    );
+    let tried = must(machine, "for port in 22 8080; do ip netns exec out nc -z -w 5 10.9.0.1 $port && echo $port; done; true");
+    let own = must(machine, "nc -z -w 5 127.0.0.1 8080 && echo listens; true");
+    assert_eq!((tried.trim(), own.trim()), ("22", "listens"), "{name}: the management port and nothing else");
+}
+
+#[test]
+fn after_a_power_cut_at_any_step_the_confirmed_generation_holds_before_the_network() {
+    let steps: Vec<Step> = if std::env::var_os(LONG).is_some() { Step::ALL.to_vec() } else { TELLING.to_vec() };
+    let image = image();
+    let disk = Disk::new(&image).expect("a disk");
+    let begun = Instant::now();
+    let mut machine = boot(&image, &disk);
+    install(&mut machine);
+    let mut line = Line { generation: 0, parent: None };
+
+    // Nothing was ever confirmed: the machine is as it was before.
+    line.next(&mut machine);
+    stop_at(&mut machine, Step::Persist);
+    assert!(table(&mut machine).contains("1001"), "in force before the cut");
+    machine.cut();
+    let mut machine = boot(&image, &disk);
+    assert_eq!(table(&mut machine), "", "nothing was confirmed");
+
+    line.next(&mut machine);
+    must(&mut machine, "ravelin-applier apply /root/bundle --auto-confirm");
+    let digest = must(&mut machine, "ravelin-applier status --json");
+    let status: serde_json::Value = serde_json::from_str(&digest).expect("JSON");
+    line.parent = status["confirmed"]["digest"].as_str().map(|d| d.parse().expect("digest"));
+    assert!(line.parent.is_some());
+    let mut confirmed = line.generation;
+    for step in &steps {
+        let digest = line.next(&mut machine);
+        stop_at(&mut machine, *step);
+        machine.cut();
+        machine = boot(&image, &disk);
+        let name = format!("cut after {step}");
+        if *step >= Step::Confirm {
+            (line.parent, confirmed) = (Some(digest), line.generation);
+        }
+        let now = table(&mut machine);
+        assert!(now.contains(&format!("{}", Line::port(confirmed))), "{name}: generation {confirmed} is not in force: {now}");
+        assert!(confirmed == line.generation || !now.contains(&format!("{}", Line::port(line.generation))), "{name}: {now}");
+        held_from_the_start(&mut machine, &name);
+        println!("{name}: generation {confirmed} was in force before the network");
+    }
+    println!(
+        "{} power cuts over {} of {} steps ended in the last confirmed generation; {:.0} s",
+        steps.len() + 1,
+        steps.len(),
+        Step::ALL.len(),
+        begun.elapsed().as_secs_f64()
+    );
+}
+
+#[test]
+fn the_revert_timer_outlives_its_caller_as_a_unit() {
+    let image = image();
+    let disk = Disk::new(&image).expect("a disk");
+    let begun = Instant::now();
+    let mut machine = boot(&image, &disk);
+    install(&mut machine);
+    let mut line = Line { generation: 0, parent: None };
+    line.parent = Some(line.next(&mut machine));
+    must(&mut machine, "ravelin-applier apply /root/bundle --auto-confirm");
+    let before = table(&mut machine);
+    assert!(before.contains("1001"), "{before}");
+
+    // A session that applies and dies with everything in it, as a lost connection does.
+    line.next(&mut machine);
+    must(
+        &mut machine,
+        "systemd-run --quiet --unit=session sh -c 'ravelin-applier apply /root/bundle --confirm-within 20 >/root/said 2>&1; sleep 1000'
+        for n in $(seq 60); do grep -q generation /root/said && break; sleep 0.5; done; cat /root/said
+        systemctl kill --signal=KILL session.service; nft list table inet ravelin | grep -q 1002",
+    );
+    let units = must(&mut machine, "systemctl list-units --plain --no-legend 'ravelin-revert-*'");
+    assert!(units.contains("ravelin-revert-") && units.contains("running"), "the timer is a unit: {units}");
+    returned(&mut machine, &before, "its caller's session is gone");
+
+    // The applier itself dies in the middle.
+    line.next(&mut machine);
+    let ran = machine.run("ravelin-applier apply /root/bundle --confirm-within 3600 --inject=commit=kill").expect("runs");
+    assert!(!ran.ok(), "{}", ran.said());
+    returned(&mut machine, &before, "the applier was killed after commit");
+    println!("the timer as a unit put the old rules back twice; {:.0} s", begun.elapsed().as_secs_f64());
+}
+
+fn returned(machine: &mut Machine, before: &str, why: &str) {
+    let begun = Instant::now();
+    while table(machine) != before || !must(machine, "systemctl list-units --plain --no-legend 'ravelin-revert-*'").is_empty() {
+        assert!(begun.elapsed() < STEP_WITHIN, "{why}: {}", must(machine, "ravelin-applier status; journalctl -b -n 40 -o cat"));
+        std::thread::sleep(Duration::from_millis(500));
+    }
+}
