@@ -12,7 +12,7 @@ const SITE: &str = "examples/small/site.toml";
 
 /// Builds in release mode and plays the scenes; `arguments` go to `ravelin lab demo`.
 pub fn run(arguments: &[String]) -> Result<(), Stop> {
-    setup::run_setup()?;
+    setup::for_demo()?;
     build_release()?;
     process::run(Command::new(root().join("target/release/ravelin")).current_dir(root()).args(["lab", "demo", SITE]).args(arguments))
 }

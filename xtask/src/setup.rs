@@ -4,8 +4,8 @@
 use crate::process::{self, Stop, is_root, which};
 use std::{path::Path, process::Command};
 
-/// A program we run, and the Debian or Ubuntu package that brings it.
-const NEEDED: [(&str, &str, &str); 17] = [
+/// A program the demonstration and the tests run, and the Debian or Ubuntu package that brings it.
+const NEEDED: [(&str, &str, &str); 7] = [
     ("nft", "nftables", "loads and lists rulesets"),
     ("iptables-save", "iptables", "reads what iptables, UFW and Docker hold"),
     ("conntrack", "conntrack", "reads and seeds connection tracking"),
@@ -13,6 +13,10 @@ const NEEDED: [(&str, &str, &str); 17] = [
     ("sysctl", "procps", "reads kernel settings"),
     ("unshare", "util-linux", "makes the namespaces"),
     ("cc", "gcc", "links the binaries"),
+];
+
+/// What the tests run besides.
+const TESTED_WITH: [(&str, &str, &str); 10] = [
     ("sudo", "sudo", "answers the tests of the sudo policy, in a root directory of their own"),
     ("setcap", "libcap2-bin", "plants a way up in the tests of the closure"),
     // The package of the tools alone: process 1 comes with `systemd-sysv`, which it does not bring. Nothing is started.
@@ -66,14 +70,19 @@ fn install(needed: &[(&str, &str, &str)]) -> Result<(), Stop> {
     namespaces()
 }
 
-/// Set-up for the demo and the tests.
-pub fn run_setup() -> Result<(), Stop> {
+/// Set-up for the demonstration.
+pub fn for_demo() -> Result<(), Stop> {
     install(&NEEDED)
+}
+
+/// Set-up for the tests.
+pub fn for_tests() -> Result<(), Stop> {
+    install(&[NEEDED.as_slice(), TESTED_WITH.as_slice()].concat())
 }
 
 /// `cargo xtask setup`.
 pub fn run() -> Result<(), Stop> {
-    run_setup()?;
+    for_tests()?;
     eprintln!("set-up: nothing is missing");
     Ok(())
 }

@@ -8,7 +8,7 @@ use crate::{
 
 /// Set-up, format, layers, licences, tests; `arguments` go to `cargo test`.
 pub fn run(arguments: &[String]) -> Result<(), Stop> {
-    setup::run_setup()?;
+    setup::for_tests()?;
     process::run(cargo().args(["fmt", "--all", "--check"]))?;
     layers::run(true)?;
     licences::run()?;
