@@ -14,7 +14,7 @@ use plan::Plan;
 use reach::{Network, Prover};
 use site::model::{Mode, Model};
 use std::{collections::BTreeSet, path::Path};
-use words::{Diagnostic, SourceFile};
+use words::{Diagnostic, HostName, SourceFile};
 
 /// Changes that are told where an ended weakening stands against them; `ravelin plan --against` tells all.
 const TOLD: usize = 8;
@@ -49,6 +49,22 @@ pub fn way_in(here: &Here<'_>, model: &Model, plan: &Plan, facts: &Facts, becaus
     ))
 }
 
+/// The setting by which a plan refuses router advertisements.
+const ADVERTISEMENTS: &str = "net/ipv6/conf/all/accept_ra";
+
+/// Refuses a plan that takes no router advertisements on a machine whose IPv6 gateway came by one: every probe would go
+/// through, and hours later, when the advertised route ends, the machine would lose IPv6.
+pub fn gateway(host: &HostName, plan: &Plan, facts: &Facts) -> Result<(), Trouble> {
+    let refuses = plan.machines.get(host).is_some_and(|m| m.sysctls.iter().any(|s| s.key == ADVERTISEMENTS && s.value == "0"));
+    let learnt = facts.routes.iter().find(|r| r.advertised && r.to.prefix_len() == 0);
+    let Some(route) = learnt.filter(|_| refuses) else { return Ok(()) };
+    let (via, device) = (route.via.map(|a| a.to_string()).unwrap_or_default(), route.device.as_deref().unwrap_or_default());
+    Err(Trouble::usage(
+        format!("the IPv6 gateway {via} on {device} was learnt from a router advertisement, and this plan takes none; nothing was changed"),
+        "write `advertised = true` on this machine's zone, or give the machine its IPv6 gateway as a route of its own",
+    ))
+}
+
 /// Refuses a plan that lets anything more through while a weakening has ended. What only narrows is never held up.
 pub fn ended(here: &Here<'_>, model: &Model, plan: &Plan, told: &[Diagnostic], source: &SourceFile) -> Result<(), Trouble> {
     let ended: Vec<&Diagnostic> = told.iter().filter(|d| d.is_error() && d.code == site::code::WEAK003).collect();
@@ -68,4 +84,41 @@ pub fn ended(here: &Here<'_>, model: &Model, plan: &Plan, told: &[Diagnostic], s
         "a weakening of the site file has ended, and this change lets more through than is in force now; nothing was changed",
         "take the weakening out, or decide again and give it a new `until`; a change that only narrows is applied all the same",
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_gateway_that_was_learnt_is_not_taken_away_unseen() {
+        let plan_of = |zone: &str| {
+            let text = format!(
+                "[site]\nmanagement = {{ from = [\"198.51.100.7/32\"] }}\n[layers]\nnetwork = \"enforce\"\n[zones]\nlan = {{ \
+                 subnets = [\"10.0.9.0/24\", \"2001:db8:9::/64\"], gateway = [\"10.0.9.1\", \"2001:db8:9::1\"]{zone} }}\n[edge]\nkind = \
+                 \"external\"\n[hosts.node1]\naddress = [\"10.0.9.10\", \"2001:db8:9::10\"]\nruns = [\"lotus\"]\n"
+            );
+            let source = SourceFile::new("site.toml", text);
+            let outcome = site::read(&source, "2026-11-22");
+            let told = outcome.render(&source);
+            crate::planning::plan(&outcome.model.unwrap_or_else(|| panic!("{told}")))
+        };
+        let host = HostName::new("node1").expect("name");
+        let facts = |advertised| {
+            let route = facts::Route {
+                to: "::/0".parse().expect("prefix"),
+                via: "fe80::1".parse().ok(),
+                device: Some("eth0".into()),
+                source: None,
+                metric: 1024,
+                table: 254,
+                kind: "unicast".into(),
+                advertised,
+            };
+            Facts { routes: vec![route], ..Facts::default() }
+        };
+        assert!(gateway(&host, &plan_of(""), &facts(true)).is_err());
+        assert!(gateway(&host, &plan_of(""), &facts(false)).is_ok(), "a written route stays");
+        assert!(gateway(&host, &plan_of(", advertised = true"), &facts(true)).is_ok(), "the site file says so");
+    }
 }

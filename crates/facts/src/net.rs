@@ -48,6 +48,9 @@ pub struct Route {
     pub table: u32,
     /// `unicast`, `local`, `blackhole`, ...
     pub kind: String,
+    /// It was learnt from a router advertisement, and goes when nobody advertises any more.
+    #[serde(default)]
+    pub advertised: bool,
 }
 
 /// State of a socket, TCP's words; UDP sockets are `Established` when connected, else `Close`.

@@ -98,6 +98,8 @@ fn route(v: &Value, v4: bool) -> Option<Route> {
             Some(_) => "other",
         }
         .to_owned(),
+        // RTPROT_RA of `rtnetlink.h`.
+        advertised: matches!(string(v, "protocol").as_deref(), Some("9" | "ra")),
     })
 }
 
@@ -114,6 +116,9 @@ mod tests {
         assert_eq!((i.vlan, i.parent.as_deref(), i.up, i.addresses.len()), (Some(10), Some("eth0"), true, 1));
         let r = route(&serde_json::json!({"dst": "default", "gateway": "10.0.0.1", "dev": "eth0", "metric": 5}), true).expect("route");
         assert_eq!((r.to.prefix_len(), r.table, r.metric, r.kind.as_str()), (0, 254, 5, "unicast"));
+        assert!(!r.advertised);
+        let learnt = serde_json::json!({"dst": "default", "gateway": "fe80::1", "dev": "eth0", "protocol": "9"});
+        assert!(route(&learnt, false).is_some_and(|r| r.advertised));
         assert!(route(&serde_json::json!({}), true).is_none());
     }
 }

@@ -167,6 +167,7 @@ mod tests {
             metric: 0,
             table: MAIN,
             kind: "unicast".into(),
+            advertised: false,
         };
         let connection = |(src, dst, dport): &(&str, &str, u16)| {
             let original = Tuple { src: at(src), dst: at(dst), sport: 40_000, dport: *dport };
