@@ -158,7 +158,7 @@ impl Machine {
         Err(self.error(Trouble::Silent, "powering off", POWER_OFF_WITHIN))
     }
 
-    /// Cuts the power: what was not flushed is lost, as QEMU itself dies with it.
+    /// Cuts the power: what the machine had in memory is lost, as QEMU itself dies with it.
     pub fn cut(self) {}
 
     fn error(&self, trouble: Trouble, doing: &str, within: Duration) -> VmError {
