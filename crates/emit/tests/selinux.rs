@@ -6,6 +6,7 @@
 mod base;
 #[path = "selinux/cases.rs"]
 mod cases;
+mod common;
 #[path = "selinux/mutants.rs"]
 mod mutants;
 #[path = "selinux/reach.rs"]
@@ -13,17 +14,8 @@ mod reach;
 
 use base::Base;
 use cases::{cases, directory};
-use std::{collections::BTreeSet, fs, path::Path};
-
-fn hold(path: &Path, made: &str) {
-    if std::env::var_os("UPDATE_EXPECT").is_some() {
-        fs::write(path, made).expect("written");
-        return;
-    }
-    let there = fs::read_to_string(path).unwrap_or_default();
-    let first = there.lines().zip(made.lines()).enumerate().find(|(_, (a, b))| a != b);
-    assert!(there == made, "{} is stale; first difference: {first:?}", path.display());
-}
+use common::hold;
+use std::{collections::BTreeSet, fs};
 
 #[test]
 fn the_modules_are_the_golden_ones() {

@@ -7,6 +7,7 @@
 #[path = "selinux/cases.rs"]
 #[allow(dead_code, reason = "the golden files are another test's")]
 mod cases;
+mod common;
 #[path = "selinux_vm/image.rs"]
 mod image;
 

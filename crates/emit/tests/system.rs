@@ -4,16 +4,18 @@
 
 #![expect(clippy::print_stderr, reason = "a test tells what it could not ask")]
 
+mod common;
 #[path = "system/tools.rs"]
 mod tools;
 
-use plan::{Devices, Options, Plan};
+use common::hold;
+use plan::Plan;
 use site::model::Model;
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt::Write as _,
     fs,
-    path::{Path, PathBuf},
+    path::PathBuf,
 };
 use tools::Root;
 
@@ -28,18 +30,7 @@ fn directory() -> PathBuf {
 }
 
 fn cases() -> Vec<(String, Model, Plan)> {
-    let mut out = Vec::new();
-    for entry in fs::read_dir(directory()).expect("cases") {
-        let dir = entry.expect("entry").path();
-        let Ok(text) = fs::read_to_string(dir.join("site.toml")) else { continue };
-        let source = words::SourceFile::new("site.toml", text);
-        let read = site::read(&source, "2026-11-26");
-        assert!(read.is_good(), "{}", read.render(&source));
-        let model = read.model.expect("model");
-        let plan = plan::plan(&model, &Devices::default(), Options::default());
-        out.push((dir.file_name().expect("name").to_string_lossy().into_owned(), model, plan));
-    }
-    out.sort_by(|a, b| a.0.cmp(&b.0));
+    let out = common::planned(&directory());
     assert!(out.len() >= 7, "cases were not read");
     out
 }
@@ -57,16 +48,6 @@ fn text(plan: &Plan) -> String {
         }
     }
     out
-}
-
-fn hold(path: &Path, made: &str) {
-    if std::env::var_os("UPDATE_EXPECT").is_some() {
-        fs::write(path, made).expect("written");
-        return;
-    }
-    let there = fs::read_to_string(path).unwrap_or_default();
-    let first = there.lines().zip(made.lines()).enumerate().find(|(_, (a, b))| a != b);
-    assert!(there == made, "{} is stale; first difference: {first:?}", path.display());
 }
 
 #[test]

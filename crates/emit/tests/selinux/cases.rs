@@ -1,7 +1,7 @@
 //! Cases: a site file each, one golden module per service and machine. Never: touches the machine.
 
-use plan::{Devices, Options, selinux::SelinuxPlan};
-use std::{collections::BTreeMap, fs, path::PathBuf};
+use plan::selinux::SelinuxPlan;
+use std::{collections::BTreeMap, path::PathBuf};
 
 /// One machine of a case.
 pub struct Case {
@@ -36,14 +36,7 @@ pub fn directory() -> PathBuf {
 /// Every machine of every case that has a domain.
 pub fn cases() -> Vec<Case> {
     let mut out = Vec::new();
-    for entry in fs::read_dir(directory()).expect("cases") {
-        let dir = entry.expect("entry").path();
-        let Ok(text) = fs::read_to_string(dir.join("site.toml")) else { continue };
-        let source = words::SourceFile::new("site.toml", text);
-        let read = site::read(&source, "2026-11-26");
-        assert!(read.is_good(), "{}", read.render(&source));
-        let made = plan::plan(&read.model.expect("model"), &Devices::default(), Options::default());
-        let name = dir.file_name().expect("name").to_string_lossy().into_owned();
+    for (name, _, made) in crate::common::planned(&directory()) {
         for (host, machine) in made.machines {
             let plan = machine.selinux.expect("selinux");
             let system = machine.system.iter().flat_map(emit::render::system_files).collect();
