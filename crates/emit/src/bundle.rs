@@ -92,7 +92,7 @@ fn probes(model: &Model, host: &HostName) -> Vec<Probe> {
     let flows = model.flows.iter().filter(|f| f.from == own && f.target.proto == Proto::Tcp);
     let found = flows.filter_map(|f| {
         let port = f.target.ports.single()?;
-        let to = f.legs.iter().flat_map(|l| &l.dst).find(|n| n.prefix_len() == n.max_prefix_len())?;
+        let to = f.legs.iter().flat_map(|l| l.dst.iter()).find(|n| n.prefix_len() == n.max_prefix_len())?;
         Some(Probe { id: f.id.0.clone(), proto: Proto::Tcp, to: to.addr(), port })
     });
     found.take(MOST_PROBES).collect()

@@ -50,7 +50,7 @@ impl<'a> Index<'a> {
         }
         let management = || model.flows.iter().filter(|f| f.kind == FlowKind::Management);
         let named = management().filter_map(|f| if let Party::Host(h) = &f.to { Some(h) } else { None }).collect();
-        let nets = management().flat_map(|f| &f.legs).flat_map(|l| &l.dst).map(IpNet::trunc).collect();
+        let nets = management().flat_map(|f| &f.legs).flat_map(|l| l.dst.iter()).map(IpNet::trunc).collect();
         let flat =
             |lists: BTreeSet<&[IpNet]>| lists.into_iter().flatten().copied().collect::<BTreeSet<_>>().into_iter().collect::<Vec<_>>();
         let public_sets = public.into_iter().map(|(family, lists)| (family, crate::build::prefix_set(family, &flat(lists)))).collect();

@@ -474,8 +474,8 @@ pub struct Leg {
     pub from_zone: ZoneName,
     /// Zone the listener stands in; equal to `from_zone` where no firewall lies between them.
     pub to_zone: ZoneName,
-    /// Source addresses; disjoint, sorted.
-    pub src: Vec<IpNet>,
+    /// Source addresses; disjoint, sorted. Shared: the same lists stand in many legs.
+    pub src: Arc<[IpNet]>,
     /// Destination addresses as the listener sees them; disjoint, sorted.
-    pub dst: Vec<IpNet>,
+    pub dst: Arc<[IpNet]>,
 }

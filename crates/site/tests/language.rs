@@ -238,7 +238,7 @@ fn a_vast_management_prefix_never_brings_the_sites_own_addresses_from_outside() 
         assert!(out.is_good(), "{:?}", out.diagnostics);
         let model = out.model.expect("a model");
         let flows = model.flows.iter().filter(|f| f.kind == site::model::FlowKind::Management && f.from.to_string().contains("management"));
-        flows.flat_map(|f| f.legs.iter().flat_map(|l| l.src.clone())).collect()
+        flows.flat_map(|f| f.legs.iter().flat_map(|l| l.src.to_vec())).collect()
     };
     let holds = |nets: &[ipnet::IpNet], a: &str| nets.iter().any(|n| n.contains(&a.parse::<std::net::IpAddr>().expect("address")));
     let world = sources("\"0.0.0.0/0\"");
@@ -265,7 +265,7 @@ bmc1  = { address = "10.20.90.111", runs = ["bmc"], managed = false }
 "#,
     );
     let ssh = m.flows.iter().find(|f| f.target.to_string() == "22/tcp" && f.to.to_string() == "node1").expect("the way in");
-    let from = |a: &str| ssh.legs.iter().flat_map(|l| &l.src).any(|n| n.contains(&a.parse::<std::net::IpAddr>().expect("address")));
+    let from = |a: &str| ssh.legs.iter().flat_map(|l| l.src.iter()).any(|n| n.contains(&a.parse::<std::net::IpAddr>().expect("address")));
     assert!(from("10.20.90.20") && from("10.20.90.110") && from("10.20.90.112") && from("10.20.90.255"));
     assert!(!from("10.20.90.111"), "its firmware is what an attacker who got that far holds");
 }

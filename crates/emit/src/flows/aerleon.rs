@@ -85,8 +85,8 @@ fn service(row: &Row) -> Option<(String, &[String])> {
 /// `def/ravelin.yaml`: the names the policy uses.
 pub fn definitions(model: &Model, rows: &[Row]) -> String {
     let side = |from: &Party, to: &Party, leg: &Leg| match (from, to) {
-        (Party::Public, _) => leg.src.clone(),
-        (_, Party::Public) => leg.dst.clone(),
+        (Party::Public, _) => leg.src.to_vec(),
+        (_, Party::Public) => leg.dst.to_vec(),
         _ => Vec::new(),
     };
     let public: BTreeSet<ipnet::IpNet> = model.flows.iter().flat_map(|f| f.legs.iter().flat_map(|l| side(&f.from, &f.to, l))).collect();

@@ -107,7 +107,7 @@ pub(crate) fn reach(host: &Host, instance: &Instance, flows: &[&Flow], listen: &
     for f in flows.iter().filter(|f| f.to == here) {
         let Some((service, endpoint, of)) = &f.service else { continue };
         if *service == instance.service.name && *endpoint == listen.endpoint && *of == instance.name {
-            reached.extend(f.legs.iter().flat_map(|l| &l.dst).map(ipnet::IpNet::addr).filter(|a| own.contains(a)));
+            reached.extend(f.legs.iter().flat_map(|l| l.dst.iter()).map(ipnet::IpNet::addr).filter(|a| own.contains(a)));
         }
     }
     if listen.class == Class::Libp2p && reached.is_empty() && !listen.loopback {

@@ -40,7 +40,7 @@ fn docker(text: &str) -> (HostName, Host) {
 }
 
 fn leg(family: Family, from: &str, to: &str, src: &[&str], dst: &[&str]) -> Leg {
-    Leg { family, from_zone: zone(from), to_zone: zone(to), src: nets(src), dst: nets(dst) }
+    Leg { family, from_zone: zone(from), to_zone: zone(to), src: nets(src).into(), dst: nets(dst).into() }
 }
 
 #[allow(clippy::too_many_arguments, reason = "a flow has that many parts; not every test file makes flows")]
@@ -66,26 +66,13 @@ pub fn model() -> Model {
     use Family::{V4, V6};
     let h = |n: &str| Party::Host(name(n));
     let own = nets(&["10.20.0.0/16", "203.0.113.0/28", "2001:db8:20::/48"]);
-    let public4 = site::special::public(V4, &own);
-    let public6 = site::special::public(V6, &own);
-    let public = |family, from: &str, to: &str, outwards: bool, host: &str| Leg {
+    let public = |family| site::special::public(family, &own);
+    let outside = |family, from: &str, to: &str, outwards: bool, host: &str| Leg {
         family,
         from_zone: zone(from),
         to_zone: zone(to),
-        src: if outwards {
-            nets(&[host])
-        } else if family == V4 {
-            public4.clone()
-        } else {
-            public6.clone()
-        },
-        dst: if !outwards {
-            nets(&[host])
-        } else if family == V4 {
-            public4.clone()
-        } else {
-            public6.clone()
-        },
+        src: if outwards { nets(&[host]) } else { public(family) }.into(),
+        dst: if outwards { public(family) } else { nets(&[host]) }.into(),
     };
     let dnat =
         Dnat { at: "203.0.113.5".parse::<IpAddr>().expect("at"), port: 24001, to: "10.20.20.11".parse().expect("to"), to_port: 24001 };
@@ -130,8 +117,8 @@ pub fn model() -> Model {
             h("daemon1"),
             "24001/tcp",
             vec![
-                public(V4, "internet", "chain", false, "10.20.20.11/32"),
-                public(V6, "internet", "chain", false, "2001:db8:20:20::11/128"),
+                outside(V4, "internet", "chain", false, "10.20.20.11/32"),
+                outside(V6, "internet", "chain", false, "2001:db8:20:20::11/128"),
             ],
             vec![dnat],
         ),
@@ -141,7 +128,10 @@ pub fn model() -> Model {
             h("daemon1"),
             Party::Public,
             "any/tcp",
-            vec![public(V4, "chain", "internet", true, "10.20.20.11/32"), public(V6, "chain", "internet", true, "2001:db8:20:20::11/128")],
+            vec![
+                outside(V4, "chain", "internet", true, "10.20.20.11/32"),
+                outside(V6, "chain", "internet", true, "2001:db8:20:20::11/128"),
+            ],
             vec![],
         ),
         flow(

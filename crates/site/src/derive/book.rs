@@ -63,7 +63,7 @@ impl<'m> Book<'m> {
                 for leg in legs {
                     match flow.legs.iter_mut().find(|l| l.family == leg.family && l.from_zone == leg.from_zone && l.to_zone == leg.to_zone)
                     {
-                        Some(same) => same.dst = ipnet::IpNet::aggregate(&[same.dst.clone(), leg.dst].concat()),
+                        Some(same) => same.dst = ipnet::IpNet::aggregate(&[&*same.dst, &*leg.dst].concat()).into(),
                         None => flow.legs.push(leg),
                     }
                 }

@@ -8,13 +8,14 @@ use super::{
     weak,
 };
 use crate::{
-    FlowKind, Host, Instance, Leg, Listen, Party, code,
+    FlowKind, Host, Instance, Leg, Listen, Model, Party, code,
     cx::Cx,
     special,
     syntax::{Node, Text},
 };
 use catalog::{Class, Intended, Role};
 use ipnet::IpNet;
+use std::{collections::BTreeMap, sync::Arc};
 use words::{Diagnostic, Family, Origin, ProtoPorts};
 
 /// Name of the operators' addresses outside.
@@ -53,6 +54,7 @@ pub(crate) fn enter(cx: &mut Cx<'_>, d: &mut Deriver<'_>, root: &Node) {
     }
     let model = d.model;
     let mut outside: Vec<Key> = Vec::new();
+    let mut narrow = Narrow::new(model);
     for host in model.hosts.values() {
         let mut reached = false;
         for instance in &host.instances {
@@ -62,13 +64,13 @@ pub(crate) fn enter(cx: &mut Cx<'_>, d: &mut Deriver<'_>, root: &Node) {
                 let door = way_in && (listen.class == Class::Login || first);
                 if door {
                     for p in &from {
-                        let opened = open(d, host, instance, listen, p, FlowKind::Management);
+                        let opened = open(d, &mut narrow, host, instance, listen, p, FlowKind::Management);
                         reached |= !opened.is_empty();
                         outside.extend(opened.into_iter().filter(|_| matches!(p, Party::Outside(..))));
                     }
                 } else if for_operators(instance, listen) {
                     for p in from.iter().filter(|p| matches!(p, Party::Zone(_))) {
-                        open(d, host, instance, listen, p, FlowKind::Derived);
+                        open(d, &mut narrow, host, instance, listen, p, FlowKind::Derived);
                     }
                 }
             }
@@ -106,7 +108,15 @@ fn for_operators(instance: &Instance, listen: &Listen) -> bool {
     !listen.loopback && instance.service.endpoint(listen.endpoint.as_str()).is_some_and(|e| e.intended == Intended::Operator)
 }
 
-fn open(d: &mut Deriver<'_>, host: &Host, instance: &Instance, listen: &Listen, from: &Party, kind: FlowKind) -> Vec<Key> {
+fn open(
+    d: &mut Deriver<'_>,
+    narrow: &mut Narrow,
+    host: &Host,
+    instance: &Instance,
+    listen: &Listen,
+    from: &Party,
+    kind: FlowKind,
+) -> Vec<Key> {
     let mut keys = Vec::new();
     for proto in listen.proto.iter().filter(|_| !listen.ports.is_empty()) {
         let source =
@@ -124,25 +134,57 @@ fn open(d: &mut Deriver<'_>, host: &Host, instance: &Instance, listen: &Listen, 
             why: if kind == FlowKind::Management { "the operators' way in; never cut".into() } else { "meant for operators".into() },
             origins: vec![d.model.management.origin.clone(), instance.origin.clone(), catalogue],
         };
-        let legs = without_controllers(d, d.book.ways.legs(&entry.from, &entry.to));
+        let legs = narrow.legs(d.book.ways.legs(&entry.from, &entry.to));
         keys.extend(d.book.add_legs(entry, legs, Vec::new()));
     }
     keys
 }
 
-/// Legs from a management zone without the management controllers that stand in it: nobody logs in from a controller, and
-/// its firmware is what an attacker who got that far holds.
-fn without_controllers(d: &Deriver<'_>, legs: Vec<Leg>) -> Vec<Leg> {
-    let controls = |h: &&Host| h.instances.iter().any(|i| i.service.role == Role::ManagementController);
-    let holes: Vec<IpNet> =
-        d.model.hosts.values().filter(|h| !h.managed).filter(controls).flat_map(Host::addresses).map(IpNet::from).collect();
-    let narrowed = legs.into_iter().map(|mut leg| {
-        for hole in &holes {
-            // A host's own address is said by name: it stands.
-            let spares = |n: &IpNet| n.contains(hole) && n != hole;
-            leg.src = leg.src.iter().flat_map(|n| if spares(n) { special::without(n, hole) } else { vec![*n] }).collect();
+/// Sources without the management controllers among them: nobody logs in from a controller, and its firmware is what an attacker
+/// who got that far holds.
+struct Narrow {
+    holes: Vec<IpNet>,
+    /// The lists of the management zones: the same for every host.
+    known: BTreeMap<Arc<[IpNet]>, Arc<[IpNet]>>,
+}
+
+impl Narrow {
+    fn new(model: &Model) -> Self {
+        let controls = |h: &&Host| h.instances.iter().any(|i| i.service.role == Role::ManagementController);
+        let holes = model.hosts.values().filter(|h| !h.managed).filter(controls).flat_map(Host::addresses).map(IpNet::from);
+        Self { holes: holes.collect(), known: BTreeMap::new() }
+    }
+
+    fn legs(&mut self, mut legs: Vec<Leg>) -> Vec<Leg> {
+        for leg in &mut legs {
+            let holes = &self.holes;
+            leg.src = self.known.entry(leg.src.clone()).or_insert_with_key(|nets| without_holes(nets, holes)).clone();
         }
-        leg
-    });
-    narrowed.collect()
+        legs
+    }
+}
+
+/// Prefixes without the holes inside them. An address that is itself a hole is said by name: it stands.
+fn without_holes(nets: &Arc<[IpNet]>, holes: &[IpNet]) -> Arc<[IpNet]> {
+    let inside = |net: &IpNet, hole: &&IpNet| net.contains(*hole) && net != *hole;
+    if !nets.iter().any(|net| holes.iter().any(|hole| inside(net, &hole))) {
+        return nets.clone();
+    }
+    let cut = |pieces: Vec<IpNet>, hole: &IpNet| -> Vec<IpNet> {
+        pieces.iter().flat_map(|p| if p.contains(hole) { special::without(p, hole) } else { vec![*p] }).collect()
+    };
+    nets.iter().flat_map(|net| holes.iter().filter(|hole| inside(net, hole)).fold(vec![*net], cut)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn neighbouring_controllers_are_both_left_out() {
+        let nets = |texts: &[&str]| -> Arc<[IpNet]> { texts.iter().map(|t| t.parse().expect("prefix")).collect() };
+        let holes = nets(&["10.0.0.4/32", "10.0.0.5/32"]);
+        assert_eq!(without_holes(&nets(&["10.0.0.0/29"]), &holes), nets(&["10.0.0.0/30", "10.0.0.6/31"]));
+        assert_eq!(without_holes(&nets(&["10.0.0.4/32", "10.0.1.0/24"]), &holes), nets(&["10.0.0.4/32", "10.0.1.0/24"]));
+    }
 }

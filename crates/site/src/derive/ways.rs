@@ -3,14 +3,16 @@
 
 use crate::{EdgeKind, Host, Leg, Model, Party, special};
 use ipnet::IpNet;
-use std::{collections::BTreeMap, rc::Rc};
+use std::{cell::RefCell, collections::BTreeMap, rc::Rc, sync::Arc};
 use words::{Family, ZoneName};
 
 /// Addresses and zones of a site, ready to be asked often.
 pub(crate) struct Ways<'m> {
     model: &'m Model,
     /// Shared: about a hundred prefixes that stand in every egress.
-    public: [Rc<[IpNet]>; 2],
+    public: [Arc<[IpNet]>; 2],
+    /// Where parties stand: each has tens of flows.
+    known: RefCell<BTreeMap<Party, Rc<[Spot]>>>,
     /// What the site calls its own.
     own: Vec<IpNet>,
 }
@@ -18,7 +20,7 @@ pub(crate) struct Ways<'m> {
 /// A party's place in one zone.
 struct Spot {
     zone: ZoneName,
-    nets: [Rc<[IpNet]>; 2],
+    nets: [Arc<[IpNet]>; 2],
     /// Routed flows begin and end here.
     default: bool,
 }
@@ -30,9 +32,14 @@ fn slot(family: Family) -> usize {
     }
 }
 
-fn by_family(nets: impl IntoIterator<Item = IpNet>) -> [Rc<[IpNet]>; 2] {
+fn by_family(nets: impl IntoIterator<Item = IpNet>) -> [Arc<[IpNet]>; 2] {
     let (v4, v6): (Vec<IpNet>, Vec<IpNet>) = nets.into_iter().partition(|n| n.addr().is_ipv4());
     [v4, v6].map(|nets| if nets.len() < 2 { nets.into() } else { IpNet::aggregate(&nets).into() })
+}
+
+/// The prefixes of a list that are wanted: the list itself where all are.
+fn those(nets: &Arc<[IpNet]>, wanted: impl Fn(&IpNet) -> bool) -> Arc<[IpNet]> {
+    if nets.iter().all(&wanted) { nets.clone() } else { nets.iter().filter(|n| wanted(n)).copied().collect() }
 }
 
 /// What a site calls its own: never a public peer.
@@ -48,7 +55,7 @@ pub(crate) fn own(model: &Model) -> Vec<IpNet> {
 impl<'m> Ways<'m> {
     pub fn new(model: &'m Model) -> Self {
         let own = own(model);
-        Self { model, public: Family::ALL.map(|f| special::public(f, &own).into()), own }
+        Self { model, public: Family::ALL.map(|f| special::public(f, &own).into()), known: RefCell::default(), own }
     }
 
     /// Whether translated or routed packets of this source can leave for the Internet.
@@ -73,7 +80,16 @@ impl<'m> Ways<'m> {
         host.interfaces.iter().map(spot).collect()
     }
 
-    fn spots(&self, party: &Party) -> Vec<Spot> {
+    fn spots(&self, party: &Party) -> Rc<[Spot]> {
+        if let Some(known) = self.known.borrow().get(party) {
+            return known.clone();
+        }
+        let spots: Rc<[Spot]> = self.look(party).into();
+        self.known.borrow_mut().insert(party.clone(), spots.clone());
+        spots
+    }
+
+    fn look(&self, party: &Party) -> Vec<Spot> {
         let internet = || Spot { zone: ZoneName::internet(), nets: self.public.clone(), default: true };
         match party {
             Party::Host(name) => self.model.hosts.get(name).map(|h| self.host_spots(h)).unwrap_or_default(),
@@ -124,11 +140,11 @@ impl<'m> Ways<'m> {
     fn pair(&self, out: &mut Vec<Leg>, from: &Spot, to: &Spot) {
         for family in Family::ALL {
             let (out_of, into) = (from.zone != to.zone && to.zone.is_internet(), from.zone != to.zone && from.zone.is_internet());
-            let src: Vec<IpNet> = from.nets[slot(family)].iter().filter(|n| !out_of || self.leaves(n)).copied().collect();
+            let src = those(&from.nets[slot(family)], |n| !out_of || self.leaves(n));
             if src.is_empty() {
                 continue;
             }
-            let dst: Vec<IpNet> = to.nets[slot(family)].iter().filter(|n| !into || self.arrives(n)).copied().collect();
+            let dst = those(&to.nets[slot(family)], |n| !into || self.arrives(n));
             if !dst.is_empty() {
                 out.push(Leg { family, from_zone: from.zone.clone(), to_zone: to.zone.clone(), src, dst });
             }
@@ -149,8 +165,8 @@ impl<'m> Ways<'m> {
                 zones.entry(at.map_or_else(|| host.default_zone.clone(), |i| i.zone.clone())).or_default().push(*net);
             }
             for (to_zone, nets) in zones {
-                let (from_zone, src) = (ZoneName::internet(), self.public[slot(family)].to_vec());
-                out.push(Leg { family, from_zone, to_zone, src, dst: IpNet::aggregate(&nets) });
+                let (from_zone, src) = (ZoneName::internet(), self.public[slot(family)].clone());
+                out.push(Leg { family, from_zone, to_zone, src, dst: IpNet::aggregate(&nets).into() });
             }
         }
         out
