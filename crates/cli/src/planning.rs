@@ -4,9 +4,8 @@
 use crate::{progress, trouble::Trouble};
 use bundle::Bundle;
 use plan::{Devices, Options, Plan};
-use ruleset::Ruleset;
-use site::model::{Host, Mode, Model};
-use std::{collections::BTreeMap, net::IpAddr};
+use site::model::{Host, Model};
+use std::net::IpAddr;
 use words::{Diagnostic, Digest, HostName, SourceFile};
 
 /// The plan of a site, devices named as the site file says or after their zones.
@@ -21,11 +20,6 @@ pub fn plan_with(model: &Model, devices: &Devices) -> Plan {
 
 /// Threads that plan and prove: a second one halves the wait, more cost memory (each proves in a store of its own).
 pub const THREADS: usize = 2;
-
-/// The rulesets of a site in force, whatever its mode.
-pub fn enforced(model: &Model) -> BTreeMap<HostName, Ruleset> {
-    progress::during("planning", || plan::rulesets(model, &Devices::default(), Mode::Enforce, Options::default(), threads()))
-}
 
 /// [`THREADS`], or fewer where the machine has fewer processors.
 pub fn threads() -> usize {

@@ -2,8 +2,8 @@
 //! one plan lets through that another does not.
 
 use crate::{planning, progress};
-use plan::{Devices, Plan, TABLE};
-use reach::{Change, Network, Prover, Violation, diff::Direction};
+use plan::{Devices, Options, Plan, TABLE};
+use reach::{Change, Maker, Network, Prover, Violation, diff::Direction};
 use ruleset::{Ruleset, form::TableFamily};
 use site::model::{Mode, Model};
 use std::collections::BTreeMap;
@@ -27,11 +27,13 @@ pub fn enforced(model: &Model) -> Model {
 /// surprise. Nothing is proven of a network layer that is off.
 pub fn violations(model: &Model) -> Option<Vec<Violation>> {
     (model.layers.network != Mode::Off).then(|| {
-        let rulesets = planning::enforced(model);
-        let found = progress::during("proving", || reach::prove(model, &rulesets, &BTreeMap::new(), planning::threads()));
-        // The process ends soon: giving its memory back element by element would only delay that.
-        std::mem::forget(rulesets);
-        found
+        progress::during("proving", || {
+            let devices = Devices::default();
+            let rulesets = plan::Rulesets::new(model, &devices, Mode::Enforce, Options::default());
+            let edges = model.edge.nodes.iter().filter_map(|n| Some((n.clone(), rulesets.of(n)?))).collect();
+            let make = |name: &HostName| rulesets.of(name);
+            reach::prove_made(model, &edges, &Maker(&make), &devices.reported, planning::threads())
+        })
     })
 }
 

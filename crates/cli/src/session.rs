@@ -65,7 +65,7 @@ fn held(facts: &Facts, process: u32) -> BTreeSet<Session> {
 
 /// What stops the next connection like this one, in words; `None` where it gets in whatever the unknown turns out to be.
 pub fn stopped(session: &Session, machine: &Machine<'_>, facts: &Facts) -> Option<String> {
-    let rules = machine.rules?;
+    let rules = machine.rules()?;
     let family = Family::of(&session.from);
     let own: Vec<IpAddr> = match session.to {
         Some(a) => vec![a],

@@ -77,31 +77,27 @@ pub fn plan(model: &Model, devices: &Devices, options: Options) -> Plan {
     Plan { site: model.name.clone(), digest, machines, notes }
 }
 
-/// The rulesets of a plan alone, as they are in this mode whatever the model says: what a proof asks for, at a fraction of
-/// a whole plan's time and memory. On so many threads.
-pub fn rulesets(model: &Model, devices: &Devices, mode: Mode, options: Options, threads: usize) -> BTreeMap<HostName, Ruleset> {
-    let index = &index::Index::new(model);
-    let threads = threads.max(1);
-    let part = |n: usize| {
-        // Dealt one by one: edge nodes, which take longest, mostly stand side by side.
-        let hosts = model.hosts.values().filter(|h| h.managed).enumerate().filter(move |(i, _)| i % threads == n);
-        hosts.map(|(_, host)| {
-            let mut build = build::Build::new(index, host, devices.of(model, host), mode, options);
-            build.explains = false;
-            (host.name.clone(), machine(build).ruleset)
-        })
-    };
-    std::thread::scope(|scope| {
-        let workers: Vec<_> = (1..threads).map(|n| scope.spawn(move || part(n).collect::<Vec<_>>())).collect();
-        let mut all: BTreeMap<HostName, Ruleset> = part(0).collect();
-        for worker in workers {
-            match worker.join() {
-                Ok(more) => all.extend(more),
-                Err(panic) => std::panic::resume_unwind(panic),
-            }
-        }
-        all
-    })
+/// The rulesets of a plan alone, one by one, as they are in a mode whatever the model says: what a proof asks for, at a fraction
+/// of a whole plan's time and memory.
+pub struct Rulesets<'a> {
+    index: index::Index<'a>,
+    devices: &'a Devices,
+    mode: Mode,
+    options: Options,
+}
+
+impl<'a> Rulesets<'a> {
+    /// Ready to make them.
+    pub fn new(model: &'a Model, devices: &'a Devices, mode: Mode, options: Options) -> Self {
+        Self { index: index::Index::new(model), devices, mode, options }
+    }
+    /// The ruleset of one machine; `None` where the site has no such machine, or it is not managed.
+    pub fn of(&self, name: &HostName) -> Option<Ruleset> {
+        let host = self.index.model.hosts.get(name).filter(|h| h.managed)?;
+        let mut build = build::Build::new(&self.index, host, self.devices.of(self.index.model, host), self.mode, self.options);
+        build.explains = false;
+        Some(machine(build).ruleset)
+    }
 }
 
 /// What a plan has to say about a site, without the plan.

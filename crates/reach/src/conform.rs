@@ -50,7 +50,7 @@ pub fn conformance(net: &mut Network<'_>, policy: &Policy) -> Vec<Deviation> {
 
 /// The differences of these machines.
 pub(crate) fn of_machines(net: &mut Network<'_>, policy: &Policy, concerns: impl Fn(&HostName) -> bool) -> Vec<Deviation> {
-    let hosts: Vec<HostName> = net.machines().iter().filter(|(h, m)| m.rules.is_some() && concerns(h)).map(|(h, _)| h.clone()).collect();
+    let hosts: Vec<HostName> = net.machines().iter().filter(|(h, m)| concerns(h) && m.rules().is_some()).map(|(h, _)| h.clone()).collect();
     let edges = net.model.edge.nodes.iter().any(concerns);
     let required = if edges { required(net) } else { Required::default() };
     let mut out = Vec::new();
@@ -62,7 +62,7 @@ pub(crate) fn of_machines(net: &mut Network<'_>, policy: &Policy, concerns: impl
 
 /// The differences of one machine that is no edge node.
 pub(crate) fn of_host(net: &mut Network<'_>, policy: &Policy, h: &HostName) -> Vec<Deviation> {
-    if net.machine(h).is_none_or(|m| m.rules.is_none()) {
+    if net.machine(h).is_none_or(|m| m.rules().is_none()) {
         return Vec::new();
     }
     one_machine(net, policy, h, &Required::default())
@@ -272,7 +272,7 @@ fn plausible(store: &mut crate::set::Store, m: &crate::network::Machine<'_>, set
 }
 
 fn decide(m: &crate::network::Machine<'_>, hooks: &[Hook], mut p: Packet, past: Past, wanted: bool) -> Option<Step> {
-    let rules = m.rules?;
+    let rules = m.rules()?;
     let mut last = None;
     for h in hooks {
         let t = trace::hook(rules, &m.place, past, *h, p, wanted);

@@ -107,7 +107,7 @@ pub struct Snapshot(std::collections::BTreeMap<(HostName, String), Set>);
 
 /// Takes a snapshot.
 pub fn snapshot(net: &mut Network<'_>) -> Snapshot {
-    let hosts: Vec<HostName> = net.machines().iter().filter(|(_, m)| m.rules.is_some()).map(|(h, _)| h.clone()).collect();
+    let hosts: Vec<HostName> = net.machines().iter().filter(|(_, m)| m.rules().is_some()).map(|(h, _)| h.clone()).collect();
     let mut out = Snapshot::default();
     for h in hosts {
         for (place, set) in places(net, &h) {

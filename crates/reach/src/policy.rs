@@ -129,37 +129,56 @@ impl<'m> Who<'m> {
     }
 }
 
+/// The legs of a model by the machines they end at and begin at: asked once, so that the policy of some machines does not cost
+/// a walk through all flows.
+pub(crate) struct Sides<'m> {
+    model: &'m Model,
+    into: BTreeMap<&'m HostName, Vec<(&'m Leg, &'m ProtoPorts)>>,
+    out: BTreeMap<&'m HostName, Vec<(&'m Leg, &'m ProtoPorts)>>,
+}
+
+impl<'m> Sides<'m> {
+    pub(crate) fn new(model: &'m Model) -> Self {
+        let who = Who::new(model);
+        let mut sides = Self { model, into: BTreeMap::new(), out: BTreeMap::new() };
+        for (flow, leg) in model.flows.iter().flat_map(|f| f.legs.iter().map(move |l| (f, l))) {
+            for h in who.of(&flow.to, &leg.dst) {
+                sides.into.entry(h).or_default().push((leg, &flow.target));
+            }
+            for h in who.of(&flow.from, &leg.src) {
+                sides.out.entry(h).or_default().push((leg, &flow.target));
+            }
+        }
+        sides
+    }
+}
+
 /// What a model allows.
 pub fn policy(store: &mut Store, model: &Model) -> Policy {
-    part(store, model, |_| true)
+    part(store, &Sides::new(model), model.hosts.keys())
 }
 
 /// The part of it that concerns these machines.
-pub(crate) fn part(store: &mut Store, model: &Model, concerns: impl Fn(&HostName) -> bool) -> Policy {
-    let who = Who::new(model);
-    let edges = model.edge.nodes.iter().any(&concerns);
+pub(crate) fn part<'m>(store: &mut Store, sides: &Sides<'m>, hosts: impl Iterator<Item = &'m HostName> + Clone) -> Policy {
+    let model = sides.model;
+    let mut lists = FxHashMap::default();
+    let mut of = |side: &BTreeMap<&'m HostName, Vec<(&'m Leg, &'m ProtoPorts)>>, store: &mut Store| {
+        let mut out = BTreeMap::new();
+        for (host, legs) in hosts.clone().filter_map(|h| Some((h, side.get(h)?))) {
+            let mut gather = Gather::default();
+            legs.iter().for_each(|(leg, target)| gather.add(leg, target));
+            out.insert(host.clone(), gather.finish(Field::Dport, store, &mut lists));
+        }
+        out
+    };
+    let (into, out) = (of(&sides.into, store), of(&sides.out, store));
     let mut forward: BTreeMap<(&ZoneName, &ZoneName), Gather<'_>> = BTreeMap::new();
-    let mut into: BTreeMap<&HostName, Gather<'_>> = BTreeMap::new();
-    let mut out: BTreeMap<&HostName, Gather<'_>> = BTreeMap::new();
-    for flow in &model.flows {
-        let routed = edges && !of_edge(model, flow);
-        for leg in &flow.legs {
-            if leg.from_zone != leg.to_zone && routed {
-                forward.entry((&leg.from_zone, &leg.to_zone)).or_default().add(leg, &flow.target);
-            }
-            for h in who.of(&flow.to, &leg.dst).into_iter().filter(|h| concerns(h)) {
-                into.entry(h).or_default().add(leg, &flow.target);
-            }
-            for h in who.of(&flow.from, &leg.src).into_iter().filter(|h| concerns(h)) {
-                out.entry(h).or_default().add(leg, &flow.target);
-            }
+    let edges = hosts.clone().any(|h| model.edge.nodes.contains(h));
+    for flow in model.flows.iter().filter(|f| edges && !of_edge(model, f)) {
+        for leg in flow.legs.iter().filter(|l| l.from_zone != l.to_zone) {
+            forward.entry((&leg.from_zone, &leg.to_zone)).or_default().add(leg, &flow.target);
         }
     }
-    let mut lists = FxHashMap::default();
-    let mut done = |all: BTreeMap<&HostName, Gather<'_>>, store: &mut Store| {
-        all.into_iter().map(|(h, g)| (h.clone(), g.finish(Field::Dport, store, &mut lists))).collect()
-    };
-    let (into, out) = (done(into, store), done(out, store));
     let forward = forward.into_iter().map(|((a, b), g)| ((a.clone(), b.clone()), g.finish(Field::Dport, store, &mut lists))).collect();
     Policy { forward, into, out }
 }

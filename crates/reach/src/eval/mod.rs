@@ -17,7 +17,7 @@ pub(crate) use matching::{STATUS_DNAT, STATUS_LATER, WITH_PORTS, cell, direct};
 use crate::{
     field::Field,
     place::Place,
-    set::{Set, Store},
+    set::{Mark, Set, Store},
 };
 use matching::Matched;
 use ruleset::form::{Chain, Data, DynKey, Element, Key, MapRef, Rule, Ruleset, Statement, Table, Verdict};
@@ -69,6 +69,13 @@ const JUMPS: usize = 16;
 /// Belongs to one ruleset, one store and one view of the past.
 #[derive(Debug, Default)]
 pub struct Columns(FxHashMap<(usize, String, Vec<Key>), Matched>);
+
+impl Columns {
+    /// Forgets what is not from before a mark.
+    pub(crate) fn rewind(&mut self, mark: Mark) {
+        self.0.retain(|_, m| mark.holds(m.may) && mark.holds(m.must));
+    }
+}
 
 /// An evaluation of one ruleset on one machine.
 #[derive(Debug)]

@@ -4,10 +4,12 @@
 //! What a host's own filter holds has a part in no other machine's verdict, only in the ways of its witnesses. Edge nodes
 //! have a part in everything: with one of them changed everything is proved again, with the evaluations that still hold.
 
-use super::{Allowed, Violation, run};
+use super::{Flows, Violation, accepted, run};
 use crate::{
     conform::{Deviation, conformance, of_host},
     network::Network,
+    policy::{Policy, policy},
+    set::Set,
 };
 use ruleset::form::Ruleset;
 use std::collections::BTreeSet;
@@ -17,15 +19,19 @@ use words::HostName;
 #[derive(Debug)]
 pub struct Proof<'n, 'a> {
     net: &'n mut Network<'a>,
-    allowed: Allowed,
+    flows: Flows<'a>,
+    policy: Policy,
+    /// What weakenings of the site file accept.
+    accepted: Set,
     violations: Vec<Violation>,
 }
 
 impl<'n, 'a> Proof<'n, 'a> {
     /// Proves everything.
     pub fn new(net: &'n mut Network<'a>) -> Self {
-        let allowed = Allowed::new(net, |_| true);
-        let mut proof = Self { net, allowed, violations: Vec::new() };
+        let model = net.model;
+        let (policy, accepted) = (policy(net.store(), model), accepted(net));
+        let mut proof = Self { net, flows: Flows::new(model), policy, accepted, violations: Vec::new() };
         proof.whole();
         proof
     }
@@ -45,9 +51,9 @@ impl<'n, 'a> Proof<'n, 'a> {
             self.whole();
             return &self.violations;
         }
-        let deviations: Vec<Deviation> = of_host(self.net, &self.allowed.policy, host);
+        let deviations: Vec<Deviation> = of_host(self.net, &self.policy, host);
         let only = BTreeSet::from([host.clone()]);
-        let found = run(self.net, self.allowed.accepted, &deviations, Some(&only), false);
+        let found = run(self.net, &self.flows, self.accepted, &deviations, Some(&only), false);
         self.violations.retain(|v| v.host != *host);
         self.violations.extend(found);
         // Stable: what one machine violates of one code stays in its order.
@@ -56,8 +62,8 @@ impl<'n, 'a> Proof<'n, 'a> {
     }
 
     fn whole(&mut self) {
-        let deviations = conformance(self.net, &self.allowed.policy);
-        self.violations = run(self.net, self.allowed.accepted, &deviations, None, true);
+        let deviations = conformance(self.net, &self.policy);
+        self.violations = run(self.net, &self.flows, self.accepted, &deviations, None, true);
         self.violations.sort_by(|a, b| (a.code, &a.host).cmp(&(b.code, &b.host)));
     }
 }

@@ -20,7 +20,7 @@ mod parts;
 mod violation;
 
 pub use again::Proof;
-pub use parts::prove;
+pub use parts::{prove, prove_made};
 pub use violation::Violation;
 
 use crate::{
@@ -28,11 +28,11 @@ use crate::{
     eval::Past,
     field::Field,
     network::{Delivery, Network, Question, Sender, Via},
-    policy::{Policy, flow_set, part},
+    policy::{flow_set, policy},
     set::Set,
 };
 use catalog::Class;
-use site::model::{Flow, Host, Listen, Party};
+use site::model::{Flow, Host, Listen, Model, Party};
 use std::collections::{BTreeMap, BTreeSet};
 use words::{Code, HostName, ZoneName};
 
@@ -89,15 +89,38 @@ pub const ALL: [Invariant; 12] = [
 /// Those that are told of the site as a whole: they look at edge nodes alone, or at what the file says must never be.
 const SITE_ONLY: [Code; 3] = [Code("NET004"), Code("NET007"), Code("NET010")];
 
+/// Flows by the machine they begin at and by the one they end at, and those of whole zones.
+#[derive(Debug)]
+pub(crate) struct Flows<'m> {
+    pub from: BTreeMap<&'m HostName, Vec<&'m Flow>>,
+    pub to: BTreeMap<&'m HostName, Vec<&'m Flow>>,
+    pub of_zones: Vec<&'m Flow>,
+}
+
+impl<'m> Flows<'m> {
+    fn new(model: &'m Model) -> Self {
+        let mut flows = Self { from: BTreeMap::new(), to: BTreeMap::new(), of_zones: Vec::new() };
+        for f in &model.flows {
+            match &f.from {
+                Party::Host(h) => flows.from.entry(h).or_default().push(f),
+                Party::Zone(_) => flows.of_zones.push(f),
+                _ => {}
+            }
+            if let Party::Host(h) = &f.to {
+                flows.to.entry(h).or_default().push(f);
+            }
+        }
+        flows
+    }
+}
+
 /// What an invariant looks at while it is checked.
 pub(crate) struct Cx<'n, 'a> {
     pub net: &'n mut Network<'a>,
     /// What weakenings of the site file accept.
     pub accepted: Set,
     pub deviations: &'n [Deviation],
-    /// Flows by the machine they begin at, and by the one they end at.
-    pub flows_from: BTreeMap<&'n HostName, Vec<&'n Flow>>,
-    pub flows_to: BTreeMap<&'n HostName, Vec<&'n Flow>>,
+    pub flows: &'n Flows<'a>,
     pub out: Vec<Violation>,
     pub code: Code,
     /// The machines to look at; all where `None`.
@@ -108,47 +131,35 @@ pub(crate) struct Cx<'n, 'a> {
 
 /// Everything that is violated, by code and then in the model's order.
 pub fn check(net: &mut Network<'_>) -> Vec<Violation> {
-    let allowed = Allowed::new(net, |_| true);
-    let deviations = conformance(net, &allowed.policy);
-    run(net, allowed.accepted, &deviations, None, true)
+    let model = net.model;
+    let accepted = accepted(net);
+    let policy = policy(net.store(), model);
+    let deviations = conformance(net, &policy);
+    run(net, &Flows::new(model), accepted, &deviations, None, true)
 }
 
-/// What the model allows: the part of a proof that no ruleset changes.
-#[derive(Debug)]
-pub(crate) struct Allowed {
-    pub policy: Policy,
-    /// What weakenings of the site file accept.
-    pub accepted: Set,
-}
-
-impl Allowed {
-    /// With the policy of these machines.
-    pub(crate) fn new(net: &mut Network<'_>, concerns: impl Fn(&HostName) -> bool) -> Self {
-        let model = net.model;
-        let policy = part(net.store(), model, concerns);
-        let mut accepted = Set::EMPTY;
-        for flow in model.flows.iter().filter(|f| model.weakenings.iter().any(|w| w.flows.contains(&f.id))) {
-            let one = flow_set(net.store(), flow);
-            accepted = net.store().or(accepted, one);
-        }
-        Self { policy, accepted }
+/// What weakenings of the site file accept.
+fn accepted(net: &mut Network<'_>) -> Set {
+    let model = net.model;
+    let mut accepted = Set::EMPTY;
+    for flow in model.flows.iter().filter(|f| model.weakenings.iter().any(|w| w.flows.contains(&f.id))) {
+        let one = flow_set(net.store(), flow);
+        accepted = net.store().or(accepted, one);
     }
+    accepted
 }
 
 /// All invariants; with `only`, no more of them than concerns these machines' own filters and, where `site`, what is told of the
 /// site as a whole.
-fn run(net: &mut Network<'_>, accepted: Set, deviations: &[Deviation], only: Option<&BTreeSet<HostName>>, site: bool) -> Vec<Violation> {
-    let model = net.model;
-    let (mut flows_from, mut flows_to): (BTreeMap<_, Vec<_>>, BTreeMap<_, Vec<_>>) = Default::default();
-    for f in &model.flows {
-        if let Party::Host(h) = &f.from {
-            flows_from.entry(h).or_default().push(f);
-        }
-        if let Party::Host(h) = &f.to {
-            flows_to.entry(h).or_default().push(f);
-        }
-    }
-    let mut cx = Cx { net, accepted, deviations, flows_from, flows_to, out: Vec::new(), code: ALL[0].code, only, site };
+fn run<'a>(
+    net: &mut Network<'a>,
+    flows: &Flows<'a>,
+    accepted: Set,
+    deviations: &[Deviation],
+    only: Option<&BTreeSet<HostName>>,
+    site: bool,
+) -> Vec<Violation> {
+    let mut cx = Cx { net, accepted, deviations, flows, out: Vec::new(), code: ALL[0].code, only, site };
     for i in ALL.iter().filter(|i| site || !SITE_ONLY.contains(&i.code)) {
         cx.code = i.code;
         (i.check)(&mut cx);

@@ -50,7 +50,7 @@ pub(super) fn check(cx: &mut Cx<'_, '_>) {
                 cx.net.machine(from).map(|m| m.place.own.iter().map(|a| ipnet::IpNet::from(*a)).collect()).unwrap_or_default();
             let mine = sources_of(cx.net.store(), &own);
             let there = Party::Host(to.clone());
-            let declared: Vec<_> = cx.flows_from.get(from).into_iter().flatten().copied().filter(|f| f.to == there).collect();
+            let declared: Vec<_> = cx.flows.from.get(from).into_iter().flatten().copied().filter(|f| f.to == there).collect();
             let mut forbidden = cx.net.store().and(ports, mine);
             for f in declared {
                 let one = flow_set(cx.net.store(), f);
@@ -98,7 +98,7 @@ impl<'c> Senders<'c> {
         if !self.apart {
             return true;
         }
-        let named = cx.flows_to.get(to).into_iter().flatten().copied();
+        let named = cx.flows.to.get(to).into_iter().flatten().copied();
         let named: Vec<_> = named.filter_map(|f| if let Party::Host(h) = &f.from { Some((f, *self.each.get(h)?)) } else { None }).collect();
         let mut declared = Vec::new();
         for (flow, from) in named {

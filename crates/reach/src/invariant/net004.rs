@@ -16,7 +16,7 @@ pub(super) fn check(cx: &mut Cx<'_, '_>) {
     for e in edges {
         let (machines, prover) = cx.net.parts();
         let Some(m) = machines.get(&e) else { continue };
-        if m.rules.is_none() {
+        if m.rules().is_none() {
             continue;
         }
         let start = prover.arriving(m);

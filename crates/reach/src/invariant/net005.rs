@@ -18,7 +18,6 @@ const HELP: &str = "name the machine it needs as a host of the site; give strang
 
 pub(super) fn check(cx: &mut Cx<'_, '_>) {
     let private = private(cx.net.store());
-    let of_zones: Vec<_> = cx.net.model.flows.iter().filter(|f| matches!(f.from, Party::Zone(_))).collect();
     for h in cx.hosts() {
         let strangers =
             cx.net.machine(&h).is_some_and(|m| m.host.speaks_libp2p() || m.host.instances.iter().any(|i| i.service.role == Role::Market));
@@ -27,16 +26,16 @@ pub(super) fn check(cx: &mut Cx<'_, '_>) {
         }
         let model = cx.net.model;
         let mine = |p: &Party| matches!(p, Party::Zone(z) if model.hosts.get(&h).is_some_and(|x| x.interface(z).is_some()));
-        let of_zone = of_zones.iter().copied().filter(|f| mine(&f.from));
+        let of_zone = cx.flows.of_zones.iter().copied().filter(|f| mine(&f.from));
         let mut derived = Set::EMPTY;
-        let own = cx.flows_from.get(&h).cloned().unwrap_or_default();
+        let own = cx.flows.from.get(&h).cloned().unwrap_or_default();
         for f in own.into_iter().chain(of_zone).filter(|f| matches!(f.to, Party::Host(_)) || f.kind == FlowKind::Infrastructure) {
             let one = flow_set(cx.net.store(), f);
             derived = cx.net.store().or(derived, one);
         }
         let (machines, prover) = cx.net.parts();
         let Some(m) = machines.get(&h) else { continue };
-        if m.rules.is_none() {
+        if m.rules().is_none() {
             continue;
         }
         let start = prover.leaving(m);

@@ -33,7 +33,7 @@ pub(super) fn check(cx: &mut Cx<'_, '_>) {
     for h in cx.hosts() {
         let (mut opening, mut back) = (Gather::default(), Gather::default());
         let mut origins = Vec::new();
-        for f in cx.flows_to.get(&h).into_iter().flatten().filter(|f| f.kind == FlowKind::Management) {
+        for f in cx.flows.to.get(&h).into_iter().flatten().filter(|f| f.kind == FlowKind::Management) {
             for l in &f.legs {
                 opening.between(l.family, &l.src, &l.dst, &f.target);
                 back.between(l.family, &l.dst, &l.src, &f.target);
@@ -67,7 +67,7 @@ fn to_machine(cx: &mut Cx<'_, '_>, h: &HostName, opening: Set, back: Set, like: 
     }
     let (machines, prover) = cx.net.parts();
     let m = machines.get(h)?;
-    m.rules?;
+    m.rules()?;
     let wire = prover.arriving(m);
     let own = crate::network::sources(prover.store(), m.place.own.iter());
     let store = prover.store();
@@ -128,7 +128,7 @@ fn through_edge(cx: &mut Cx<'_, '_>, like: &Packet) {
         for e in &edges {
             let (machines, prover) = cx.net.parts();
             let Some(m) = machines.get(e) else { continue };
-            let (Some(d), true) = (m.devices.get(&from), m.rules.is_some()) else { continue };
+            let (Some(d), true) = (m.devices.get(&from), m.rules().is_some()) else { continue };
             let wire = prover.arriving(m);
             let own = crate::network::sources(prover.store(), m.place.own.iter());
             let store = prover.store();

@@ -18,7 +18,7 @@ pub(super) fn check(cx: &mut Cx<'_, '_>) {
     for b in others {
         let (machines, prover) = cx.net.parts();
         let (Some(ma), Some(mb)) = (machines.get(a), machines.get(b)) else { continue };
-        if ma.rules.is_none() || mb.rules.is_none() {
+        if ma.rules().is_none() || mb.rules().is_none() {
             continue;
         }
         let own: Vec<_> = ma.place.own.union(&mb.place.own).copied().collect();

@@ -17,7 +17,7 @@ pub(super) fn check(cx: &mut Cx<'_, '_>) {
             Family::ALL.iter().all(|f| all.contains(f))
         };
         let Some(m) = cx.net.machine(&h) else { continue };
-        if m.rules.is_none() || !both(&mut m.place.own.iter().map(Family::of)) {
+        if m.rules().is_none() || !both(&mut m.place.own.iter().map(Family::of)) {
             continue;
         }
         let excused = excused(cx, &h);
@@ -62,7 +62,7 @@ fn excused(cx: &mut Cx<'_, '_>, h: &words::HostName) -> Set {
         Party::Outside(_, nets) => !nets.iter().any(|n| n.addr().is_ipv4()),
         _ => false,
     };
-    let targets: Vec<_> = cx.flows_to.get(h).into_iter().flatten().filter(|f| six_only(&f.from)).map(|f| f.target.clone()).collect();
+    let targets: Vec<_> = cx.flows.to.get(h).into_iter().flatten().filter(|f| six_only(&f.from)).map(|f| f.target.clone()).collect();
     let store = cx.net.store();
     let sets: Vec<Set> = targets.iter().map(|t| crate::network::ports(store, t)).collect();
     store.any(sets)

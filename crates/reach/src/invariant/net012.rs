@@ -6,7 +6,7 @@ use super::{Cx, Violation};
 pub(super) fn check(cx: &mut Cx<'_, '_>) {
     let mut found = Vec::new();
     for (h, m) in cx.net.machines().iter().filter(|(h, _)| cx.concerns(h)) {
-        for what in m.rules.iter().flat_map(|r| &r.unread) {
+        for what in m.rules().iter().flat_map(|r| &r.unread) {
             found.push((h.clone(), what.clone()));
         }
     }

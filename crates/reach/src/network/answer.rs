@@ -269,7 +269,7 @@ impl Network<'_> {
             _ => None,
         };
         let machines = [Some(&q.to), sender].into_iter().flatten().chain(&self.model.edge.nodes);
-        let rules = machines.filter_map(|h| self.machines.get(h)).filter_map(|m| m.rules.map(|r| (m, r)));
+        let rules = machines.filter_map(|h| self.machines.get(h)).filter_map(|m| m.rules().map(|r| (m, r)));
         rules.flat_map(|(m, r)| r.unread.iter().map(move |u| format!("{}: {u} cannot be read", m.host.name))).collect()
     }
 

@@ -178,7 +178,7 @@ impl Network<'_> {
     }
 
     fn at(&self, j: &mut Journey, m: &Machine<'_>, hooks: &[Hook], mut packet: Packet, past: Past, wanted: bool) -> Option<Packet> {
-        let Some(rules) = m.rules else {
+        let Some(rules) = m.rules() else {
             if !m.host.managed {
                 j.assumed.push(format!("{} is not managed: what it filters is not known", m.host.name));
             }

@@ -5,8 +5,11 @@ use crate::place::{Link, Place};
 use ipnet::IpNet;
 use ruleset::form::{Key, Ruleset, Statement};
 use site::model::{Host, Model};
-use std::collections::{BTreeMap, BTreeSet};
-use words::ZoneName;
+use std::{
+    cell::OnceCell,
+    collections::{BTreeMap, BTreeSet},
+};
+use words::{HostName, ZoneName};
 
 /// Longest device name in bytes: the kernel's IFNAMSIZ is 16 with the terminating zero.
 const MAX_DEVICE: usize = 15;
@@ -20,15 +23,30 @@ pub struct Machine<'a> {
     pub place: Place,
     /// Device by zone.
     pub devices: BTreeMap<ZoneName, String>,
-    /// What it filters; `None` where that is not known.
-    pub rules: Option<&'a Ruleset>,
+    rules: Rules<'a>,
     /// Forwards packets between its devices.
     pub forwards: bool,
-    /// Its rules only judge: nothing translates, marks, is unknown or asks for some bits of a mark, so one evaluation over
-    /// everything serves every set.
-    pub(super) judges_only: bool,
+    judges_only: OnceCell<bool>,
     /// Same number, same rules and place: what was evaluated before holds.
     pub(super) id: u32,
+}
+
+/// Where a machine's ruleset comes from.
+#[derive(Debug)]
+pub(super) enum Rules<'a> {
+    /// It is there, or it is known that there is none.
+    Known(Option<&'a Ruleset>),
+    /// It is made when it is first looked at.
+    Made(&'a Maker<'a>, OnceCell<Option<Ruleset>>),
+}
+
+/// Makes the ruleset of a machine.
+pub struct Maker<'a>(pub &'a (dyn Fn(&HostName) -> Option<Ruleset> + Sync));
+
+impl std::fmt::Debug for Maker<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Maker")
+    }
 }
 
 /// Software that turns forwarding on. Managed machines are judged by their rules, whatever runs there.
@@ -39,7 +57,7 @@ impl<'a> Machine<'a> {
     pub(super) fn new(
         model: &Model,
         host: &'a Host,
-        rules: Option<&'a Ruleset>,
+        rules: Rules<'a>,
         known: Option<&BTreeMap<ZoneName, String>>,
         prover: &mut Prover,
     ) -> Self {
@@ -47,14 +65,32 @@ impl<'a> Machine<'a> {
         let place = place(model, host, &devices);
         let forwards =
             host.edge || !host.managed && host.interfaces.len() > 1 || host.coexist.iter().any(|c| FORWARDERS.contains(&c.as_str()));
-        let id = prover.id(rules, &place);
-        Self { host, place, devices, judges_only: judges_only(rules), rules, forwards, id }
+        let id = prover.id(&rules, &place);
+        Self { host, place, devices, judges_only: OnceCell::new(), rules, forwards, id }
     }
     /// Other rules on the same place.
     pub(super) fn change(&mut self, rules: &'a Ruleset, prover: &mut Prover) {
-        self.rules = Some(rules);
-        self.judges_only = judges_only(self.rules);
-        self.id = prover.id(self.rules, &self.place);
+        self.rules = Rules::Known(Some(rules));
+        self.judges_only = OnceCell::new();
+        self.id = prover.id(&self.rules, &self.place);
+    }
+    /// Gives back a ruleset that was made.
+    pub(super) fn forget(&mut self) {
+        if let Rules::Made(_, made) = &mut self.rules {
+            made.take();
+        }
+    }
+    /// What it filters; `None` where that is not known.
+    pub fn rules(&self) -> Option<&Ruleset> {
+        match &self.rules {
+            Rules::Known(rules) => *rules,
+            Rules::Made(maker, made) => made.get_or_init(|| (maker.0)(&self.host.name)).as_ref(),
+        }
+    }
+    /// Its rules only judge: nothing translates, marks, is unknown or asks for some bits of a mark, so one evaluation over
+    /// everything serves every set.
+    pub(super) fn judges_only(&self) -> bool {
+        *self.judges_only.get_or_init(|| judges_only(self.rules()))
     }
     /// The zone behind a device.
     pub fn zone(&self, device: &str) -> Option<&ZoneName> {

@@ -14,15 +14,17 @@ pub use answer::{Answer, Question, Sender};
 pub(crate) use answer::{ports, sources};
 pub use deliver::{Delivery, Via};
 pub use journey::{Hop, Journey, Stop};
-pub use machine::{Machine, default_device};
+use machine::Rules;
+pub use machine::{Machine, Maker, default_device};
 pub use prover::{Prover, Stage};
 
 use crate::{
     eval::Past,
     field::{Field, device},
+    set::Mark,
 };
 use ruleset::form::Ruleset;
-use site::model::Model;
+use site::model::{Host, Model};
 use std::{
     collections::{BTreeMap, BTreeSet},
     net::IpAddr,
@@ -47,10 +49,31 @@ pub struct Network<'a> {
 impl<'a> Network<'a> {
     /// The network of a site whose machines hold these rulesets. A machine without one filters nothing.
     pub fn new(prover: &'a mut Prover, model: &'a Model, rulesets: &'a BTreeMap<HostName, Ruleset>, devices: &Devices) -> Self {
+        Self::with(prover, model, devices, |name| Rules::Known(rulesets.get(name)), |_| true)
+    }
+    /// The same with rulesets that are made when they are looked at, `known` ones apart. Managed machines are not asked yet
+    /// whether they route unasked: [`Network::routes_unasked`] does that.
+    pub(crate) fn made(
+        prover: &'a mut Prover,
+        model: &'a Model,
+        known: &'a BTreeMap<HostName, Ruleset>,
+        maker: &'a Maker<'a>,
+        devices: &Devices,
+    ) -> Self {
+        let rules = |name: &HostName| known.get(name).map_or_else(|| Rules::Made(maker, Default::default()), |r| Rules::Known(Some(r)));
+        Self::with(prover, model, devices, rules, |host| !host.managed)
+    }
+    fn with(
+        prover: &'a mut Prover,
+        model: &'a Model,
+        devices: &Devices,
+        rules: impl Fn(&HostName) -> Rules<'a>,
+        looked_at: impl Fn(&Host) -> bool,
+    ) -> Self {
         let mut machines = BTreeMap::new();
         let mut by_address = BTreeMap::new();
         for (name, host) in &model.hosts {
-            let rules = if host.managed { rulesets.get(name) } else { None };
+            let rules = if host.managed { rules(name) } else { Rules::Known(None) };
             let machine = Machine::new(model, host, rules, devices.get(name), prover);
             for a in &machine.place.own {
                 // A virtual address sits on the first node that holds it.
@@ -59,10 +82,24 @@ impl<'a> Network<'a> {
             machines.insert(name.clone(), machine);
         }
         let mut network = Self { model, machines, by_address, routers: BTreeMap::new(), prover };
-        for name in model.hosts.keys() {
+        for (name, _) in model.hosts.iter().filter(|(_, host)| looked_at(host)) {
             network.look_for_a_router(name);
         }
         network
+    }
+    /// Whether one of these routes although nobody asked it to: then nothing holds that was proved without knowing it.
+    pub(crate) fn routes_unasked(&mut self, hosts: &BTreeSet<HostName>) -> bool {
+        hosts.iter().for_each(|h| self.look_for_a_router(h));
+        hosts.iter().any(|h| self.routers.contains_key(h) && self.machines.get(h).is_some_and(|m| m.host.managed))
+    }
+    /// The present point, to come back to.
+    pub(crate) fn mark(&self) -> Mark {
+        self.prover.mark()
+    }
+    /// Gives back the rulesets that were made, and forgets what was evaluated since the mark.
+    pub(crate) fn rewind(&mut self, mark: Mark) {
+        self.machines.values_mut().for_each(Machine::forget);
+        self.prover.rewind(mark);
     }
     /// Whether a machine that nobody asked to route passes something from one of its zones to another: an unmanaged one may, a
     /// managed one where its own rules let any packet through.

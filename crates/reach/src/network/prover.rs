@@ -1,12 +1,12 @@
 //! What stays between questions and between versions of a site: the store of sets and every evaluation made so far, by
 //! the digest of ruleset and place. One changed machine is one new evaluation.
 
-use super::Machine;
+use super::{Machine, machine::Rules};
 use crate::{
     eval::{Columns, Eval, Filter, Outcome, Past},
     field::{Field, device, state},
     place::Place,
-    set::{Set, Store},
+    set::{Mark, Set, Store},
 };
 use ruleset::form::{Hook, Ruleset};
 use rustc_hash::FxHashMap;
@@ -104,9 +104,26 @@ impl Prover {
         Self { once: true, ..Self::default() }
     }
 
-    pub(super) fn id(&mut self, rules: Option<&Ruleset>, place: &Place) -> u32 {
+    /// The present point, to come back to: see [`Prover::rewind`].
+    pub(crate) fn mark(&self) -> Mark {
+        self.store.mark()
+    }
+
+    /// Forgets every set and evaluation made since.
+    pub(crate) fn rewind(&mut self, mark: Mark) {
+        self.store.rewind(mark);
+        self.columns.values_mut().for_each(|c| c.rewind(mark));
+        self.judged.retain(|_, f| mark.holds(f.may) && mark.holds(f.must));
+        self.memo.retain(|(_, _, _, start), o| mark.holds(*start) && mark.holds(o.passed) && mark.holds(o.dropped));
+        self.own.retain(|_, own| mark.holds(*own));
+    }
+
+    pub(super) fn id(&mut self, rules: &Rules<'_>, place: &Place) -> u32 {
         let next = self.next;
-        let id = if self.once { next } else { *self.ids.entry(digest(&(rules, place))).or_insert(next) };
+        let id = match rules {
+            Rules::Known(rules) if !self.once => *self.ids.entry(digest(&(rules, place))).or_insert(next),
+            _ => next,
+        };
         self.next += u32::from(id == next);
         id
     }
@@ -205,7 +222,7 @@ impl Prover {
     /// What a machine's own hooks make of any packet at all, for machines that only judge: what may pass of a set of packets is
     /// what both contain. `Inbound`: of packets to the machine itself; `Outbound`: of packets that have their output device.
     pub(crate) fn verdict(&mut self, m: &Machine<'_>, stage: Stage, past: Past) -> Option<Filter> {
-        match (m.judges_only, stage) {
+        match (m.judges_only(), stage) {
             (true, Stage::Inbound) => {
                 let (pre, end) = (self.judge(m, past, Part::Before), self.judge(m, past, Part::In));
                 Some(Filter { may: self.store.and(pre.may, end.may), must: self.store.and(pre.must, end.must) })
@@ -216,7 +233,7 @@ impl Prover {
     }
 
     fn part(&mut self, m: &Machine<'_>, past: Past, part: Part, packets: Set) -> Outcome {
-        if !m.judges_only {
+        if !m.judges_only() {
             return self.with(m, past, |e| e.hooks(part.hooks(), packets));
         }
         let all = self.judge(m, past, part);
@@ -250,7 +267,7 @@ impl Prover {
 
     fn with<T>(&mut self, m: &Machine<'_>, past: Past, run: impl FnOnce(&mut Eval<'_>) -> T) -> T {
         let none = Ruleset::default();
-        let rules = m.rules.unwrap_or(&none);
+        let rules = m.rules().unwrap_or(&none);
         let columns = self.columns.remove(&(m.id, past)).unwrap_or_default();
         let mut eval = Eval::new(&mut self.store, rules, &m.place, past).with_columns(columns);
         let out = run(&mut eval);

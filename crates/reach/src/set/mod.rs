@@ -6,9 +6,11 @@
 
 mod build;
 mod ops;
+mod rewind;
 mod view;
 
 pub(crate) use build::Cell;
+pub(crate) use rewind::Mark;
 pub use view::Boxed;
 
 use crate::field::Field;
@@ -125,13 +127,7 @@ impl Store {
     }
 
     fn unique(&mut self, level: u8, edges: &[(u128, Set)]) -> Set {
-        let mut h = FxHasher::default();
-        h.write_u8(level);
-        for (last, child) in edges {
-            h.write_u128(*last);
-            h.write_u32(child.0);
-        }
-        let hash = h.finish();
+        let hash = hash(level, edges.iter().copied());
         let first = self.unique.get(&hash).copied().unwrap_or(0);
         let mut at = first;
         while at != 0 {
@@ -162,6 +158,16 @@ impl Store {
     pub fn value(&mut self, field: Field, value: u128) -> Set {
         self.interval(field, value, value)
     }
+}
+
+fn hash(level: u8, edges: impl Iterator<Item = (u128, Set)>) -> u64 {
+    let mut h = FxHasher::default();
+    h.write_u8(level);
+    for (last, child) in edges {
+        h.write_u128(last);
+        h.write_u32(child.0);
+    }
+    h.finish()
 }
 
 /// Four billion nodes would need a hundred gigabytes first: running past that is a bug, and stopping is the safe side.
