@@ -24,6 +24,10 @@ mod trouble;
 mod verb;
 mod window;
 
+/// Plans and proofs are millions of small allocations on two threads.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 use args::Cli;
 use clap::Parser;
 use std::process::ExitCode;

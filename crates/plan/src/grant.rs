@@ -188,22 +188,23 @@ fn collect(buckets: &mut BTreeMap<(Family, Shape, bool), Bucket>, g: &Grant<'_>,
     let target = &g.flow.target;
     let has_ports = target.proto.has_ports();
     let bucket = buckets.entry((g.family, shape, has_ports)).or_default();
-    let pairs: Vec<Vec<Value>> = match shape {
-        Shape::Pair => src.iter().flat_map(|s| dst.iter().map(move |d| vec![interval(s), interval(d)])).collect(),
-        Shape::FromPublic => dst.iter().map(|d| vec![interval(d)]).collect(),
-        Shape::ToPublic => src.iter().map(|s| vec![interval(s)]).collect(),
-    };
-    for mut key in pairs {
-        key.push(Value::one(proto(target.proto, g.family)));
+    // Every key exactly as long as it becomes: there are hundreds of thousands on a large site.
+    let mut insert = |addresses: &[&IpNet]| {
+        let front = || addresses.iter().map(|n| interval(n)).chain([Value::one(proto(target.proto, g.family))]);
         if !has_ports {
-            bucket.insert(key, id);
-            continue;
+            bucket.insert(front().collect(), id);
         }
-        for range in ports(&target.ports) {
-            let mut key = key.clone();
+        for range in ports(&target.ports).filter(|_| has_ports) {
+            let mut key = Vec::with_capacity(addresses.len() + 2);
+            key.extend(front());
             key.push(range);
             bucket.insert(key, id);
         }
+    };
+    match shape {
+        Shape::Pair => src.iter().for_each(|s| dst.iter().for_each(|d| insert(&[s, d]))),
+        Shape::FromPublic => dst.iter().for_each(|d| insert(&[d])),
+        Shape::ToPublic => src.iter().for_each(|s| insert(&[s])),
     }
 }
 
