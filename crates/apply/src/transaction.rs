@@ -126,7 +126,7 @@ pub fn confirm(state: &State, digest: Option<Digest>, console: Option<&str>, inj
         other => other.map_err(|e| failed(Step::Verify, e))?,
     };
     let proof = came_by::own().and_then(|came| way_in::judge(pending.present.as_ref(), &came, console)).map_err(|error| {
-        state.note(Some(pending.generation), Some(Step::Verify), format!("not confirmed: {}", error.chain()));
+        state.note(Some(pending.generation), Some(Step::Verify), error.chain());
         Box::new(Failed { step: Step::Verify, error, restored: Ok(Restored::Waits) })
     })?;
     // If this process dies half-way the timer sees it and need not wait for the deadline.

@@ -8,7 +8,7 @@ mod net;
 
 use common::*;
 use net::{Namespace, wire};
-use rustix::net::{AddressFamily, SocketType, bind, connect, socket, sockopt};
+use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, connect, socket_with, sockopt};
 use std::{
     io::{BufRead, BufReader, Write},
     net::{SocketAddr, TcpListener, TcpStream},
@@ -38,7 +38,7 @@ impl Login {
     fn new(listener: &TcpListener, there: &Namespace, from: &str) -> Self {
         let from: SocketAddr = from.parse().expect("socket");
         let client = there.within(|| {
-            let fd = socket(AddressFamily::INET, SocketType::STREAM, None).expect("a socket");
+            let fd = socket_with(AddressFamily::INET, SocketType::STREAM, SocketFlags::CLOEXEC, None).expect("a socket");
             sockopt::set_socket_reuseaddr(&fd, true).expect("an option");
             bind(&fd, &from).expect("binds");
             connect(&fd, &HERE.parse::<SocketAddr>().expect("socket")).expect("connects");
