@@ -56,6 +56,16 @@ pub enum Error {
     Timer(String),
     #[error("too late: the time to confirm it is over")]
     TooLate,
+    #[error("not confirmed: this session's connection from {from} was open before the new rules, so it does not show that they let you in")]
+    OldConnection { from: String },
+    #[error(
+        "not confirmed: this session belongs to a login from {from} whose connection is not above it (tmux, screen, a job left behind)"
+    )]
+    UnknownConnection { from: String },
+    #[error("not confirmed: this session came over no connection, so it says nothing of the way in")]
+    ConsoleReason,
+    #[error("not confirmed: this session came over a connection, it is no console")]
+    NotConsole,
     #[error("failed on purpose after step {0}")]
     Injected(Step),
     #[error("no state could be put back: {}", .0.join("; "))]
@@ -74,6 +84,19 @@ impl Error {
                  The change is never split: half a ruleset is not a ruleset"
             }
             Error::Lost(_) => "`ravelin-applier break-glass` on the console leaves the management path and drops the rest",
+            Error::OldConnection { .. } => {
+                "open a new connection and confirm there (an ssh client that shares connections needs `-o ControlPath=none`); \
+                 if none opens, do nothing: the old state comes back at the deadline"
+            }
+            Error::UnknownConnection { .. } => {
+                "open a new connection and confirm right there, outside of tmux or screen; if none opens, do nothing: the old state \
+                 comes back at the deadline"
+            }
+            Error::ConsoleReason => {
+                "open a connection over the network and confirm there; or say why the console may decide: --from-console REASON \
+                 (recorded). Otherwise the old state comes back at the deadline"
+            }
+            Error::NotConsole => "leave --from-console away",
             Error::OtherNamespace => "run it where the change was made",
             _ => return None,
         })

@@ -12,6 +12,8 @@
 //! | [`flows`] | connections under way before the first apply |
 //! | [`read_back`] | what the kernel holds against what was meant |
 //! | [`probe`] | what must work afterwards |
+//! | [`way_in`] | whether a confirmation proves that the way in works |
+//! | [`came_by`] | what the confirming process was started through |
 //! | [`timer`] | the revert timer: a process of its own that outlives everybody |
 //! | [`revert`] | back to the last known good |
 //! | [`boot`] | after a power loss; break-glass |
@@ -22,6 +24,7 @@
 //! `inet ravelin`, decides nothing: what to do stands in the bundle.
 
 pub mod boot;
+pub mod came_by;
 pub mod cut;
 pub mod error;
 pub mod flows;
@@ -37,6 +40,7 @@ pub mod status;
 pub mod step;
 pub mod timer;
 pub mod transaction;
+pub mod way_in;
 
 pub use error::Error;
 pub use step::Step;

@@ -10,6 +10,8 @@ use serde::Serialize;
 pub enum Restored {
     /// Nothing was under way.
     Nothing,
+    /// Nothing was to be: the change waits on, its timer running.
+    Waits,
     /// Nothing had been changed yet.
     Untouched,
     /// The change was confirmed already; only its traces were left.
@@ -26,6 +28,7 @@ impl std::fmt::Display for Restored {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
             Restored::Nothing => "no change was under way",
+            Restored::Waits => "the change is still in force and goes back at its deadline unless it is confirmed",
             Restored::Untouched => "nothing had been changed yet",
             Restored::Confirmed => "the change was confirmed already and stays",
             Restored::Snapshot => "what was there before is in force again",

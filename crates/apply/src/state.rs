@@ -6,13 +6,15 @@
 //! generation           highest generation that was ever staged
 //! confirmed/bundle     last known good; replaced by rename: that is the moment a change counts
 //! confirmed/break-glass.nft   its management path, apart, so that a damaged bundle does not take it along
+//! confirmed/proof.json what the confirmation rested on, with the digest it is about; none where probes alone confirmed
 //! pending/             a change under way: meta.json, bundle, snapshot.json, timer.json
 //! ```
 
-use crate::{Error, Step, snapshot::Snapshot};
+use crate::{Error, Step, snapshot::Snapshot, way_in::Proof};
 use bundle::Bundle;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::{
+    collections::BTreeSet,
     fs, io,
     os::unix::fs::DirBuilderExt,
     path::{Path, PathBuf},
@@ -60,6 +62,9 @@ pub struct Pending {
     pub namespace: Option<u64>,
     /// Process that works on it.
     pub owner: Option<Process>,
+    /// Cookies of the TCP sockets that were there when it began to wait: a connection among them proves nothing of its rules.
+    #[serde(default)]
+    pub present: Option<BTreeSet<u64>>,
 }
 
 /// A process that cannot be mistaken for a later one.
@@ -211,6 +216,15 @@ impl State {
     /// Lays the bundle beside the confirmed one.
     pub fn persist(&self, bundle: &Bundle) -> Result<(), Error> {
         Ok(file::replace(&self.confirmed().join("next"), &bundle.to_bytes())?)
+    }
+    /// Notes what the confirmation of this bundle rests on.
+    pub fn prove(&self, digest: Digest, proof: &Proof) -> Result<(), Error> {
+        Ok(file::replace(&self.confirmed().join("proof.json"), &json(&(digest, proof)))?)
+    }
+    /// What the confirmation of this bundle rested on, where somebody gave one.
+    pub fn proof(&self, digest: Digest) -> Result<Option<Proof>, Error> {
+        let known: Option<(Digest, Proof)> = read_json(&self.confirmed().join("proof.json"))?;
+        Ok(known.filter(|(about, _)| *about == digest).map(|(_, proof)| proof))
     }
     /// Makes what [`State::persist`] laid there the confirmed one, in one rename.
     pub fn confirm(&self, bundle: &Bundle) -> Result<(), Error> {

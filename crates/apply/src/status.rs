@@ -4,6 +4,7 @@ use crate::{
     Error, read_back,
     state::{Entry, Phase, Process, State},
     timer,
+    way_in::Proof,
 };
 use bundle::LayerMode;
 use serde::Serialize;
@@ -37,6 +38,8 @@ pub struct Confirmed {
     pub digest: Digest,
     /// Digest of what it makes the machine hold, whatever its number.
     pub policy: Digest,
+    /// What its confirmation rested on, where it was not the probes alone.
+    pub proof: Option<Proof>,
     /// Mode of each layer.
     pub layers: BTreeMap<String, LayerMode>,
 }
@@ -71,6 +74,8 @@ pub fn status(state: &State) -> Result<Status, Error> {
         confirmed: confirmed.map(|c| Confirmed {
             generation: c.draft().generation,
             digest: c.digest(),
+            // A note that cannot be read must not hide the state.
+            proof: state.proof(c.digest()).ok().flatten(),
             policy: c.draft().policy(),
             layers: c.draft().layers.clone(),
         }),
@@ -92,7 +97,10 @@ pub fn status(state: &State) -> Result<Status, Error> {
 impl fmt::Display for Status {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.confirmed {
-            Some(c) => writeln!(f, "confirmed: generation {} ({:?})", c.generation, c.digest)?,
+            Some(c) => {
+                let proof = c.proof.as_ref().map(|p| format!(", {p}")).unwrap_or_default();
+                writeln!(f, "confirmed: generation {} ({:?}){proof}", c.generation, c.digest)?;
+            }
             None => writeln!(f, "confirmed: nothing yet")?,
         }
         if let Some(p) = &self.pending {

@@ -2,7 +2,7 @@
 //! ends in the last known good state: an error reverts here, a death is noticed by the timer, a power loss by boot.
 
 use crate::{
-    Error, Step,
+    Error, Step, came_by,
     flows::{self, Seeded},
     inject::Injection,
     nft, probe, read_back,
@@ -10,7 +10,7 @@ use crate::{
     settings,
     snapshot::{self, Snapshot},
     state::{Pending, Phase, Process, State},
-    timer,
+    timer, way_in,
 };
 use bundle::{Bundle, Draft, SeedFlow};
 use serde::Serialize;
@@ -112,8 +112,9 @@ pub fn apply(state: &State, bundle: &Bundle, options: &Options) -> Result<Outcom
     Ok(walk.outcome)
 }
 
-/// Confirms the change that waits. `digest` names it, where the caller knows it.
-pub fn confirm(state: &State, digest: Option<Digest>, inject: Option<Injection>) -> Result<Outcome, Box<Failed>> {
+/// Confirms the change that waits, where the way in is proven. `digest` names it, where the caller knows it; `console` is the reason
+/// for confirming over no connection. A refusal leaves the change waiting and its timer running.
+pub fn confirm(state: &State, digest: Option<Digest>, console: Option<&str>, inject: Option<Injection>) -> Result<Outcome, Box<Failed>> {
     let failed = |step, error| Box::new(Failed { step, error, restored: Ok(Restored::Nothing) });
     let _lock = state.lock(LOCK_PATIENCE).map_err(|e| failed(Step::Lock, e))?;
     let (pending, bundle) = match waiting(state, digest) {
@@ -124,19 +125,25 @@ pub fn confirm(state: &State, digest: Option<Digest>, inject: Option<Injection>)
         }
         other => other.map_err(|e| failed(Step::Verify, e))?,
     };
+    let proof = came_by::own().and_then(|came| way_in::judge(pending.present.as_ref(), &came, console)).map_err(|error| {
+        state.note(Some(pending.generation), Some(Step::Verify), error.chain());
+        Box::new(Failed { step: Step::Verify, error, restored: Ok(Restored::Waits) })
+    })?;
     // If this process dies half-way the timer sees it and need not wait for the deadline.
     let working = Pending { phase: Phase::Running, owner: Process::own(), ..pending.clone() };
     state.set_pending(&working).map_err(|e| failed(Step::Verify, e))?;
     let outcome =
         Outcome { digest: pending.digest, generation: pending.generation, result: Applied::Confirmed, seeded: None, notes: Vec::new() };
     for step in [Step::Persist, Step::Confirm, Step::Disarm] {
-        let done = finish(state, &bundle, step).and_then(|()| inject.map_or(Ok(()), |i| i.fire(step)));
+        let noted = if step == Step::Confirm { state.prove(pending.digest, &proof) } else { Ok(()) };
+        let done = noted.and_then(|()| finish(state, &bundle, step)).and_then(|()| inject.map_or(Ok(()), |i| i.fire(step)));
         if let Err(error) = done {
             // Past the rename this only removes traces; before it, the old state comes back.
             let restored = revert::now(state, &error.chain());
             return Err(Box::new(Failed { step, error, restored }));
         }
     }
+    state.note(Some(pending.generation), None, format!("confirmed {proof}"));
     Ok(outcome)
 }
 
@@ -256,6 +263,7 @@ impl Walk<'_> {
             boot_id: timer::boot_id(),
             namespace: namespace(),
             owner: Process::own(),
+            present: None,
         };
         self.state.stage(self.bundle, &self.snapshot, &pending)?;
         self.pending = Some(pending);
@@ -268,7 +276,9 @@ impl Walk<'_> {
     }
 
     fn wait(&mut self) -> Result<(), Error> {
-        self.rewrite(|p| p.phase = Phase::Waiting)
+        // After the commit, not before: what came in while it went on may have been let in by the old rules.
+        let present = came_by::present()?;
+        self.rewrite(|p| (p.phase, p.present) = (Phase::Waiting, Some(present)))
     }
 
     fn rewrite(&mut self, change: impl FnOnce(&mut Pending)) -> Result<(), Error> {

@@ -71,7 +71,7 @@ fn ends_well(case: &Case, old: &str, new: &str) {
     let fail = format!("--inject={step}={}", kind.word());
     let out = if by_confirm {
         applied(&state, &["apply", &path]);
-        applier(&state, &["confirm", &fail])
+        applier(&state, &["confirm", "--from-console", "a test", &fail])
     } else {
         applier(&state, &["apply", &path, "--auto-confirm", &fail])
     };

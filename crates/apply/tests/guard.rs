@@ -95,7 +95,10 @@ fn confirming_keeps_it_and_reverting_does_not() {
     assert!(refused(&state, &["apply", &path]).contains("waits"));
     let wrong = sealed(&ruleset("1"), 1, None).digest().to_string();
     assert!(refused(&state, &["confirm", "--digest", &wrong]).contains("does not wait"));
-    applied(&state, &["confirm", "--digest", &one.digest().to_string()]);
+    assert!(refused(&state, &["confirm"]).contains("--from-console"));
+    applied(&state, &["confirm", "--digest", &one.digest().to_string(), "--from-console", "at the rack"]);
+    assert_eq!(json(&state)["confirmed"]["proof"]["console"]["reason"], "at the rack");
+    assert!(applied(&state, &["status"]).contains("from the console, which proves no way in: \"at the rack\""));
     std::thread::sleep(Duration::from_millis(2500));
     assert!(live().contains("dport 22"), "the timer has nothing to do");
     let two = sealed(&ruleset("80"), 2, Some(one.digest()));

@@ -160,8 +160,13 @@ fn without_a_probe_nothing_confirms_itself() {
     let state = here.path().join("state");
     ended(&apply(here.path(), SITE, Some(MANAGER), &["--yes"]), 5, &["ravelin apply --confirm", "goes back"]);
     assert!(holds_our_table(), "it is in force while it waits");
-    let confirm = Command::new(env!("CARGO_BIN_EXE_ravelin")).args(["apply", "--confirm", "--state"]).arg(&state).output();
-    ended(&confirm.expect("ravelin starts"), 0, &[]);
+    let confirm = |more: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_ravelin"));
+        command.env_remove("SSH_CLIENT").env_remove("SSH_CONNECTION").args(["apply", "--confirm", "--state"]).arg(&state).args(more);
+        command.output().expect("ravelin starts")
+    };
+    ended(&confirm(&[]), 2, &["no connection", "--from-console", "goes back at its deadline"]);
+    ended(&confirm(&["--from-console", "no network in a test"]), 0, &["is confirmed"]);
     ended(&apply(here.path(), SITE, Some(MANAGER), &["--yes"]), 0, &["nothing to do"]);
     // With a reason it does, and the reason is kept.
     let less = SITE.replace("6665", "6666");

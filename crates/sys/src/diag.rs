@@ -29,6 +29,8 @@ pub struct Entry {
     pub uid: u32,
     /// Inode; 0 where no process holds it.
     pub inode: u32,
+    /// The kernel's cookie: no two sockets of one boot have the same.
+    pub cookie: u64,
 }
 
 const SOCK_DIAG_BY_FAMILY: u16 = 20;
@@ -48,12 +50,7 @@ pub fn sockets() -> Result<Vec<Entry>, Error> {
     let mut out = Vec::new();
     for family in [AF_INET, AF_INET6] {
         for protocol in [TCP, UDP] {
-            // inet_diag_req_v2: family, protocol, extensions, pad, states (all), socket id (any).
-            let mut fixed = vec![family, protocol, 0, 0];
-            fixed.extend_from_slice(&u32::MAX.to_ne_bytes());
-            fixed.resize(56, 0);
-            let request = Request::new(SOCK_DIAG_BY_FAMILY, wire::DUMP, &fixed);
-            match netlink.dump(&request, |payload| out.extend(read(protocol, payload))) {
+            match netlink.dump(&request(family, protocol), |payload| out.extend(read(protocol, payload))) {
                 Ok(()) => {}
                 // A kernel without IPv6, or without the diag module of a protocol.
                 Err(e) if e.errno() == Some(2) => {}
@@ -62,6 +59,24 @@ pub fn sockets() -> Result<Vec<Entry>, Error> {
         }
     }
     Ok(out)
+}
+
+/// All TCP sockets. Unlike [`sockets`] an error where the kernel cannot list them: an empty list would say that there are none.
+pub fn tcp() -> Result<Vec<Entry>, Error> {
+    let mut netlink = Netlink::open(Family::SockDiag)?;
+    let mut out = Vec::new();
+    for family in [AF_INET, AF_INET6] {
+        netlink.dump(&request(family, TCP), |payload| out.extend(read(TCP, payload)))?;
+    }
+    Ok(out)
+}
+
+/// `inet_diag_req_v2`: family, protocol, extensions, pad, states (all), socket id (any).
+fn request(family: u8, protocol: u8) -> Request {
+    let mut fixed = vec![family, protocol, 0, 0];
+    fixed.extend_from_slice(&u32::MAX.to_ne_bytes());
+    fixed.resize(56, 0);
+    Request::new(SOCK_DIAG_BY_FAMILY, wire::DUMP, &fixed)
 }
 
 /// Name of a device of this network namespace.
@@ -89,6 +104,7 @@ pub fn read(protocol: u8, payload: &[u8]) -> Option<Entry> {
         device: wire::u32_at(fixed, 40)?,
         uid: wire::u32_at(fixed, 64)?,
         inode: wire::u32_at(fixed, 68)?,
+        cookie: u64::from(wire::u32_at(fixed, 44)?) | u64::from(wire::u32_at(fixed, 48)?) << 32,
     })
 }
 

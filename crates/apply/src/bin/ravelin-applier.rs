@@ -64,8 +64,11 @@ enum Verb {
         #[arg(long)]
         inject: Option<Injection>,
     },
-    /// Confirm the change that waits.
+    /// Confirm the change that waits, over a connection that was opened after it.
     Confirm {
+        /// Confirm over no connection; the reason is recorded.
+        #[arg(long, value_name = "REASON")]
+        from_console: Option<String>,
         /// Only this one.
         #[arg(long)]
         digest: Option<Digest>,
@@ -181,7 +184,7 @@ fn run(arguments: &Arguments) -> Result<(), Trouble> {
             };
             say(&transaction::apply(&state, &bundle, &options)?);
         }
-        Verb::Confirm { digest, inject } => say(&transaction::confirm(&state, *digest, *inject)?),
+        Verb::Confirm { from_console, digest, inject } => say(&transaction::confirm(&state, *digest, from_console.as_deref(), *inject)?),
         Verb::Revert => {
             let _lock = state.lock(LOCK_PATIENCE)?;
             say(&revert::now(&state, "asked for")?);

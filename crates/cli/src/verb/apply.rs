@@ -41,12 +41,15 @@ pub struct Arguments {
     /// Confirm after the probes without asking; where none answers before the change it waits for `ravelin apply --confirm`
     #[arg(long, conflicts_with = "no_confirm")]
     yes: bool,
-    /// Leave it waiting; `ravelin apply --confirm` from a second connection confirms it
+    /// Leave it waiting; `ravelin apply --confirm` from a new connection confirms it
     #[arg(long)]
     no_confirm: bool,
-    /// Confirm the change that waits
+    /// Confirm the change that waits; only over a connection to this machine that was opened after it
     #[arg(long, conflicts_with_all = ["yes", "no_confirm", "revert"])]
     confirm: bool,
+    /// Confirm on the console, which shows nothing of the way in; the reason is recorded
+    #[arg(long, value_name = "REASON", requires = "confirm")]
+    from_console: Option<String>,
     /// End tracked connections that the confirmed policy would not let open, your own way in excepted; without it they go on
     #[arg(long, conflicts_with_all = ["no_confirm", "revert"])]
     cut: bool,
@@ -112,7 +115,9 @@ impl Face for Applied {
 pub fn run(arguments: &Arguments, global: &Global) -> Result<Exit, Trouble> {
     let applier = Applier::new(arguments.state.clone());
     if arguments.confirm || arguments.revert {
-        let status = applier.run(&[if arguments.confirm { "confirm" } else { "revert" }])?;
+        let mut call = vec![if arguments.confirm { "confirm" } else { "revert" }];
+        call.extend(arguments.from_console.iter().flat_map(|reason| ["--from-console", reason.as_str()]));
+        let status = applier.run(&call)?;
         if arguments.cut && status.success() {
             return cut::now(&applier);
         }
@@ -205,7 +210,7 @@ pub fn run(arguments: &Arguments, global: &Global) -> Result<Exit, Trouble> {
             Became::Waiting
         }
         () if arguments.no_confirm => Became::Waiting,
-        () => ask(&applier, global, arguments.within)?,
+        () => wait(&applier, global, arguments.within, link.generation)?,
     };
     show(global, &done(became, link.generation, Some(sealed.digest()), probes))?;
     if arguments.cut && became == Became::Confirmed {
@@ -218,17 +223,25 @@ pub fn run(arguments: &Arguments, global: &Global) -> Result<Exit, Trouble> {
     })
 }
 
-/// Whoever can answer still has a connection. No answer is an answer: the timer takes it back.
-fn ask(applier: &Applier, global: &Global, within: u64) -> Result<Became, Trouble> {
+/// Between two looks at whether it is confirmed: each starts the applier once.
+const LOOK: Duration = Duration::from_secs(2);
+
+/// Waits for the confirmation over a new connection. This session was there before the change, so nothing typed here can give it.
+fn wait(applier: &Applier, global: &Global, within: u64, generation: Generation) -> Result<Became, Trouble> {
     if !std::io::stdin().is_terminal() || global.format() != Format::Text {
         return Ok(Became::Waiting);
     }
-    remark(&format!("In force; goes back in {within} s. Open a second connection now, and if it works, type yes to keep the change:"));
-    let mut line = String::new();
-    std::io::stdin().read_line(&mut line).map_err(|e| Trouble::io("standard input", e))?;
-    let keep = line.trim().eq_ignore_ascii_case("yes");
-    let status = applier.run(&[if keep { "confirm" } else { "revert" }])?;
-    Ok(if keep && status.success() { Became::Confirmed } else { Became::Reverted })
+    remark(&format!("In force; goes back in {within} s. Open a new connection to this machine now and type there:"));
+    remark("    sudo ravelin apply --confirm");
+    remark("On the console: ravelin apply --confirm --from-console REASON. Ctrl-C here changes nothing: it goes back at the deadline.");
+    loop {
+        let status = applier.status()?;
+        if status.pending.is_none() {
+            let kept = status.confirmed.is_some_and(|c| c.generation == generation);
+            return Ok(if kept { Became::Confirmed } else { Became::Reverted });
+        }
+        std::thread::sleep(LOOK);
+    }
 }
 
 /// How long a peer may take to answer before the change: one retransmission of a SYN.
