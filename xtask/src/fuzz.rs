@@ -14,6 +14,10 @@ use std::{
 const SECONDS: u32 = 60;
 /// Largest input in bytes: the largest example has 6 KiB, and longer ones only slow the search down.
 const LARGEST: u32 = 16_384;
+/// The same for bundles: the smallest host's has 26 KiB.
+const LARGEST_BUNDLE: u32 = 49_152;
+/// Sites of few services, whose bundles are small.
+const BUNDLED: &str = "crates/emit/tests/system";
 /// Seconds for one input after which it counts as a hang: the readers take milliseconds.
 const HANG: u32 = 10;
 /// Megabytes: a reader that needs more for a small input has no bound.
@@ -52,9 +56,10 @@ pub fn run(arguments: &[String]) -> Result<(), Stop> {
         eprintln!("fuzz {target}: {seeds} seeds, {seconds} s");
         // The readers have no unsafe code: coverage and checks are wanted, an address sanitizer finds nothing here.
         let mut command = fuzz(&["run", "-s", "none", "--target-dir", &target_dir, target, "--"]);
+        let largest = if target == "bundle" { LARGEST_BUNDLE } else { LARGEST };
         command.args([
             format!("-max_total_time={seconds}"),
-            format!("-max_len={LARGEST}"),
+            format!("-max_len={largest}"),
             format!("-timeout={HANG}"),
             format!("-rss_limit_mb={MEMORY}"),
             "-print_final_stats=1".to_owned(),
@@ -102,11 +107,22 @@ fn seeds(target: &str) -> Result<usize, Stop> {
     if target == "nft" {
         texts.extend(walk(&root().join("crates/plan/cases"))?.iter().filter_map(|f| as_the_kernel_lists(f)));
     }
+    if target == "bundle" {
+        texts.extend(bundles()?);
+    }
     for (n, text) in texts.iter().enumerate() {
         let file = corpus.join(format!("seed-{n:03}"));
         fs::write(&file, text).map_err(|e| Stop::usage(format!("cannot write {}: {e}", file.display())))?;
     }
     Ok(texts.len())
+}
+
+/// Sealed bundles, and their drafts, of small sites of the cases.
+fn bundles() -> Result<Vec<Vec<u8>>, Stop> {
+    let into = root().join("target/fuzz/bundles");
+    let sites = walk(&root().join(BUNDLED))?.into_iter().filter(|f| f.file_name() == Some(OsStr::new("site.toml")));
+    process::run(cargo().args(["run", "--quiet", "-p", "emit", "--example", "bundles", "--"]).arg(&into).args(sites))?;
+    Ok(walk(&into)?.iter().filter_map(|f| fs::read(f).ok()).collect())
 }
 
 /// A ruleset of the cases as nft lists it, in a network namespace of its own.

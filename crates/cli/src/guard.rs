@@ -55,7 +55,7 @@ const ADVERTISEMENTS: &str = "net/ipv6/conf/all/accept_ra";
 /// Refuses a plan that takes no router advertisements on a machine whose IPv6 gateway came by one: every probe would go
 /// through, and hours later, when the advertised route ends, the machine would lose IPv6.
 pub fn gateway(host: &HostName, plan: &Plan, facts: &Facts) -> Result<(), Trouble> {
-    let refuses = plan.machines.get(host).is_some_and(|m| m.sysctls.iter().any(|s| s.key == ADVERTISEMENTS && s.value == "0"));
+    let refuses = refuses_advertisements(host, plan);
     let learnt = facts.routes.iter().find(|r| r.advertised && r.to.prefix_len() == 0);
     let Some(route) = learnt.filter(|_| refuses) else { return Ok(()) };
     let (via, device) = (route.via.map(|a| a.to_string()).unwrap_or_default(), route.device.as_deref().unwrap_or_default());
@@ -63,6 +63,26 @@ pub fn gateway(host: &HostName, plan: &Plan, facts: &Facts) -> Result<(), Troubl
         format!("the IPv6 gateway {via} on {device} was learnt from a router advertisement, and this plan takes none; nothing was changed"),
         "write `advertised = true` on this machine's zone, or give the machine its IPv6 gateway as a route of its own",
     ))
+}
+
+/// Refuses a plan that takes no router advertisements on a machine whose address in the site file was made from one: it would
+/// go when its lifetime ends. Other advertised addresses no flow uses.
+pub fn address(host: &HostName, model: &Model, plan: &Plan, facts: &Facts) -> Result<(), Trouble> {
+    let own: BTreeSet<_> = model.hosts.get(host).into_iter().flat_map(site::model::Host::addresses).collect();
+    let made = facts.interfaces.iter().flat_map(|i| i.advertised.iter().map(move |a| (i, a.addr())));
+    let mut made = made.filter(|(_, a)| own.contains(a) && refuses_advertisements(host, plan));
+    let Some((interface, address)) = made.next() else { return Ok(()) };
+    Err(Trouble::usage(
+        format!(
+            "the address {address} on {} was made from a router advertisement, and this plan takes none; nothing was changed",
+            interface.name
+        ),
+        "write `advertised = true` on this machine's zone, or give the machine this address for good",
+    ))
+}
+
+fn refuses_advertisements(host: &HostName, plan: &Plan) -> bool {
+    plan.machines.get(host).is_some_and(|m| m.sysctls.iter().any(|s| s.key == ADVERTISEMENTS && s.value == "0"))
 }
 
 /// Refuses a plan that lets anything more through while a weakening has ended. What only narrows is never held up.
@@ -90,19 +110,38 @@ pub fn ended(here: &Here<'_>, model: &Model, plan: &Plan, told: &[Diagnostic], s
 mod tests {
     use super::*;
 
+    fn model_of(zone: &str) -> Model {
+        let text = format!(
+            "[site]\nmanagement = {{ from = [\"198.51.100.7/32\"] }}\n[layers]\nnetwork = \"enforce\"\n[zones]\nlan = {{ \
+             subnets = [\"10.0.9.0/24\", \"2001:db8:9::/64\"], gateway = [\"10.0.9.1\", \"2001:db8:9::1\"]{zone} }}\n[edge]\nkind = \
+             \"external\"\n[hosts.node1]\naddress = [\"10.0.9.10\", \"2001:db8:9::10\"]\nruns = [\"lotus\"]\n"
+        );
+        let source = SourceFile::new("site.toml", text);
+        let outcome = site::read(&source, "2026-11-22");
+        let told = outcome.render(&source);
+        outcome.model.unwrap_or_else(|| panic!("{told}"))
+    }
+
+    #[test]
+    fn an_address_that_was_made_is_not_taken_away_unseen() {
+        let host = HostName::new("node1").expect("name");
+        let tried = |zone: &str, advertised: &[&str]| {
+            let model = model_of(zone);
+            let addresses = vec!["2001:db8:9::10/64".parse().expect("net")];
+            let advertised = advertised.iter().map(|a| a.parse().expect("net")).collect();
+            let interface = facts::Interface { name: "eth0".into(), addresses, advertised, ..facts::Interface::default() };
+            let facts = Facts { interfaces: vec![interface], ..Facts::default() };
+            address(&host, &model, &crate::planning::plan(&model), &facts)
+        };
+        assert!(tried("", &["2001:db8:9::10/64"]).is_err());
+        assert!(tried("", &[]).is_ok(), "a written address stays");
+        assert!(tried("", &["2001:db8:9::abcd/64"]).is_ok(), "no flow uses this one");
+        assert!(tried(", advertised = true", &["2001:db8:9::10/64"]).is_ok(), "the site file says so");
+    }
+
     #[test]
     fn a_gateway_that_was_learnt_is_not_taken_away_unseen() {
-        let plan_of = |zone: &str| {
-            let text = format!(
-                "[site]\nmanagement = {{ from = [\"198.51.100.7/32\"] }}\n[layers]\nnetwork = \"enforce\"\n[zones]\nlan = {{ \
-                 subnets = [\"10.0.9.0/24\", \"2001:db8:9::/64\"], gateway = [\"10.0.9.1\", \"2001:db8:9::1\"]{zone} }}\n[edge]\nkind = \
-                 \"external\"\n[hosts.node1]\naddress = [\"10.0.9.10\", \"2001:db8:9::10\"]\nruns = [\"lotus\"]\n"
-            );
-            let source = SourceFile::new("site.toml", text);
-            let outcome = site::read(&source, "2026-11-22");
-            let told = outcome.render(&source);
-            crate::planning::plan(&outcome.model.unwrap_or_else(|| panic!("{told}")))
-        };
+        let plan_of = |zone: &str| crate::planning::plan(&model_of(zone));
         let host = HostName::new("node1").expect("name");
         let facts = |advertised| {
             let route = facts::Route {

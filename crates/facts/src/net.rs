@@ -29,6 +29,8 @@ pub struct Interface {
     pub parent: Option<String>,
     /// Addresses with prefix length, sorted.
     pub addresses: Vec<IpNet>,
+    /// Those of them that were made from a router advertisement, and go when nobody advertises any more.
+    pub advertised: Vec<IpNet>,
 }
 
 /// A route.

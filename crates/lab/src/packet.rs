@@ -10,6 +10,8 @@ use std::net::IpAddr;
 
 /// Begins the payload of every packet of the lab.
 const MAGIC: [u8; 8] = *b"RAVELIN\x01";
+/// The same in what ICMP errors of the lab quote, so that they are told from errors of kernels about packets of the lab.
+const QUOTED: [u8; 8] = *b"RAVELIN\x02";
 /// Hops a packet may take; a lab needs two.
 const HOP_LIMIT: u8 = 64;
 /// Bytes of transport data in the first fragment: enough for the ports, not for a TCP header's flags.
@@ -40,8 +42,31 @@ pub enum Body {
     Udp { sport: u16, dport: u16 },
     /// ICMP or ICMPv6, by the address family.
     Icmp { kind: u8, code: u8 },
+    /// An ICMP or ICMPv6 message that quotes a packet, by the address family.
+    Error { kind: u8, code: u8, about: Quoted },
     /// Another protocol by number, with nothing but the mark.
     Other { proto: u8 },
+}
+
+/// A TCP or UDP packet as an ICMP error quotes it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[expect(missing_docs, reason = "header fields under their usual names")]
+pub struct Quoted {
+    pub src: IpAddr,
+    pub dst: IpAddr,
+    /// UDP instead of TCP.
+    pub udp: bool,
+    pub sport: u16,
+    pub dport: u16,
+}
+
+impl Quoted {
+    /// Header and mark. The whole TCP header is there, because translation mends the checksum in what it finds.
+    fn bytes(&self, id: u64) -> Result<Vec<u8>, LabError> {
+        let (sport, dport) = (self.sport, self.dport);
+        let body = if self.udp { Body::Udp { sport, dport } } else { Body::Tcp { sport, dport, flags: flag::ACK } };
+        Packet { src: self.src, dst: self.dst, body, shape: Shape::Whole }.marked(&mark(QUOTED, id))
+    }
 }
 
 /// How the datagram is cut.
@@ -83,8 +108,8 @@ impl Packet {
         match self.body {
             Body::Tcp { .. } => 6,
             Body::Udp { .. } => 17,
-            Body::Icmp { .. } if self.dst.is_ipv4() => 1,
-            Body::Icmp { .. } => 58,
+            Body::Icmp { .. } | Body::Error { .. } if self.dst.is_ipv4() => 1,
+            Body::Icmp { .. } | Body::Error { .. } => 58,
             Body::Other { proto } => proto,
         }
     }
@@ -99,36 +124,39 @@ impl Packet {
     }
 
     fn whole(&self, id: u64) -> Result<Vec<u8>, LabError> {
+        match self.body {
+            Body::Error { about, .. } => self.marked(&about.bytes(id)?),
+            _ => self.marked(&mark(MAGIC, id)),
+        }
+    }
+
+    fn marked(&self, mark: &[u8]) -> Result<Vec<u8>, LabError> {
         let ip = match (self.src, self.dst) {
             (IpAddr::V4(s), IpAddr::V4(d)) => PacketBuilder::ipv4(s.octets(), d.octets(), HOP_LIMIT),
             (IpAddr::V6(s), IpAddr::V6(d)) => PacketBuilder::ipv6(s.octets(), d.octets(), HOP_LIMIT),
             _ => return Err(LabError::Packet(format!("{} and {} are of two families", self.src, self.dst))),
         };
-        let mark = mark(id);
-        let mut out = Vec::with_capacity(96);
+        let mut out = Vec::with_capacity(128);
         match self.body {
-            Body::Tcp { sport, dport, flags } => tcp(ip, sport, dport, flags, id).write(&mut out, &mark),
-            Body::Udp { sport, dport } => ip.udp(sport, dport).write(&mut out, &mark),
-            Body::Icmp { kind, code } if self.dst.is_ipv4() => ip.icmpv4_raw(kind, code, [0; 4]).write(&mut out, &mark),
-            Body::Icmp { kind, code } => ip.icmpv6_raw(kind, code, [0; 4]).write(&mut out, &mark),
-            Body::Other { proto } => ip.write(&mut out, IpNumber(proto), &mark),
+            Body::Tcp { sport, dport, flags } => tcp(ip, sport, dport, flags).write(&mut out, mark),
+            Body::Udp { sport, dport } => ip.udp(sport, dport).write(&mut out, mark),
+            Body::Icmp { kind, code } | Body::Error { kind, code, .. } if self.dst.is_ipv4() => {
+                ip.icmpv4_raw(kind, code, [0; 4]).write(&mut out, mark)
+            }
+            Body::Icmp { kind, code } | Body::Error { kind, code, .. } => ip.icmpv6_raw(kind, code, [0; 4]).write(&mut out, mark),
+            Body::Other { proto } => ip.write(&mut out, IpNumber(proto), mark),
         }
         .map_err(|e| LabError::Packet(e.to_string()))?;
         Ok(out)
     }
 }
 
-fn tcp(
-    ip: PacketBuilderStep<etherparse::IpHeaders>,
-    sport: u16,
-    dport: u16,
-    flags: u8,
-    id: u64,
-) -> PacketBuilderStep<etherparse::TcpHeader> {
+fn tcp(ip: PacketBuilderStep<etherparse::IpHeaders>, sport: u16, dport: u16, flags: u8) -> PacketBuilderStep<etherparse::TcpHeader> {
     /// Any window will do.
     const WINDOW: u16 = 1024;
-    let [.., a, b, c, d] = id.to_be_bytes();
-    let mut step = ip.tcp(sport, dport, u32::from_be_bytes([a, b, c, d]), WINDOW);
+    /// Every packet's: within the window of whatever else its connection saw, which tracking asks for.
+    const SEQUENCE: u32 = 1;
+    let mut step = ip.tcp(sport, dport, SEQUENCE, WINDOW);
     if flags & flag::FIN != 0 {
         step = step.fin();
     }
@@ -198,17 +226,26 @@ fn fragment_offset(eights: usize) -> Result<IpFragOffset, LabError> {
     IpFragOffset::try_new(n).map_err(|e| LabError::Packet(e.to_string()))
 }
 
-fn mark(id: u64) -> [u8; 16] {
+fn mark(magic: [u8; 8], id: u64) -> [u8; 16] {
     let mut out = [0; 16];
-    out[..8].copy_from_slice(&MAGIC);
+    out[..8].copy_from_slice(&magic);
     out[8..].copy_from_slice(&id.to_be_bytes());
     out
 }
 
-/// The mark in received bytes, wherever it stands; not found in packets quoted by ICMP errors, whose first bytes say so.
+/// The mark in received bytes, wherever it stands; also found in packets that an ICMP error of the kernel quotes.
 pub fn find_mark(bytes: &[u8]) -> Option<u64> {
-    let at = bytes.windows(MAGIC.len()).position(|w| w == MAGIC)?;
-    let id = bytes.get(at + MAGIC.len()..at + MAGIC.len() + 8)?;
+    find(MAGIC, bytes)
+}
+
+/// The mark of an ICMP error of the lab's own.
+pub fn find_quoted_mark(bytes: &[u8]) -> Option<u64> {
+    find(QUOTED, bytes)
+}
+
+fn find(magic: [u8; 8], bytes: &[u8]) -> Option<u64> {
+    let at = bytes.windows(magic.len()).position(|w| w == magic)?;
+    let id = bytes.get(at + magic.len()..at + magic.len() + 8)?;
     id.try_into().ok().map(u64::from_be_bytes)
 }
 
@@ -243,6 +280,21 @@ mod tests {
             for d in &datagrams {
                 let parsed = etherparse::SlicedPacket::from_ip(d).expect("an IP datagram");
                 assert!(parsed.net.is_some());
+            }
+        }
+    }
+
+    #[test]
+    fn an_error_quotes_what_it_is_about() {
+        for p in packets().into_iter().filter(|p| p.shape == Shape::Whole) {
+            for udp in [false, true] {
+                let about = Quoted { src: p.dst, dst: p.src, udp, sport: 7, dport: 8 };
+                let error = Packet { body: Body::Error { kind: 3, code: 1, about }, ..p };
+                let bytes = &error.datagrams(78).expect("written")[0];
+                assert_eq!((find_mark(bytes), find_quoted_mark(bytes)), (None, Some(78)));
+                let outer = if p.dst.is_ipv4() { 28 } else { 48 };
+                let inner = etherparse::SlicedPacket::from_ip(&bytes[outer..]).expect("a quoted datagram");
+                assert_eq!(matches!(inner.transport, Some(etherparse::TransportSlice::Udp(_))), udp);
             }
         }
     }

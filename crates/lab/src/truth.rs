@@ -6,6 +6,7 @@
 
 mod hostile;
 mod sample;
+pub mod under_way;
 
 pub use hostile::{answers, hostile};
 pub use sample::sample;
@@ -210,7 +211,7 @@ fn target(packet: &Packet) -> Option<(Proto, u16)> {
     match packet.body {
         Body::Tcp { dport, .. } => Some((Proto::Tcp, dport)),
         Body::Udp { dport, .. } => Some((Proto::Udp, dport)),
-        Body::Icmp { .. } | Body::Other { .. } => None,
+        Body::Icmp { .. } | Body::Error { .. } | Body::Other { .. } => None,
     }
 }
 

@@ -9,7 +9,7 @@ use crate::{
     build::Lab,
     count::{self, Readings},
     error::LabError,
-    packet::{Packet, find_mark},
+    packet::{Packet, find_mark, find_quoted_mark},
 };
 use rustix::{
     buffer::spare_capacity,
@@ -108,6 +108,7 @@ pub struct Range<'a> {
     readings: Option<Readings>,
     counting: Vec<String>,
     silence: Duration,
+    patience: Duration,
     elements: bool,
 }
 
@@ -124,7 +125,18 @@ impl<'a> Range<'a> {
                 ears.push(ear);
             }
         }
-        Ok(Self { lab, poll, ears, guns: BTreeMap::new(), next_id: 1, readings: None, counting, silence: SILENCE, elements: true })
+        Ok(Self {
+            lab,
+            poll,
+            ears,
+            guns: BTreeMap::new(),
+            next_id: 1,
+            readings: None,
+            counting,
+            silence: SILENCE,
+            patience: PATIENCE,
+            elements: true,
+        })
     }
 
     /// Whether elements' counters are read as well; they are by default.
@@ -149,6 +161,14 @@ impl<'a> Range<'a> {
         self.silence = silence;
         self.elements = elements;
         self.readings = None;
+        report
+    }
+
+    /// Fires what is known to vanish in a kernel, where no rule counts it: listens for a while, and accounts for nothing.
+    pub fn fire_into_silence(&mut self, shots: &[Shot]) -> Result<Report, LabError> {
+        let patience = std::mem::replace(&mut self.patience, SILENCE);
+        let report = self.fire_past(shots, Vec::new());
+        self.patience = patience;
         report
     }
 
@@ -182,7 +202,7 @@ impl<'a> Range<'a> {
             let dropped = count::dropped(&counted);
             let fired = outcomes.iter().filter(|o| o.sent != Sent::Unroutable && o.landed.is_empty()).count();
             let unaccounted = i64::try_from(fired).unwrap_or(i64::MAX) - i64::try_from(dropped).unwrap_or(i64::MAX);
-            if unaccounted <= 0 || start.elapsed() > PATIENCE {
+            if unaccounted <= 0 || start.elapsed() > self.patience {
                 self.readings = Some(after);
                 return Ok(Report { outcomes, counted, dropped, unaccounted });
             }
@@ -291,7 +311,9 @@ fn drain(ear: &Ear, mut take: impl FnMut(u64, IpAddr) -> bool) -> usize {
     while let Ok((n, _, from)) = recvfrom(&ear.socket, &mut buffer, RecvFlags::empty()) {
         let bytes = buffer.get(..n).unwrap_or_default();
         let Some(Ok(from)) = from.map(SocketAddr::try_from) else { continue };
-        if !is_icmp_error(ear, bytes) && find_mark(bytes).is_some_and(|id| take(id, from.ip())) {
+        // Errors quote the packet they are about, mark included: only a mark of errors is one there.
+        let plain = if is_icmp_error(ear, bytes) { None } else { find_mark(bytes) };
+        if plain.or_else(|| find_quoted_mark(bytes)).is_some_and(|id| take(id, from.ip())) {
             came += 1;
         }
     }

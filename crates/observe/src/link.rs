@@ -47,14 +47,15 @@ fn number(v: &Value, key: &str) -> Option<u64> {
 
 fn interface(v: &Value) -> Interface {
     let info = v.get("linkinfo");
-    let addresses = v.get("addr_info").and_then(Value::as_array).into_iter().flatten();
-    let mut addresses: Vec<IpNet> = addresses
-        .filter_map(|a| {
-            let address: IpAddr = string(a, "local")?.parse().ok()?;
-            IpNet::new(address, u8::try_from(number(a, "prefixlen")?).ok()?).ok()
-        })
-        .collect();
+    let listed = || v.get("addr_info").and_then(Value::as_array).into_iter().flatten();
+    let net = |a: &Value| {
+        let address: IpAddr = string(a, "local")?.parse().ok()?;
+        IpNet::new(address, u8::try_from(number(a, "prefixlen")?).ok()?).ok()
+    };
+    let mut addresses: Vec<IpNet> = listed().filter_map(net).collect();
     addresses.sort();
+    let mut advertised: Vec<IpNet> = listed().filter(|a| is_advertised(a)).filter_map(net).collect();
+    advertised.sort();
     let flags = v.get("flags").and_then(Value::as_array);
     Interface {
         name: string(v, "ifname").unwrap_or_default(),
@@ -67,7 +68,17 @@ fn interface(v: &Value) -> Interface {
         vlan: info.and_then(|i| i.get("info_data")).and_then(|d| number(d, "id")).and_then(|n| n.try_into().ok()),
         parent: string(v, "link"),
         addresses,
+        advertised,
     }
+}
+
+/// Whether an address was made from a router advertisement: it has a lifetime, and the kernel says whose it is. Kernels
+/// before 5.18 name no protocol, but manage temporary addresses for exactly these.
+fn is_advertised(a: &Value) -> bool {
+    let says = |key: &str| a.get(key).and_then(Value::as_bool).unwrap_or(false);
+    // IFAPROT_KERNEL_RA of `if_addr.h`.
+    let by_protocol = matches!(string(a, "protocol").as_deref(), Some("kernel_ra" | "2"));
+    says("dynamic") && (by_protocol || says("mngtmpaddr") || says("temporary"))
 }
 
 fn route(v: &Value, v4: bool) -> Option<Route> {
@@ -114,6 +125,16 @@ mod tests {
             "addr_info": [{"family": "inet", "local": "10.20.10.2", "prefixlen": 24}]});
         let i = interface(&link);
         assert_eq!((i.vlan, i.parent.as_deref(), i.up, i.addresses.len()), (Some(10), Some("eth0"), true, 1));
+        assert!(i.advertised.is_empty());
+        let made = |more: serde_json::Value| {
+            let mut a = serde_json::json!({"family": "inet6", "local": "2001:db8::1", "prefixlen": 64});
+            a.as_object_mut().expect("object").extend(more.as_object().expect("object").clone());
+            interface(&serde_json::json!({"ifname": "e", "addr_info": [a]})).advertised.len()
+        };
+        assert_eq!(made(serde_json::json!({"dynamic": true, "mngtmpaddr": true})), 1);
+        assert_eq!(made(serde_json::json!({"dynamic": true, "protocol": "kernel_ra"})), 1);
+        assert_eq!(made(serde_json::json!({"dynamic": true})), 0, "leased");
+        assert_eq!(made(serde_json::json!({"mngtmpaddr": true})), 0, "written, for good");
         let r = route(&serde_json::json!({"dst": "default", "gateway": "10.0.0.1", "dev": "eth0", "metric": 5}), true).expect("route");
         assert_eq!((r.to.prefix_len(), r.table, r.metric, r.kind.as_str()), (0, 254, 5, "unicast"));
         assert!(!r.advertised);

@@ -140,6 +140,7 @@ pub fn run(arguments: &Arguments, global: &Global) -> Result<Exit, Trouble> {
     let record = arguments.record.clone().unwrap_or_else(|| window::default_path(&model.name));
     guard::ended(&here, &model, &plan, &told, &source)?;
     guard::gateway(&host, &plan, &facts)?;
+    guard::address(&host, &model, &plan, &facts)?;
     guard::way_in(&here, &model, &plan, &facts, arguments.without_way_in.as_deref(), &record)?;
 
     let status = applier.status()?;

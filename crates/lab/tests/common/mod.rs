@@ -12,6 +12,7 @@ use reach::{Network, Prover};
 use ruleset::TableFamily;
 use site::model::Model;
 use std::{collections::BTreeMap, path::PathBuf, process::Stdio, time::Instant};
+use words::HostName;
 
 /// The date sites of tests are read on.
 pub const TODAY: &str = "2026-11-22";
@@ -86,11 +87,21 @@ pub fn none(what: &str, wrong: &[String]) {
 
 /// What the proof, over the rulesets read back from the kernels, says otherwise than the model.
 pub fn proof(stage: &Stage, cases: &[Case]) -> Vec<String> {
-    let rulesets: BTreeMap<_, _> = stage.plan.machines.keys().map(|h| (h.clone(), composed(stage, h.as_str()))).collect();
+    let rulesets = rulesets(stage);
     let mut prover = Prover::new();
-    let devices = stage.plan.machines.iter().map(|(h, m)| (h.clone(), m.devices.clone())).collect();
-    let network = Network::new(&mut prover, &stage.model, &rulesets, &devices);
+    let network = network(stage, &rulesets, &mut prover);
     opinion::disagreements(&stage.model, &network, &stage.lab.topology, cases)
+}
+
+/// What every machine's kernel holds.
+pub fn rulesets(stage: &Stage) -> BTreeMap<HostName, ruleset::Ruleset> {
+    stage.plan.machines.keys().map(|h| (h.clone(), composed(stage, h.as_str()))).collect()
+}
+
+/// The proof's network over them.
+pub fn network<'a>(stage: &'a Stage, rulesets: &'a BTreeMap<HostName, ruleset::Ruleset>, prover: &'a mut Prover) -> Network<'a> {
+    let devices = stage.plan.machines.iter().map(|(h, m)| (h.clone(), m.devices.clone())).collect();
+    Network::new(prover, &stage.model, rulesets, &devices)
 }
 
 /// A machine's rulesets read back, those written by iptables in its own words.
