@@ -70,12 +70,13 @@ impl Image {
 fn build(image: &Image, say: &dyn Fn(&str)) -> Result<(), VmError> {
     say("installing Debian's packages into an image");
     let out = image.directory();
-    let masked = recipe::MASKED.join("\n");
+    let (masked, disabled) = (recipe::MASKED.join("\n"), recipe::DISABLED.join("\n"));
     let files = [
         ("agent.sh", recipe::AGENT),
         ("agent.service", recipe::AGENT_UNIT),
         ("customize.sh", recipe::CUSTOMIZE),
         ("masked", masked.as_str()),
+        ("disabled", disabled.as_str()),
         ("size", recipe::DISK),
     ];
     for (name, content) in files {
