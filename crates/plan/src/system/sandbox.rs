@@ -2,7 +2,7 @@
 //! opened again, each with its reason. Never: opens anything without an entry of the catalogue or a line of the site file.
 
 use super::{
-    gpu,
+    gpu, hugepages,
     place::{Places, in_a_home, takes_stores},
     types::Line,
 };
@@ -200,10 +200,12 @@ fn devices(w: &Wants<'_>, out: &mut Vec<Line>) {
         out.extend(gpu::DEVICES.iter().map(|d| w.open("DeviceAllow", format!("{d} rw"), Need::Gpu)));
     }
     if w.has(Need::Vfio) {
+        // The groups' nodes have a major number of their own; the container's is one of many odd devices.
+        out.push(w.open("DeviceAllow", "/dev/vfio/vfio rw", Need::Vfio));
         out.push(w.open("DeviceAllow", "char-vfio rw", Need::Vfio));
     }
     if w.has(Need::Hugepages) {
-        out.push(w.open("ReadWritePaths", "-/dev/hugepages", Need::Hugepages));
+        out.push(w.open("ReadWritePaths", format!("-{}", hugepages::DIRECTORY), Need::Hugepages));
     }
     if let Some(need) = w.first(&[Need::Memlock, Need::Vfio]) {
         out.push(w.open("LimitMEMLOCK", "infinity", need));
