@@ -92,7 +92,14 @@ pub const FINISH: &str = include_str!("../image/finish.sh");
 /// Digest of all of the above.
 pub fn digest() -> String {
     let mut sha = Sha256::new();
-    for list in [&PACKAGES[..], &INITIAL_MODULES[..], &MASKED[..], &DISABLED[..], &OPTIONS[..], &[SUITE, DISK, AGENT, AGENT_UNIT, CUSTOMIZE, FINISH]] {
+    for list in [
+        &PACKAGES[..],
+        &INITIAL_MODULES[..],
+        &MASKED[..],
+        &DISABLED[..],
+        &OPTIONS[..],
+        &[SUITE, DISK, AGENT, AGENT_UNIT, CUSTOMIZE, FINISH],
+    ] {
         for item in list {
             sha.update(item.len().to_be_bytes());
             sha.update(item);
