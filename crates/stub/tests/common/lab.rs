@@ -78,6 +78,12 @@ impl Lab {
         self.wait(units, done);
     }
 
+    /// Starts them once more, and waits again.
+    pub fn restart(&mut self, units: &[String], done: &str) {
+        self.must(&format!("systemctl stop {}", units.join(" ")), SETTING_UP);
+        self.start(units, done);
+    }
+
     /// Gives orders to running stand-ins, and waits until they are carried out.
     pub fn order(&mut self, name: &str, units: &[String], orders: &BTreeMap<String, Vec<String>>) {
         let home = HOME.trim_start_matches('/');
@@ -86,15 +92,16 @@ impl Lab {
         self.wait(units, name);
     }
 
-    fn wait(&mut self, units: &[String], done: &str) {
-        // The journal is asked for the units that are still missing.
+    /// Waits until each unit has said that this list of actions is through.
+    pub fn wait(&mut self, units: &[String], done: &str) {
+        // The journal is asked for the units that are still missing, since their last start.
         let script = format!(
             "# waits for `{done}` of {} units
             left='{}'
             while [ -n \"$left\" ]; do
               again=
               for u in $left; do
-                journalctl -b -o cat -u $u --no-pager | grep -qF '{{\"done\":\"{done}\"}}' && continue
+                journalctl -b -o cat _SYSTEMD_INVOCATION_ID=$(systemctl show -P InvocationID $u) --no-pager | grep -qF '{{\"done\":\"{done}\"}}' && continue
                 systemctl -q is-failed $u && {{ echo \"$u failed:\"; journalctl -b -u $u --no-pager | tail -20; exit 1; }}
                 again=\"$again $u\"
               done
@@ -153,14 +160,28 @@ pub fn outcomes(said: &[Said]) -> BTreeMap<String, bool> {
     each.collect()
 }
 
-/// What did not work before this list of actions was through, in words.
+/// What did not work before this list of actions was through for the last time, in words.
 pub fn failures(said: &[Said], done: &str) -> Vec<String> {
-    let until = said.iter().take_while(|s| !matches!(s, Said::Done(d) if d == done));
-    let each = until.filter_map(|s| match s {
+    let until = said.iter().rposition(|s| matches!(s, Said::Done(d) if d == done)).unwrap_or(said.len());
+    let each = said[..until].iter().filter_map(|s| match s {
         Said::Action { group, what, error: Some(error), more } => Some(format!("{group}: {what}: {error} ({more})")),
         _ => None,
     });
     each.collect()
+}
+
+/// Orders that were carried out although they should not, or that are refused where nothing is in the way either.
+pub fn not_denied(orders: &[String], outcome: &BTreeMap<String, bool>, free: &BTreeMap<String, bool>) -> Vec<String> {
+    let mut out = Vec::new();
+    for order in orders {
+        if outcome.get(order) != Some(&false) {
+            out.push(format!("{order} is not denied: {:?}", outcome.get(order)));
+        }
+        if free.get(order) != Some(&true) {
+            out.push(format!("{order} does not succeed without the unit either"));
+        }
+    }
+    out
 }
 
 /// Keeps what a test saw, for people.

@@ -2,6 +2,7 @@
 //! replaced by the stand-in, and what these said. Never: anything on this machine but files below `target/`.
 #![allow(dead_code, reason = "each test program uses a part")]
 
+pub mod attack;
 pub mod lab;
 pub mod program;
 
@@ -111,13 +112,13 @@ impl Site {
 
     /// A script that makes accounts, directories, stores and configuration files as an operator does, and addresses of peers.
     pub fn prepare(&self) -> String {
-        let mut out = String::from("set -e\nsysctl -q vm.nr_hugepages=8\nmkdir -p /data /etc/filecoin\nsystemd-sysusers 2>&1\n");
+        let mut out = String::from("set -e\nsysctl -q vm.nr_hugepages=8\nmkdir -p /data\nsystemd-sysusers 2>&1\n");
         for s in &self.services {
             for store in &s.profile.stores {
                 out += &format!("install -d -m 755 -o {0} -g {0} {store}\n", s.account);
             }
         }
-        out += "systemd-tmpfiles --create 2>&1\ntouch /etc/filecoin/lotus.env\n";
+        out += "systemd-tmpfiles --create 2>&1\numask 077; touch /etc/filecoin/lotus.env\n";
         for path in self.configurations() {
             out += &format!("install -m 600 -o $(stat -c %U {0}) /dev/null {path}\n", path.rsplit_once('/').expect("absolute").0);
         }

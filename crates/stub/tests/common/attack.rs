@@ -1,7 +1,8 @@
-//! What a taken-over service tries, and what the audit log must then hold. In comes a service, out come its orders. Left out is
-//! what the service declares: a shell where it has one, public peers where it dials them.
+//! What a taken-over service tries. In comes a service, out come its orders: for SELinux alone with what the audit log must then
+//! hold, for the unit alone without. Left out is what the service declares: a shell where it has one, public peers where it
+//! dials them.
 
-use crate::common::{Service, Site};
+use super::{Service, Site};
 
 /// Fewer lines than this are no work in full.
 pub const FEWEST_ACTIONS: usize = 22;
@@ -32,7 +33,7 @@ const ALWAYS: [(&str, &str); 40] = [
     ("chown=/etc/hostname", "{ setattr }"),
     ("run=/bin/su,-c,true", "su_exec_t"),
     ("run=/usr/bin/sudo,-n,true", "sudo_exec_t"),
-    ("run=/usr/bin/mount", "mount_exec_t"),
+    ("run=/usr/bin/mount,-t,tmpfs,none,/media", "mount_exec_t"),
     ("run=/usr/bin/passwd,-S,root", "passwd_exec_t"),
     ("become=1000", "{ setuid }"),
     ("namespace", "cap_userns"),
@@ -68,8 +69,45 @@ const SECRETS: [(&str, &str, &str); 6] = [
 /// Neighbours that only those may dial who declare them.
 const NEIGHBOURS: [(&str, u16); 3] = [("lotus-wallet", 1777), ("boostd-data", 8042), ("yugabyte", 5433)];
 
-/// What this service is ordered to try.
-pub fn of(service: &Service, site: &Site) -> Vec<(String, String)> {
+/// What is another layer's: ports and peers are the packet filter's, labels are SELinux' own. And `become` is asked the other way.
+const NOT_OF_THE_UNIT: [&str; 6] = ["listen=", "connect=", "setenforce", "context=", "relabel=", "become="];
+
+/// What the unit alone must refuse this service, under its account.
+pub fn of_unit(service: &Service, site: &Site) -> Vec<String> {
+    let mut out: Vec<String> = ALWAYS.iter().map(|(order, _)| (*order).to_owned()).collect();
+    out.retain(|order| !NOT_OF_THE_UNIT.iter().any(|n| order.starts_with(n)));
+    out.retain(|order| order != "udp=514" || service.profile.need("low-port").is_none());
+    out.push("become=0".to_owned());
+    out.push(format!("append={}", service.program));
+    for directory in service.repository().into_iter().chain(["/tmp".to_owned(), "/dev/shm".to_owned()]) {
+        out.push(format!("dropped={directory}"));
+        out.push(format!("setuid={directory}"));
+    }
+    // A compiler at run time executes what it made in memory; so may whoever takes it over.
+    if service.profile.need("jit").is_none() {
+        out.push("fileless".to_owned());
+    }
+    if service.profile.need("shell").is_none() {
+        out.push("run=/bin/sh,-c,true".to_owned());
+        out.push("run=/usr/bin/tar,--version".to_owned());
+    }
+    // Others' keys. On one machine the unit hides them, whoever's account it is; between machines there is no way.
+    for (whose, order, _) in SECRETS.iter().filter(|s| s.0 != service.profile.service) {
+        let neighbour =
+            site.services.iter().any(|s| s.profile.service == *whose && (s.host == service.host || s.account != service.account));
+        // A client of a daemon may read its token.
+        let client = order.ends_with("/token") && service.profile.peers.iter().any(|p| p.name.starts_with(&format!("{whose}.")));
+        if neighbour && !client {
+            out.push((*order).to_owned());
+        }
+    }
+    out.sort();
+    out.dedup();
+    out
+}
+
+/// What SELinux alone must refuse this service as uid 0.
+pub fn of_domain(service: &Service, site: &Site) -> Vec<(String, String)> {
     let profile = &service.profile;
     let mut out: Vec<(String, String)> = ALWAYS.iter().map(|(o, n)| ((*o).to_owned(), (*n).to_owned())).collect();
     let mut add = |order: String, named: String| out.push((order, named));

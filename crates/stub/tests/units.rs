@@ -1,0 +1,88 @@
+//! Services of a site under the units that are rendered for it, without SELinux. Stand-ins work in full, and no system call of
+//! theirs is refused by a filter: strace saw every one. Taken over, every action is refused by the unit alone; the same actions
+//! succeed in the same run where there is no unit. What is left in the caches outlives the private directories of the units.
+
+mod common;
+mod trace;
+
+use common::{
+    Site, attack,
+    lab::{self, Lab, failures, outcomes},
+};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Write as _,
+};
+use vm::{Mode, Options};
+
+/// The example of the documentation.
+const SITE: &str = include_str!("../../../examples/small/site.toml");
+/// Its layers, as an operator sets them who has looked for long enough.
+const LAYERS: [&str; 2] = ["[layers]\n", "[layers]\nsystem = \"enforce\"\nselinux = \"enforce\"\n"];
+/// Machines whose services stand on the one here. The second worker is as the first.
+const LEFT_OUT: &str = "worker2";
+const ORDERS: &str = "takeover";
+/// A service that is looked at by strace while it is taken over as well: there the filter must be seen to refuse.
+const SEEN_REFUSED: &str = "booster-http";
+
+#[test]
+fn units_of_the_example_carry_their_services_and_refuse_what_taken_over_ones_try() {
+    let mut site = Site::read(&SITE.replacen(LAYERS[0], LAYERS[1], 1));
+    site.services.retain(|s| s.host != LEFT_OUT);
+    assert!(site.services.len() >= 7, "{}", site.services.len());
+    let mut lab = Lab::boot(&Options { mode: Mode::Plain, ..Options::default() });
+    let mut files = site.system_files();
+    site.services.iter().for_each(|s| files.extend(s.files()));
+    let traced = format!("[Service]\nEnvironment={}=1\n", stub::TRACED);
+    files.extend(site.services.iter().map(|s| (format!("etc/systemd/system/{}.d/91-traced.conf", s.unit), traced.clone().into_bytes())));
+    lab.unpack(&files);
+    lab.programs(&site.services);
+    lab.must(&site.prepare(), lab::SETTING_UP);
+    lab.must(attack::PREPARE, lab::SETTING_UP);
+
+    let units: Vec<String> = site.services.iter().map(|s| s.unit.clone()).collect();
+    lab.must(&trace::attach(&units), lab::SETTING_UP);
+    lab.wait(&units, "work");
+    let seen = site.services.iter().find(|s| s.profile.service == SEEN_REFUSED).expect("the service").unit.clone();
+    lab.must(&trace::detach(units.iter().filter(|u| **u != seen)), lab::SETTING_UP);
+
+    let orders: BTreeMap<String, Vec<String>> = site.services.iter().map(|s| (s.name.clone(), attack::of_unit(s, &site))).collect();
+    lab.order(ORDERS, &units, &orders);
+    lab.must(&trace::detach([&seen]), lab::SETTING_UP);
+    let heard = lab.heard();
+    let kept = lab.must("ls /var/tmp/filecoin-proof-parameters /var/tmp/filecoin-parents", lab::SETTING_UP);
+    let calls = trace::read(&lab.must("cd /root/trace && grep -H . *", lab::SETTING_UP));
+    lab.must(&format!("systemctl stop {}", units.join(" ")), lab::SETTING_UP);
+    let all: BTreeSet<String> = orders.values().flatten().cloned().collect();
+    let free = lab.unhardened(&all.into_iter().collect::<Vec<_>>());
+
+    let mut wrong = Vec::new();
+    let mut log = format!("heard\n{heard:#?}\nunhardened\n{free:#?}\n");
+    for s in &site.services {
+        let said = heard.get(&s.unit).map(Vec::as_slice).unwrap_or_default();
+        assert!(said.len() > attack::FEWEST_ACTIONS, "{} said {} things", s.unit, said.len());
+        let of = |list: Vec<String>| list.into_iter().map(|w| format!("{}: {w}", s.unit)).collect::<Vec<_>>();
+        wrong.extend(of(failures(said, "work")));
+        wrong.extend(of(lab::not_denied(&orders[&s.name], &outcomes(said), &free)));
+        let calls = calls.get(&s.unit).unwrap_or_else(|| panic!("nothing was traced of {}", s.unit));
+        let _ = writeln!(log, "{}\n{}", s.unit, calls.table());
+        wrong.extend(of(calls.refused_at_work()));
+        assert!(calls.at_work.len() > trace::FEWEST_CALLS, "{}: {} system calls", s.unit, calls.at_work.len());
+        for directory in s.profile.need("shared-tmp").iter().flat_map(|n| &n.paths) {
+            let mark = format!("stub-{}-{}.mark", s.profile.service, s.profile.instance);
+            if !kept.contains(&mark) {
+                wrong.push(format!("{}: what it left in {directory} is gone", s.unit));
+            }
+        }
+    }
+    lab::keep("stand-ins-units.log", &log);
+    // The other way: what the filter refuses is seen as such.
+    for call in ["clock_settime", "mount", "ptrace"] {
+        if !calls[&seen].later.get(call).is_some_and(|c| c.refused > 0) {
+            wrong.push(format!("{seen}: strace saw no refusal of {call}"));
+        }
+    }
+    wrong.sort();
+    wrong.dedup();
+    assert!(wrong.is_empty(), "{} of it is wrong; target/tmp/stand-ins-units.log:\n{}", wrong.len(), wrong.join("\n"));
+}
