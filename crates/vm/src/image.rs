@@ -36,7 +36,9 @@ impl Image {
         held.lock().map_err(VmError::file(&lock))?;
         if !image.disk().exists() {
             // A name of its own: what a killed builder left may still be written.
-            let draft = tempfile::Builder::new().prefix("draft-").tempdir_in(&cache).map_err(VmError::file(&cache))?;
+            let prefix = format!("draft-{digest}-");
+            sweep(&cache, &prefix);
+            let draft = tempfile::Builder::new().prefix(&prefix).tempdir_in(&cache).map_err(VmError::file(&cache))?;
             let permissions = fs::Permissions::from_mode(READABLE);
             fs::set_permissions(draft.path(), permissions).map_err(VmError::file(draft.path()))?;
             build(&Self { directory: draft.path().to_owned() }, say)?;
@@ -64,6 +66,14 @@ impl Image {
     /// Packages and versions that are in it.
     pub fn packages(&self) -> PathBuf {
         self.directory.join("packages.txt")
+    }
+}
+
+/// Removes what killed builders of this image left: whoever holds its lock is the only one that builds it.
+fn sweep(cache: &Path, prefix: &str) {
+    let left = fs::read_dir(cache).into_iter().flatten().flatten();
+    for entry in left.filter(|e| e.file_name().to_string_lossy().starts_with(prefix)) {
+        let _ = fs::remove_dir_all(entry.path());
     }
 }
 
