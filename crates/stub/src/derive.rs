@@ -123,10 +123,12 @@ fn stores(model: &Model, host: &Host, instance: &Instance) -> Vec<String> {
 fn peers(model: &Model, host: &Host, instance: &Instance) -> Vec<Peer> {
     let mut out = Vec::new();
     for peer in &instance.service.peers {
+        // One of several that could play the part.
+        let bound = peer.service.iter().find_map(|s| instance.uses.get(s)).map(|(h, i)| (h, i));
         for other in model.hosts.values() {
             for them in other.instances.iter().filter(|i| peer.service.contains(&i.service.name)) {
                 let (here, myself) = (other.name == host.name, them.name == instance.name && other.name == host.name);
-                let elsewhere = instance.uses.get(&them.service.name).is_some_and(|(h, i)| (h, i) != (&other.name, &them.name));
+                let elsewhere = bound.is_some_and(|(h, i)| (h, i) != (&other.name, &them.name));
                 // The reverse of their own choice.
                 let not_mine = peer.scope == Scope::Bound
                     && them.uses.get(&instance.service.name).is_some_and(|(h, i)| (h, i) != (&host.name, &instance.name));
@@ -184,4 +186,50 @@ fn needs(instance: &Instance) -> Vec<Need> {
         }
     }
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn profiles() -> Vec<Profile> {
+        let source = words::SourceFile::new("site.toml", include_str!("../tests/everything/site.toml").to_owned());
+        let model = site::read(&source, "2026-11-26").model.expect("a model");
+        model.hosts.values().flat_map(|h| h.instances.iter().map(|i| profile(&model, h, i))).collect()
+    }
+
+    fn of<'a>(profiles: &'a [Profile], instance: &str) -> &'a Profile {
+        profiles.iter().find(|p| p.instance == instance).expect("the instance")
+    }
+
+    #[test]
+    fn a_profile_is_what_the_catalogue_and_the_site_say() {
+        let all = profiles();
+        let lotus = of(&all, "lotus");
+        assert!(lotus.listens.iter().any(|l| l.endpoint == "api" && l.at == Port { udp: false, port: 1234 } && l.loopback));
+        assert!(lotus.listens.iter().any(|l| l.endpoint == "libp2p" && l.at == Port { udp: true, port: 6665 } && !l.loopback));
+        let keystore = lotus.places.iter().find(|p| p.path == "$LOTUS_PATH/keystore").expect("keys");
+        assert_eq!(
+            (keystore.mode, keystore.directory, keystore.write, keystore.default.as_deref()),
+            (0o700, true, true, Some("~/.lotus/keystore"))
+        );
+        assert!(lotus.outside.contains(&Port { udp: false, port: 4001 }), "any public peer");
+        let miner = of(&all, "lotus-miner");
+        assert!(miner.peers.iter().any(|p| p.name == "lotus.api" && p.at.port == 1234));
+        assert!(!miner.peers.iter().any(|p| p.name == "forest.api"), "the site says which of the two");
+        assert_eq!(miner.peers.iter().filter(|p| p.name == "lotus-worker.api").count(), 2, "both workers are bound to it");
+        assert_eq!(miner.stores, ["/mnt/sealed", "/mnt/sealing"]);
+        assert!(of(&all, "pc1").need("shell").is_none() && of(&all, "post").need("shell").is_some(), "optional needs are the site's");
+        let curio = of(&all, "curio");
+        assert!(curio.places.iter().all(|p| p.path != "/etc/curio.env"), "systemd reads it");
+        assert!(["hugepages", "memlock", "vfio", "low-port"].iter().all(|n| curio.need(n).is_some()));
+    }
+
+    #[test]
+    fn every_service_with_a_unit_has_a_stand_in() {
+        let there: BTreeSet<String> = profiles().into_iter().map(|p| p.service).collect();
+        let all = catalog::builtin().values().filter(|s| s.unit.is_some() && s.name.as_str() != "postgres");
+        let missing: Vec<String> = all.map(|s| s.name.to_string()).filter(|n| !there.contains(n)).collect();
+        assert!(missing.is_empty(), "not in tests/everything/site.toml: {missing:?}");
+    }
 }

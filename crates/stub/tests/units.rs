@@ -1,5 +1,5 @@
 //! Services of a site under the units that are rendered for it, without SELinux. Stand-ins work in full, and no system call of
-//! theirs is refused by a filter: strace saw every one. Taken over, every action is refused by the unit alone; the same actions
+//! theirs is refused by a filter: strace saw every one. With the needs closed, what stands for each fails. Taken over, every action is refused by the unit alone; the same actions
 //! succeed in the same run where there is no unit. What is left in the caches outlives the private directories of the units.
 
 mod common;
@@ -22,6 +22,8 @@ const LAYERS: [&str; 2] = ["[layers]\n", "[layers]\nsystem = \"enforce\"\nselinu
 /// Machines whose services stand on the one here. The second worker is as the first.
 const LEFT_OUT: &str = "worker2";
 const ORDERS: &str = "takeover";
+/// Lists what services left in the caches.
+const LEFT: &str = "ls /var/tmp/filecoin-proof-parameters /var/tmp/filecoin-parents";
 /// A service that is looked at by strace while it is taken over as well: there the filter must be seen to refuse.
 const SEEN_REFUSED: &str = "booster-http";
 
@@ -50,11 +52,12 @@ fn units_of_the_example_carry_their_services_and_refuse_what_taken_over_ones_try
     lab.order(ORDERS, &units, &orders);
     lab.must(&trace::detach([&seen]), lab::SETTING_UP);
     let heard = lab.heard();
-    let kept = lab.must("ls /var/tmp/filecoin-proof-parameters /var/tmp/filecoin-parents", lab::SETTING_UP);
+    let kept = lab.must(LEFT, lab::SETTING_UP);
     let calls = trace::read(&lab.must("cd /root/trace && grep -H . *", lab::SETTING_UP));
     lab.must(&format!("systemctl stop {}", units.join(" ")), lab::SETTING_UP);
     let all: BTreeSet<String> = orders.values().flatten().cloned().collect();
     let free = lab.unhardened(&all.into_iter().collect::<Vec<_>>());
+    let (closed, kept_closed) = close(&site, &mut lab, &units);
 
     let mut wrong = Vec::new();
     let mut log = format!("heard\n{heard:#?}\nunhardened\n{free:#?}\n");
@@ -66,14 +69,20 @@ fn units_of_the_example_carry_their_services_and_refuse_what_taken_over_ones_try
         wrong.extend(of(lab::not_denied(&orders[&s.name], &outcomes(said), &free)));
         let calls = calls.get(&s.unit).unwrap_or_else(|| panic!("nothing was traced of {}", s.unit));
         let _ = writeln!(log, "{}\n{}", s.unit, calls.table());
-        wrong.extend(of(calls.refused_at_work()));
+        wrong.extend(of(calls.refused.clone()));
         assert!(calls.at_work.len() > trace::FEWEST_CALLS, "{}: {} system calls", s.unit, calls.at_work.len());
         for directory in s.profile.need("shared-tmp").iter().flat_map(|n| &n.paths) {
             let mark = format!("stub-{}-{}.mark", s.profile.service, s.profile.instance);
             if !kept.contains(&mark) {
                 wrong.push(format!("{}: what it left in {directory} is gone", s.unit));
             }
+            if kept_closed.contains(&mark) {
+                wrong.push(format!("{}: what it left in {directory} stays without the need as well", s.unit));
+            }
         }
+        let without = failures(&closed[&s.unit], "work");
+        let works = |action: &&str| !without.iter().any(|f| f.contains(&format!(": {action}")));
+        wrong.extend(trace::closed::must_fail(s).into_iter().filter(works).map(|a| format!("{}: works without its need: {a}", s.unit)));
     }
     lab::keep("stand-ins-units.log", &log);
     // The other way: what the filter refuses is seen as such.
@@ -85,4 +94,17 @@ fn units_of_the_example_carry_their_services_and_refuse_what_taken_over_ones_try
     wrong.sort();
     wrong.dedup();
     assert!(wrong.is_empty(), "{} of it is wrong; target/tmp/stand-ins-units.log:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+/// The same with every need closed: what they say since, and what is left in the caches.
+fn close(site: &Site, lab: &mut Lab, units: &[String]) -> (lab::Heard, String) {
+    let name = |s: &common::Service| format!("etc/systemd/system/{}.d/92-closed.conf", s.unit);
+    let files = site.services.iter().map(|s| (name(s), trace::closed::drop_in(s).into_bytes()));
+    lab.unpack(&files.collect());
+    lab.must(
+        &format!("rm /etc/systemd/system/*.d/91-traced.conf {}/*.orders; rm -f /var/tmp/filecoin-*/*.mark", lab::HOME),
+        lab::SETTING_UP,
+    );
+    lab.start(units, "work");
+    (lab.heard(), lab.must(LEFT, lab::SETTING_UP))
 }

@@ -76,3 +76,24 @@ fn temporary() -> String {
 fn open(path: &Path, mode: u32) -> io::Result<File> {
     File::options().read(true).write(true).create(true).truncate(false).mode(mode).open(path)
 }
+
+#[cfg(all(test, feature = "derive"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn something_is_done_for_every_need_of_the_catalogue() {
+        let words: Vec<&str> = catalog::Need::ALL.iter().map(|n| n.word()).collect();
+        assert!(words.iter().all(|w| COVERED.contains(w)) && words.len() == COVERED.len());
+    }
+
+    #[test]
+    fn paths_follow_the_environment_as_the_daemons_do() {
+        let home = env::var("HOME").expect("a home");
+        let found = |path: &str, default: Option<&str>| absolute(path, default).expect("a path");
+        assert_eq!(found("$NOT_SET_HERE/token", Some("~/.x/token")), format!("{home}/.x/token"));
+        assert_eq!(found("$HOME/token", Some("/elsewhere/token")), format!("{home}/token"));
+        assert_eq!(found("/var/log/x", None), "/var/log/x");
+        assert!(absolute("$NOT_SET_HERE", None).is_err());
+    }
+}

@@ -67,7 +67,7 @@ const SECRETS: [(&str, &str, &str); 6] = [
 ];
 
 /// Neighbours that only those may dial who declare them.
-const NEIGHBOURS: [(&str, u16); 3] = [("lotus-wallet", 1777), ("boostd-data", 8042), ("yugabyte", 5433)];
+const NEIGHBOURS: [(&str, u16); 4] = [("forest", 2350), ("lotus-wallet", 1777), ("boostd-data", 8042), ("yugabyte", 5433)];
 
 /// What is another layer's: ports and peers are the packet filter's, labels are SELinux' own. And `become` is asked the other way.
 const NOT_OF_THE_UNIT: [&str; 6] = ["listen=", "connect=", "setenforce", "context=", "relabel=", "become="];

@@ -1,12 +1,12 @@
 //! System calls of units, as strace sees them. In come units and strace's lines, out come scripts for the machine, and per unit
 //! which calls were made and which were refused. A filter's refusal is EPERM, as the units set it.
 
+pub mod closed;
+
 use std::{collections::BTreeMap, fmt::Write as _};
 
 /// Fewer different calls than this are no work in full.
 pub const FEWEST_CALLS: usize = 30;
-/// Calls whose refusal is no filter's. `mv` asks for more than it needs.
-const HARMLESS: [&str; 0] = [];
 /// What a stand-in writes when its work is through.
 const AT_WORK_UNTIL: &str = "{\\\"done\\\":\\\"work\\\"}";
 
@@ -22,7 +22,8 @@ pub struct Count {
 pub struct Calls {
     pub at_work: BTreeMap<String, Count>,
     pub later: BTreeMap<String, Count>,
-    lines: Vec<String>,
+    /// Calls of its work that were refused.
+    pub refused: Vec<String>,
     done: bool,
 }
 
@@ -62,7 +63,7 @@ pub fn read(text: &str) -> BTreeMap<String, Calls> {
         }
         let refused = rest.contains(" = -1 EPERM");
         if refused && !calls.done {
-            calls.lines.push(rest.to_owned());
+            calls.refused.push(rest.to_owned());
         }
         let count = if calls.done { &mut calls.later } else { &mut calls.at_work }.entry(name).or_default();
         count.made += 1;
@@ -72,11 +73,6 @@ pub fn read(text: &str) -> BTreeMap<String, Calls> {
 }
 
 impl Calls {
-    /// Calls of its work that were refused.
-    pub fn refused_at_work(&self) -> Vec<String> {
-        self.lines.iter().filter(|l| !HARMLESS.iter().any(|h| l.starts_with(h))).cloned().collect()
-    }
-
     /// Every call of its work with its numbers.
     pub fn table(&self) -> String {
         let mut out = String::new();
