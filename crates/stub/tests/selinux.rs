@@ -28,6 +28,7 @@ const EXPECTED: [&str; 1] = ["{ module_request }"];
 const ROOT_ONLY: [&str; 3] = ["{ fsetid }", "{ dac_read_search }", "{ dac_override }"];
 
 #[test]
+#[expect(clippy::print_stdout, reason = "how much was tried is part of what the test says")]
 fn enforcing_stand_ins_work_and_what_taken_over_ones_try_is_denied_by_selinux_alone() {
     let site = Site::read(SITE);
     let mut lab = Lab::boot(&Options { kernel: "audit=1 audit_backlog_limit=8192".into(), ..Options::default() });
@@ -99,6 +100,9 @@ fn enforcing_stand_ins_work_and_what_taken_over_ones_try_is_denied_by_selinux_al
             }
         }
     }
+    let orders = |lists: Vec<usize>| format!("{} of {} stand-ins", lists.iter().sum::<usize>(), lists.len());
+    println!("orders to domains: {}", orders(tried.values().map(Vec::len).collect()));
+    println!("orders to units: {}", orders(by_unit.values().map(Vec::len).collect()));
     wrong.sort();
     wrong.dedup();
     assert!(wrong.is_empty(), "{} of it is wrong; target/tmp/stand-ins-selinux.log:\n{}", wrong.len(), wrong.join("\n"));
