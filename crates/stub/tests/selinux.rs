@@ -1,13 +1,14 @@
 //! The modules under an enforcing kernel: every service that gets a domain, on one machine, as stand-ins. They work in full in
-//! their units and domains, and nothing of it is refused. Taken over there while SELinux only looks on, the unit alone refuses
-//! what they try. Taken over as uid 0 without any sandbox, every action is refused by
-//! SELinux alone, and the audit log names it; the same actions succeed in the same run where nothing confines them.
+//! their units and domains, and nothing of it is refused, no system call either. Taken over there while SELinux only looks on, the
+//! unit alone refuses what they try. Taken over as uid 0 without any sandbox, every action is refused by SELinux alone, and the
+//! audit log names it; the same actions succeed in the same run where nothing confines them.
 
 mod common;
 
 use common::{
     Site, attack,
     lab::{self, Lab, failures, outcomes},
+    trace,
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -22,6 +23,8 @@ const HOST: &str = "one";
 const ORDERS: &str = "takeover";
 /// The same for one in its unit.
 const UNIT_ORDERS: &str = "takeover-in-unit";
+/// Services whose system calls the test of the units sees.
+const TRACED_ELSEWHERE: [&str; 7] = ["boostd", "boostd-data", "booster-http", "lotus", "lotus-miner", "lotus-worker", "yugabyte"];
 /// A machine without the hardware is asked for its driver, which the service may not load: it is loaded before, where there is any.
 const EXPECTED: [&str; 1] = ["{ module_request }"];
 /// Checks of the kernel that only uid 0 comes to, and that change nothing where they say no: bits of modes, looks past modes.
@@ -42,9 +45,17 @@ fn enforcing_stand_ins_work_and_what_taken_over_ones_try_is_denied_by_selinux_al
     let refused = lab.refused();
     wrong.extend(ours(&refused).filter(|l| !EXPECTED.iter().any(|e| l.contains(e))).map(|l| format!("sandboxed: {l}")));
     let _ = writeln!(log, "sandboxed\n{}", refused.join("\n"));
-    // Taken over while SELinux only looks on: the unit alone. Started once more before, as on any machine that has run: a unit
-    // hides what is there when it starts, and the first start made the keys.
-    lab.restart(&units, "work");
+    // Once more, under strace: no filter refuses a call of theirs. And as on any machine that has run: a unit hides what is there
+    // when it starts, and the first start made the keys.
+    let traced: Vec<String> = site.services.iter().filter(|s| is_traced(s)).map(|s| s.unit.clone()).collect();
+    lab.must(&format!("systemctl stop {}", units.join(" ")), lab::SETTING_UP);
+    lab.unpack(&trace::drop_ins(&traced));
+    lab.must(&trace::attach(&traced), lab::SETTING_UP);
+    lab.start(&units, "work");
+    lab.must(&trace::detach(&traced), lab::SETTING_UP);
+    let calls = trace::read(&lab.must(&trace::lines(), lab::SETTING_UP));
+
+    // Taken over while SELinux only looks on: the unit alone.
     let by_unit: BTreeMap<String, Vec<String>> = site.services.iter().map(|s| (s.name.clone(), attack::of_unit(s, &site))).collect();
     lab.must("setenforce 0", lab::SETTING_UP);
     lab.order(UNIT_ORDERS, &units, &by_unit);
@@ -85,6 +96,11 @@ fn enforcing_stand_ins_work_and_what_taken_over_ones_try_is_denied_by_selinux_al
             wrong.extend(failures(said, "work").into_iter().map(|f| format!("{unit}: {f}")));
         }
         wrong.extend(lab::not_denied(&by_unit[&s.name], &outcomes(&heard[&s.unit]), &free).into_iter().map(|w| format!("{}: {w}", s.unit)));
+        if is_traced(s) {
+            let calls = calls.get(&s.unit).unwrap_or_else(|| panic!("nothing was traced of {}", s.unit));
+            assert!(calls.at_work.len() > trace::FEWEST_CALLS, "{}: {} system calls", s.unit, calls.at_work.len());
+            wrong.extend(calls.refused.iter().map(|c| format!("{}: {c}", s.unit)));
+        }
         let outcome = outcomes(&heard[&s.plain()]);
         let domain = format!("system_r:ravelin_{}_", s.profile.service.replace('-', "_"));
         let own: Vec<&String> = refused.iter().filter(|l| l.contains(&domain)).collect();
@@ -108,6 +124,10 @@ fn enforcing_stand_ins_work_and_what_taken_over_ones_try_is_denied_by_selinux_al
     assert!(wrong.is_empty(), "{} of it is wrong; target/tmp/stand-ins-selinux.log:\n{}", wrong.len(), wrong.join("\n"));
 }
 
+fn is_traced(service: &common::Service) -> bool {
+    !TRACED_ELSEWHERE.contains(&service.profile.service.as_str())
+}
+
 fn ours(log: &[String]) -> impl Iterator<Item = &str> {
     log.iter().map(String::as_str).filter(|l| l.contains("scontext=system_u:system_r:ravelin_"))
 }
@@ -123,6 +143,9 @@ fn set_up(site: &Site, lab: &mut Lab) {
     lab.must(&site.prepare(), lab::SETTING_UP);
     lab.must("restorecon -RF /usr/local /opt /var/lib /var/log /var/tmp /mnt /data /etc/filecoin", lab::SETTING_UP);
     lab.must(attack::PREPARE, lab::SETTING_UP);
+    // One file of any length: what is read of it is told by its place there.
+    let whole = "sed -i 's/^max_log_file_action.*/max_log_file_action = ignore/i' /etc/audit/auditd.conf && systemctl kill -s HUP auditd";
+    lab.must(whole, lab::SETTING_UP);
     lab.refused();
 }
 

@@ -3,11 +3,11 @@
 //! succeed in the same run where there is no unit. What is left in the caches outlives the private directories of the units.
 
 mod common;
-mod trace;
 
 use common::{
-    Site, attack,
+    Site, attack, closed,
     lab::{self, Lab, failures, outcomes},
+    trace,
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -35,8 +35,7 @@ fn units_of_the_example_carry_their_services_and_refuse_what_taken_over_ones_try
     let mut lab = Lab::boot(&Options { mode: Mode::Plain, ..Options::default() });
     let mut files = site.system_files();
     site.services.iter().for_each(|s| files.extend(s.files()));
-    let traced = format!("[Service]\nEnvironment={}=1\n", stub::TRACED);
-    files.extend(site.services.iter().map(|s| (format!("etc/systemd/system/{}.d/91-traced.conf", s.unit), traced.clone().into_bytes())));
+    files.extend(trace::drop_ins(site.services.iter().map(|s| &s.unit)));
     lab.unpack(&files);
     lab.programs(&site.services);
     lab.must(&site.prepare(), lab::SETTING_UP);
@@ -53,11 +52,11 @@ fn units_of_the_example_carry_their_services_and_refuse_what_taken_over_ones_try
     lab.must(&trace::detach([&seen]), lab::SETTING_UP);
     let heard = lab.heard();
     let kept = lab.must(LEFT, lab::SETTING_UP);
-    let calls = trace::read(&lab.must("cd /root/trace && grep -H . *", lab::SETTING_UP));
+    let calls = trace::read(&lab.must(&trace::lines(), lab::SETTING_UP));
     lab.must(&format!("systemctl stop {}", units.join(" ")), lab::SETTING_UP);
     let all: BTreeSet<String> = orders.values().flatten().cloned().collect();
     let free = lab.unhardened(&all.into_iter().collect::<Vec<_>>());
-    let (closed, kept_closed) = close(&site, &mut lab, &units);
+    let (without, kept_closed) = close(&site, &mut lab, &units);
 
     let mut wrong = Vec::new();
     let mut log = format!("heard\n{heard:#?}\nunhardened\n{free:#?}\n");
@@ -80,9 +79,9 @@ fn units_of_the_example_carry_their_services_and_refuse_what_taken_over_ones_try
                 wrong.push(format!("{}: what it left in {directory} stays without the need as well", s.unit));
             }
         }
-        let without = failures(&closed[&s.unit], "work");
+        let without = failures(&without[&s.unit], "work");
         let works = |action: &&str| !without.iter().any(|f| f.contains(&format!(": {action}")));
-        wrong.extend(trace::closed::must_fail(s).into_iter().filter(works).map(|a| format!("{}: works without its need: {a}", s.unit)));
+        wrong.extend(closed::must_fail(s).into_iter().filter(works).map(|a| format!("{}: works without its need: {a}", s.unit)));
     }
     lab::keep("stand-ins-units.log", &log);
     // The other way: what the filter refuses is seen as such.
@@ -99,10 +98,10 @@ fn units_of_the_example_carry_their_services_and_refuse_what_taken_over_ones_try
 /// The same with every need closed: what they say since, and what is left in the caches.
 fn close(site: &Site, lab: &mut Lab, units: &[String]) -> (lab::Heard, String) {
     let name = |s: &common::Service| format!("etc/systemd/system/{}.d/92-closed.conf", s.unit);
-    let files = site.services.iter().map(|s| (name(s), trace::closed::drop_in(s).into_bytes()));
+    let files = site.services.iter().map(|s| (name(s), closed::drop_in(s).into_bytes()));
     lab.unpack(&files.collect());
     lab.must(
-        &format!("rm /etc/systemd/system/*.d/91-traced.conf {}/*.orders; rm -f /var/tmp/filecoin-*/*.mark", lab::HOME),
+        &format!("rm /etc/systemd/system/*.d/{} {}/*.orders; rm -f /var/tmp/filecoin-*/*.mark", trace::DROP_IN, lab::HOME),
         lab::SETTING_UP,
     );
     lab.start(units, "work");

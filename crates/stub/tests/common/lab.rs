@@ -78,12 +78,6 @@ impl Lab {
         self.wait(units, done);
     }
 
-    /// Starts them once more, and waits again.
-    pub fn restart(&mut self, units: &[String], done: &str) {
-        self.must(&format!("systemctl stop {}", units.join(" ")), SETTING_UP);
-        self.start(units, done);
-    }
-
     /// Gives orders to running stand-ins, and waits until they are carried out.
     pub fn order(&mut self, name: &str, units: &[String], orders: &BTreeMap<String, Vec<String>>) {
         let home = HOME.trim_start_matches('/');
@@ -141,7 +135,11 @@ impl Lab {
 
     /// Refusals by SELinux since the last call.
     pub fn refused(&mut self) -> Vec<String> {
-        let script = "sleep 2; touch /root/seen; tail -c +$(($(cat /root/seen) + 1)) /var/log/audit/audit.log | grep -a 'avc: .denied'
+        // The daemon writes behind: a message of our own comes after everything that was before it.
+        let script = "# the audit log
+            mark=mark-$(date +%s%N); auditctl -m $mark; touch /root/seen
+            until grep -aq $mark /var/log/audit/audit.log; do sleep 0.3; done
+            tail -c +$(($(cat /root/seen) + 1)) /var/log/audit/audit.log | grep -a 'avc: .denied'
             stat -c %s /var/log/audit/audit.log >/root/seen";
         self.must(script, SETTING_UP).lines().map(str::to_owned).collect()
     }

@@ -3,8 +3,10 @@
 #![allow(dead_code, reason = "each test program uses a part")]
 
 pub mod attack;
+pub mod closed;
 pub mod lab;
 pub mod program;
+pub mod trace;
 
 use plan::{Devices, Options, Plan, selinux::FileKind, system::UnitPlan};
 use site::model::Model;

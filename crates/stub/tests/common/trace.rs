@@ -1,14 +1,28 @@
 //! System calls of units, as strace sees them. In come units and strace's lines, out come scripts for the machine, and per unit
 //! which calls were made and which were refused. A filter's refusal is EPERM, as the units set it.
 
-pub mod closed;
-
 use std::{collections::BTreeMap, fmt::Write as _};
 
 /// Fewer different calls than this are no work in full.
 pub const FEWEST_CALLS: usize = 30;
 /// What a stand-in writes when its work is through.
 const AT_WORK_UNTIL: &str = "{\\\"done\\\":\\\"work\\\"}";
+
+/// A unit's file that makes its stand-in wait for a tracer.
+pub const DROP_IN: &str = "91-traced.conf";
+/// Where the lines lie in the machine.
+const DIRECTORY: &str = "/root/trace";
+
+/// These files, for these units.
+pub fn drop_ins<'a>(units: impl IntoIterator<Item = &'a String>) -> BTreeMap<String, Vec<u8>> {
+    let text = format!("[Service]\nEnvironment={}=1\n", stub::TRACED);
+    units.into_iter().map(|u| (format!("etc/systemd/system/{u}.d/{DROP_IN}"), text.clone().into_bytes())).collect()
+}
+
+/// A script that says what was seen.
+pub fn lines() -> String {
+    format!("cd {DIRECTORY} && grep -H . *")
+}
 
 /// A call's numbers.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -30,11 +44,11 @@ pub struct Calls {
 /// Starts units that wait for a tracer, and traces them.
 pub fn attach(units: &[String]) -> String {
     format!(
-        "set -e; mkdir -p /root/trace; systemctl daemon-reload; systemctl start --no-block {0}
+        "set -e; mkdir -p {DIRECTORY}; systemctl daemon-reload; systemctl start --no-block {0}
         for u in {0}; do
           while pid=$(systemctl show -P MainPID $u); [ \"$pid\" = 0 ]; do sleep 0.2; done
           while [ \"$(readlink /proc/$pid/exe)\" = /usr/lib/systemd/systemd ]; do sleep 0.2; done
-          setsid strace -f -q -o /root/trace/$u -p $pid >/dev/null 2>&1 & echo $! >/root/$u.pid
+          setsid strace -f -q -o {DIRECTORY}/$u -p $pid >/dev/null 2>&1 & echo $! >/root/$u.pid
         done",
         units.join(" ")
     )

@@ -1,7 +1,7 @@
 //! Units with every need closed. In comes a service, out come the lines that close what its needs opened, and what must then
 //! fail: a need whose action works without it is none.
 
-use crate::common::Service;
+use super::Service;
 
 /// Needs, with the beginning of the action that stands for each.
 const ACTIONS: [(&str, &str); 7] = [
