@@ -22,6 +22,14 @@ const LAYERS: [&str; 2] = ["[layers]\n", "[layers]\nsystem = \"enforce\"\nselinu
 /// Machines whose services stand on the one here. The second worker is as the first.
 const LEFT_OUT: &str = "worker2";
 const ORDERS: &str = "takeover";
+/// Stands for the driver's program: makes the node that CUDA wants. The unit runs it before any service with a GPU starts.
+const NODES: &str = "cat >/usr/bin/nvidia-modprobe <<'end'
+#!/bin/sh
+exec mknod -m 666 /dev/nvidia-uvm c 195 255
+end
+chmod 755 /usr/bin/nvidia-modprobe";
+/// Says whether it was made, and by which unit.
+const NODE: &str = "stat -c %F /dev/nvidia-uvm; systemctl show -P Result ravelin-gpu.service";
 /// Lists what services left in the caches.
 const LEFT: &str = "ls /var/tmp/filecoin-proof-parameters /var/tmp/filecoin-parents";
 /// A service that is looked at by strace while it is taken over as well: there the filter must be seen to refuse.
@@ -39,7 +47,7 @@ fn units_of_the_example_carry_their_services_and_refuse_what_taken_over_ones_try
     lab.unpack(&files);
     lab.programs(&site.services);
     lab.must(&site.prepare(), lab::SETTING_UP);
-    lab.must(attack::PREPARE, lab::SETTING_UP);
+    lab.must(&format!("{}\n{NODES}", attack::PREPARE), lab::SETTING_UP);
 
     let units: Vec<String> = site.services.iter().map(|s| s.unit.clone()).collect();
     lab.must(&trace::attach(&units), lab::SETTING_UP);
@@ -51,6 +59,7 @@ fn units_of_the_example_carry_their_services_and_refuse_what_taken_over_ones_try
     lab.order(ORDERS, &units, &orders);
     lab.must(&trace::detach([&seen]), lab::SETTING_UP);
     let heard = lab.heard();
+    assert_eq!(lab.must(NODE, lab::SETTING_UP), "character special file\nsuccess\n", "GPU nodes");
     let kept = lab.must(LEFT, lab::SETTING_UP);
     let calls = trace::read(&lab.must(&trace::lines(), lab::SETTING_UP));
     lab.must(&format!("systemctl stop {}", units.join(" ")), lab::SETTING_UP);
