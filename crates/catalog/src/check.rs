@@ -1,7 +1,7 @@
 //! What must hold of entries: [`entry`] for one by itself, [`references`] for all together. In come services, out come
 //! problems in words; an empty list is a pass. Never: judges whether a fact is true (its source does that).
 
-use crate::{PortDefault, Service};
+use crate::{Access, Need, PortDefault, Service};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use words::ServiceName;
@@ -122,6 +122,12 @@ fn needs(s: &Service, out: &mut Vec<Problem>) {
         }
         if n.why.is_empty() {
             out.push(problem("need", i, format!("need `{}` says no reason", n.what)));
+        }
+        // Modes, labels and accounts come from paths: without one the directory would be opened by no layer.
+        let below = |p: &&String| p.starts_with("/tmp/") || p.starts_with("/var/tmp/");
+        let written = |p: &str| s.paths.iter().any(|e| e.access == Access::Write && (e.path == p || e.default.as_deref() == Some(p)));
+        if let Some(bad) = n.path.iter().filter(below).find(|p| n.what == Need::SharedTmp && !written(p)) {
+            out.push(problem("need", i, format!("need `{}`: `{bad}` is no [[path]] that it writes", n.what)));
         }
         if !seen.insert((n.what, n.path.clone())) {
             out.push(problem("need", i, format!("need `{}` is there twice", n.what)));

@@ -29,6 +29,7 @@ pub fn tmpfiles(system: &SystemPlan) -> String {
             // The colons: only what is made gets mode and owner.
             FileAct::Make => writeln!(out, "d {} :{:04o} :{} :{} -", f.path, f.mode, f.owner, f.group),
             FileAct::Tighten => writeln!(out, "z {} {:04o} - - -", f.path, f.mode),
+            FileAct::Lend => writeln!(out, "z {} {:04o} - {} -", f.path, f.mode, f.group),
             FileAct::ShareWithGroup => writeln!(out, "a+ {} - - - - default:group::rwx,default:mask::rwx", f.path),
         };
     }

@@ -6,6 +6,7 @@ root=$1 out=$2
 install -m 755 "$out/agent.sh" "$root/usr/local/sbin/ravelin-lab-agent"
 install -m 644 "$out/agent.service" "$root/etc/systemd/system/ravelin-lab-agent.service"
 chroot "$root" systemctl --quiet enable ravelin-lab-agent.service
+for unit in $(cat "$out/disabled"); do chroot "$root" systemctl --quiet disable "$unit"; done
 for unit in $(cat "$out/masked"); do ln -sf /dev/null "$root/etc/systemd/system/$unit"; done
 echo lab >"$root/etc/hostname"
 printf '127.0.0.1 localhost lab\n::1 localhost\n' >"$root/etc/hosts"

@@ -36,7 +36,9 @@ impl Image {
         held.lock().map_err(VmError::file(&lock))?;
         if !image.disk().exists() {
             // A name of its own: what a killed builder left may still be written.
-            let draft = tempfile::Builder::new().prefix("draft-").tempdir_in(&cache).map_err(VmError::file(&cache))?;
+            let prefix = format!("draft-{digest}-");
+            sweep(&cache, &prefix);
+            let draft = tempfile::Builder::new().prefix(&prefix).tempdir_in(&cache).map_err(VmError::file(&cache))?;
             let permissions = fs::Permissions::from_mode(READABLE);
             fs::set_permissions(draft.path(), permissions).map_err(VmError::file(draft.path()))?;
             build(&Self { directory: draft.path().to_owned() }, say)?;
@@ -67,15 +69,24 @@ impl Image {
     }
 }
 
+/// Removes what killed builders of this image left: whoever holds its lock is the only one that builds it.
+fn sweep(cache: &Path, prefix: &str) {
+    let left = fs::read_dir(cache).into_iter().flatten().flatten();
+    for entry in left.filter(|e| e.file_name().to_string_lossy().starts_with(prefix)) {
+        let _ = fs::remove_dir_all(entry.path());
+    }
+}
+
 fn build(image: &Image, say: &dyn Fn(&str)) -> Result<(), VmError> {
     say("installing Debian's packages into an image");
     let out = image.directory();
-    let masked = recipe::MASKED.join("\n");
+    let (masked, disabled) = (recipe::MASKED.join("\n"), recipe::DISABLED.join("\n"));
     let files = [
         ("agent.sh", recipe::AGENT),
         ("agent.service", recipe::AGENT_UNIT),
         ("customize.sh", recipe::CUSTOMIZE),
         ("masked", masked.as_str()),
+        ("disabled", disabled.as_str()),
         ("size", recipe::DISK),
     ];
     for (name, content) in files {

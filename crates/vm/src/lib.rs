@@ -4,6 +4,7 @@
 
 pub mod cache;
 mod channel;
+mod disk;
 mod error;
 mod image;
 mod machine;
@@ -12,8 +13,9 @@ pub mod recipe;
 mod switch;
 
 pub use channel::{Code, Ran};
+pub use disk::Disk;
 pub use error::VmError;
 pub use image::Image;
-pub use machine::{Disk, Machine};
+pub use machine::Machine;
 pub use qemu::{Mode, Options, console};
 pub use switch::Switch;

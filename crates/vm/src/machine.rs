@@ -2,17 +2,16 @@
 //! goes, and the agent powers off when QEMU's pipe closes.
 
 use crate::{
-    Image, Mode, Options, Ran, VmError,
+    Disk, Image, Mode, Options, Ran, VmError,
     channel::{Channel, Trouble},
     qemu,
 };
 use std::{
     fs::File,
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    process::{Child, Stdio},
     time::{Duration, Instant},
 };
-use tempfile::TempDir;
 
 /// How long a script may take, unless told otherwise.
 pub const SCRIPT_WITHIN: Duration = Duration::from_secs(60);
@@ -24,28 +23,6 @@ const POWER_OFF_WITHIN: Duration = Duration::from_secs(150);
 const POLL: Duration = Duration::from_millis(50);
 /// Lines of the console in an error.
 const CONSOLE_LINES: usize = 25;
-
-/// A disk of its own over the cached image, which stays as it is. Several boots may use it, one after the other.
-#[derive(Debug)]
-pub struct Disk {
-    directory: TempDir,
-    path: PathBuf,
-}
-
-impl Disk {
-    /// A new one, as the image is.
-    pub fn new(image: &Image) -> Result<Self, VmError> {
-        let directory = tempfile::Builder::new().prefix("run-").tempdir_in(image.directory()).map_err(VmError::file(image.directory()))?;
-        let path = directory.path().join("disk.qcow2");
-        let mut command = Command::new("qemu-img");
-        command.args(["create", "-q", "-f", "qcow2", "-F", "raw", "-b"]).arg(image.disk()).arg(&path);
-        crate::image::finished("qemu-img", &mut command)?;
-        Ok(Self { directory, path })
-    }
-    pub(crate) fn path(&self) -> &Path {
-        &self.path
-    }
-}
 
 /// A machine.
 pub struct Machine {
@@ -59,7 +36,7 @@ pub struct Machine {
 impl Machine {
     /// Boots from this disk and waits until its units have started.
     pub fn boot(image: &Image, disk: &Disk, options: &Options) -> Result<Self, VmError> {
-        Self::start(image, disk.path(), "qcow2", disk.directory.path(), options)
+        Self::start(image, disk.path(), "qcow2", disk.directory(), options)
     }
 
     pub(crate) fn start(image: &Image, disk: &Path, format: &str, logs: &Path, options: &Options) -> Result<Self, VmError> {

@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 pub const SUITE: &str = "bookworm";
 
 /// Packages of the image, beside the essential ones and apt.
-pub const PACKAGES: [&str; 28] = [
+pub const PACKAGES: [&str; 35] = [
     // Kernel of a cloud machine: virtio, 8021q, nft queue, SELinux, and no drivers for hardware that QEMU lacks.
     "linux-image-cloud-amd64",
     "systemd",
@@ -38,13 +38,24 @@ pub const PACKAGES: [&str; 28] = [
     "openssh-server",
     "strace",
     "acl",
+    // What edge nodes run, an engine for containers with its network and its ranges of accounts, and an auditor to compare with.
+    "keepalived",
+    "conntrackd",
+    "podman",
+    "crun",
+    "netavark",
+    "uidmap",
+    "lynis",
 ];
+
+/// Units that wait for a configuration of the site: packages start them at once.
+pub const DISABLED: [&str; 4] = ["keepalived.service", "conntrackd.service", "podman.service", "podman-restart.service"];
 
 /// Modules of the initial RAM disk: what the root file system needs, so that it unpacks fast under emulation.
 pub const INITIAL_MODULES: [&str; 4] = ["virtio_pci", "virtio_blk", "virtio_console", "ext4"];
 
 /// Units that only cost time, or that wait for a network that is not there.
-pub const MASKED: [&str; 7] = [
+pub const MASKED: [&str; 10] = [
     "apt-daily.timer",
     "apt-daily-upgrade.timer",
     "dpkg-db-backup.timer",
@@ -52,6 +63,9 @@ pub const MASKED: [&str; 7] = [
     "e2scrub_reap.service",
     "fstrim.timer",
     "man-db.timer",
+    "lynis.timer",
+    "podman-auto-update.timer",
+    "podman-auto-update.service",
 ];
 
 /// Options of mmdebstrap: documentation takes room and time, and a half-made image is thrown away.
@@ -78,7 +92,14 @@ pub const FINISH: &str = include_str!("../image/finish.sh");
 /// Digest of all of the above.
 pub fn digest() -> String {
     let mut sha = Sha256::new();
-    for list in [&PACKAGES[..], &INITIAL_MODULES[..], &MASKED[..], &OPTIONS[..], &[SUITE, DISK, AGENT, AGENT_UNIT, CUSTOMIZE, FINISH]] {
+    for list in [
+        &PACKAGES[..],
+        &INITIAL_MODULES[..],
+        &MASKED[..],
+        &DISABLED[..],
+        &OPTIONS[..],
+        &[SUITE, DISK, AGENT, AGENT_UNIT, CUSTOMIZE, FINISH],
+    ] {
         for item in list {
             sha.update(item.len().to_be_bytes());
             sha.update(item);

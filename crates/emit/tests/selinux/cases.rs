@@ -8,9 +8,6 @@ pub struct Case {
     pub name: String,
     pub host: String,
     pub plan: SelinuxPlan,
-    /// What the system layer puts on it.
-    #[allow(dead_code, reason = "only the VM has a use for it")]
-    pub system: BTreeMap<String, String>,
 }
 
 impl Case {
@@ -39,9 +36,8 @@ pub fn cases() -> Vec<Case> {
     for (name, _, made) in crate::common::planned(&directory()) {
         for (host, machine) in made.machines {
             let plan = machine.selinux.expect("selinux");
-            let system = machine.system.iter().flat_map(emit::render::system_files).collect();
             if !plan.domains.is_empty() {
-                out.push(Case { name: name.clone(), host: host.to_string(), plan, system });
+                out.push(Case { name: name.clone(), host: host.to_string(), plan });
             }
         }
     }

@@ -128,9 +128,11 @@ fn peers(host: &Host, flows: &[&Flow], instance: &Instance) -> Vec<Want> {
         }));
     }
     for peer in &instance.service.peers {
+        // One of several services that could play the part.
+        let bound = peer.service.iter().find_map(|s| instance.uses.get(s)).map(|(h, i)| (h, i));
         let plays = |i: &&Instance| peer.service.contains(&i.service.name) && i.name != instance.name;
         for other in host.instances.iter().filter(plays) {
-            let bound_elsewhere = instance.uses.get(&other.service.name).is_some_and(|(h, i)| (h, i) != (&host.name, &other.name));
+            let bound_elsewhere = bound.is_some_and(|(h, i)| (h, i) != (&host.name, &other.name));
             if bound_elsewhere {
                 continue;
             }

@@ -5,7 +5,7 @@ use super::{
     base,
     types::{FileKind, FileLabel, Shape, SharedKind, SharedPlan, Use},
 };
-use crate::system::{Ours, gpu, place::takes_stores, unit};
+use crate::system::{Ours, gpu, unit};
 use catalog::{Access, PathEntry, PathKind};
 use std::collections::{BTreeMap, BTreeSet};
 use words::Origin;
@@ -44,7 +44,8 @@ pub(crate) fn of(o: &Ours<'_>, gpu: bool, exec: &[String], crowded: &BTreeSet<St
         let origins = vec![origin(), catalog_origin(o, "unit", &o.unit.source)];
         log(&path, origins, crowded, &mut out, shared);
     }
-    for store in o.places.stores.iter().filter(|_| takes_stores(&o.instance.service)) {
+    // Also where the catalogue knows of none: the site file says that it writes there.
+    for store in &o.places.stores {
         let why = "sectors and pieces it stores there".to_owned();
         share(shared, &mut out, &store_type(store), SharedKind::Store, store, true, why, vec![origin()]);
     }

@@ -9,9 +9,11 @@
 //! | `setting` | bind and announce addresses, pinned ports |
 //! | `sandbox` | everything closed, opened by needs |
 //! | `gpu` | what GPU services of a machine share |
+//! | `hugepages` | huge pages as files |
 //! | `unit` | drop-in and whole unit |
 
 pub(crate) mod gpu;
+mod hugepages;
 pub(crate) mod place;
 pub(crate) mod sandbox;
 mod setting;
@@ -104,6 +106,7 @@ pub(crate) fn plan(model: &Model, host: &Host, flows: &[&Flow]) -> SystemPlan {
         out.by_hand.extend(settings.by_hand);
     }
     share(&mut out, caches);
+    hugepages::share(&mut out);
     out.units.sort_by(|a, b| a.name.cmp(&b.name));
     out.files.sort();
     out.files.dedup_by(|a, b| a.path == b.path && a.act == b.act);
@@ -280,7 +283,7 @@ fn share(out: &mut SystemPlan, caches: BTreeMap<String, BTreeSet<&AccountName>>)
             out.files.push(FilePlan { path, act: FileAct::ShareWithGroup, mode, owner, group, why });
             for u in &mut out.units {
                 if u.account.as_ref().is_some_and(|a| users.contains(a)) && u.opened.contains(&Need::SharedTmp) {
-                    add_group(u, CACHE_GROUP);
+                    add_group(u, CACHE_GROUP, "proof parameters that several accounts use");
                 }
             }
         }
@@ -306,12 +309,12 @@ fn share(out: &mut SystemPlan, caches: BTreeMap<String, BTreeSet<&AccountName>>)
     out.units.push(gpu::unit());
 }
 
-fn add_group(unit: &mut UnitPlan, group: &str) {
+fn add_group(unit: &mut UnitPlan, group: &str, why: &str) {
     match unit.drop_in.iter_mut().find(|l| l.key == "SupplementaryGroups") {
         Some(line) => line.value = format!("{} {group}", line.value),
         None => {
             let at = unit.drop_in.iter().position(|l| l.key == "Group").map_or(0, |n| n + 1);
-            unit.drop_in.insert(at, Line::new("SupplementaryGroups", group).why("proof parameters that several accounts use", ""));
+            unit.drop_in.insert(at, Line::new("SupplementaryGroups", group).why(why, ""));
         }
     }
 }

@@ -24,7 +24,9 @@ impl<'a> Places<'a> {
         let service = &*instance.service;
         let entry = service.paths.iter().find(|p| p.kind == PathKind::Repo);
         let repo_variable = entry.and_then(|p| p.path.strip_prefix('$')).filter(|v| !v.contains('/'));
-        let usual = entry.map(|p| p.default.clone().unwrap_or_else(|| p.path.clone())).map(|p| tilde(&p, &home));
+        // Where Ravelin's own unit puts it, else where upstream does.
+        let ours = repo_variable.and_then(|v| service.unit.as_ref()?.environment.get(v)).cloned();
+        let usual = ours.or_else(|| entry.map(|p| p.default.clone().unwrap_or_else(|| p.path.clone()))).map(|p| tilde(&p, &home));
         let repo = entry.and(instance.repo.clone().or(usual));
         let mut stores: BTreeSet<String> = instance.stores.iter().cloned().collect();
         if takes_stores(service) {

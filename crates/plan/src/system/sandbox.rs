@@ -2,7 +2,7 @@
 //! opened again, each with its reason. Never: opens anything without an entry of the catalogue or a line of the site file.
 
 use super::{
-    gpu,
+    gpu, hugepages,
     place::{Places, in_a_home, takes_stores},
     types::Line,
 };
@@ -14,6 +14,10 @@ use std::collections::{BTreeMap, BTreeSet};
 const FAMILIES: &str = "AF_UNIX AF_INET AF_INET6";
 /// Where shared libraries lie. With everything else not executable, a file a service wrote cannot run.
 const LIBRARIES: [&str; 5] = ["-/usr/lib", "-/lib", "-/lib32", "-/lib64", "-/usr/local/lib"];
+/// Directories that every account writes, private ones included.
+const WRITABLE_BY_ALL: [&str; 5] = ["/dev", "/dev/shm", "/run/lock", "/tmp", "/var/tmp"];
+/// Homes, where the unit mounts empty ones over them.
+const HOMES_MADE_ANEW: [&str; 3] = ["/home", "/root", "/run/user"];
 /// What a shell may run: what the distribution and the administrator installed.
 const SHELL: [&str; 4] = ["-/usr", "-/bin", "-/sbin", "-/opt"];
 /// Ports below this want a capability (`net.ipv4.ip_unprivileged_port_start`).
@@ -133,13 +137,19 @@ fn privileges(w: &Wants<'_>, out: &mut Vec<Line>) {
     }
 }
 
-fn files(w: &Wants<'_>, out: &mut Vec<Line>) {
-    let mut writes: BTreeSet<String> = w.places.writes();
-    writes.extend(w.places.repo.clone());
+/// Where the service may write, shared temporary directories included.
+fn writes(w: &Wants<'_>) -> BTreeSet<String> {
+    let mut out = w.places.writes();
+    out.extend(w.places.repo.clone());
     if w.has(Need::Gpu) {
-        writes.insert(gpu::LOCKS.to_owned());
-        writes.insert(gpu::cuda_cache(&w.places.home));
+        out.insert(gpu::LOCKS.to_owned());
+        out.insert(gpu::cuda_cache(&w.places.home));
     }
+    out
+}
+
+fn files(w: &Wants<'_>, out: &mut Vec<Line>) {
+    let writes = writes(w);
     if takes_stores(&w.instance.service) && w.places.stores.is_empty() {
         let why = "no store is declared, so what it writes is not known: name them, `stores = [\"/mnt/sealed\"]`, and the rest of the disk is closed as well";
         out.push(Line::new("ProtectSystem", "full").why(why, ""));
@@ -177,6 +187,18 @@ fn files(w: &Wants<'_>, out: &mut Vec<Line>) {
 /// Nothing is executable but the program, its libraries and what the needs name: no shell, nothing it wrote itself.
 fn exec(w: &Wants<'_>, out: &mut Vec<Line>) {
     out.push(Line::new("NoExecPaths", "/"));
+    let why = "systemd leaves out of `/` what another line mounts: each place it may write is named";
+    let mut written = writes(w);
+    written.extend(w.paths(Need::SharedTmp).map(str::to_owned));
+    written.extend(WRITABLE_BY_ALL.map(str::to_owned));
+    if w.has(Need::Home) {
+        written.extend(HOMES_MADE_ANEW.map(str::to_owned));
+    }
+    if w.has(Need::Hugepages) {
+        written.insert(hugepages::DIRECTORY.to_owned());
+    }
+    let named = written.iter().map(|p| format!("-{p}")).collect::<Vec<_>>().join(" ");
+    out.push(Line::new("NoExecPaths", named).why(why, "systemd 252: src/core/namespace.c"));
     let mut own = vec![w.program.clone()];
     own.extend(LIBRARIES.iter().map(|l| (*l).to_owned()));
     out.push(Line::new("ExecPaths", own.join(" ")));
@@ -200,10 +222,12 @@ fn devices(w: &Wants<'_>, out: &mut Vec<Line>) {
         out.extend(gpu::DEVICES.iter().map(|d| w.open("DeviceAllow", format!("{d} rw"), Need::Gpu)));
     }
     if w.has(Need::Vfio) {
+        // The groups' nodes have a major number of their own; the container's is one of many odd devices.
+        out.push(w.open("DeviceAllow", "/dev/vfio/vfio rw", Need::Vfio));
         out.push(w.open("DeviceAllow", "char-vfio rw", Need::Vfio));
     }
     if w.has(Need::Hugepages) {
-        out.push(w.open("ReadWritePaths", "-/dev/hugepages", Need::Hugepages));
+        out.push(w.open("ReadWritePaths", format!("-{}", hugepages::DIRECTORY), Need::Hugepages));
     }
     if let Some(need) = w.first(&[Need::Memlock, Need::Vfio]) {
         out.push(w.open("LimitMEMLOCK", "infinity", need));
@@ -240,6 +264,10 @@ fn calls(w: &Wants<'_>, out: &mut Vec<Line>) {
     }
     if w.has(Need::CorePinning) {
         out.push(w.open("SystemCallFilter", "@resources", Need::CorePinning));
+    }
+    if !w.has(Need::Jit) {
+        let why = "a program in memory alone lies on no path that could forbid to execute it";
+        out.push(Line::new("SystemCallFilter", "~memfd_create memfd_secret").why(why, "systemd.exec(5): MemoryDenyWriteExecute"));
     }
 }
 

@@ -34,6 +34,7 @@ impl SystemPlan {
             out.insert(match f.act {
                 FileAct::Make => format!("directory {} {:04o} {}:{} where it is missing", f.path, f.mode, f.owner, f.group),
                 FileAct::Tighten => format!("mode {:04o} of {}", f.mode, f.path),
+                FileAct::Lend => format!("group {} has mode {:04o} on {}", f.group, f.mode, f.path),
                 FileAct::ShareWithGroup => format!("group {} may use every file in {}", f.group, f.path),
             });
         }
@@ -118,6 +119,8 @@ pub enum FileAct {
     Make,
     /// What is there gets the mode; nothing is made.
     Tighten,
+    /// What is there gets mode and group; its owner stays.
+    Lend,
     /// New files in the directory are readable and writable by its group, whatever the umask.
     ShareWithGroup,
 }
