@@ -46,6 +46,8 @@ pub enum Error {
     Nft(String),
     #[error("the ruleset is too large for one transaction here: {0}")]
     BatchTooLarge(String),
+    #[error("{path} is there and not ours: it does not begin with `{}`", bundle::file::MARK)]
+    Foreign { path: String },
     #[error("setting {name} = {value}: {why}")]
     Setting { name: String, value: String, why: String },
     #[error("the kernel does not hold what was meant: {}", .0.join("; "))]
@@ -74,6 +76,7 @@ impl Error {
                  The change is never split: half a ruleset is not a ruleset"
             }
             Error::Lost(_) => "`ravelin-applier break-glass` on the console leaves the management path and drops the rest",
+            Error::Foreign { .. } => "move it away, or name another unit in the site file; it was left alone",
             Error::OtherNamespace => "run it where the change was made",
             _ => return None,
         })
