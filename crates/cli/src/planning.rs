@@ -51,7 +51,7 @@ pub fn site_digest(source: &SourceFile) -> Digest {
     Digest::of(format!("{}\0{}", source.text(), catalogue.join("\0")).as_bytes())
 }
 
-/// The sealed bundle of one machine.
+/// The sealed bundle of one machine: its network, and the files of its system layer that may be put in place now.
 pub fn seal(
     model: &Model,
     plan: &Plan,
@@ -59,10 +59,13 @@ pub fn seal(
     host: &HostName,
     site: Digest,
     link: emit::bundle::Link,
+    files: Vec<bundle::OwnFile>,
 ) -> Result<Bundle, Trouble> {
     let machine = plan.machines.get(host).ok_or_else(|| unmanaged(host))?;
     let glass = plan::break_glass(model, devices, host).ok_or_else(|| unmanaged(host))?;
-    let draft = emit::bundle::draft(model, machine, &glass, site, link);
+    let mut draft = emit::bundle::draft(model, machine, &glass, site, link);
+    draft.layers.insert("system".to_owned(), emit::bundle::mode(model.layers.system));
+    draft.artefacts.extend(files.into_iter().map(bundle::Artefact::File));
     Bundle::seal(draft).map_err(|e| Trouble::bug(format!("the bundle for {host} does not seal: {e}")))
 }
 

@@ -5,12 +5,14 @@
 //! | module | idea |
 //! |---|---|
 //! | [`types`] | what it is made of |
+//! | [`fit`] | whether a machine's unit may get its drop-in now
 //! | `place` | where a service's files are |
 //! | `setting` | bind and announce addresses, pinned ports |
 //! | `sandbox` | everything closed, opened by needs |
 //! | `gpu` | what GPU services of a machine share |
 //! | `unit` | drop-in and whole unit |
 
+pub mod fit;
 pub(crate) mod gpu;
 pub(crate) mod place;
 pub(crate) mod sandbox;
@@ -18,8 +20,9 @@ mod setting;
 pub mod types;
 pub(crate) mod unit;
 
+pub use fit::{Fit, Judged, fits};
 pub(crate) use setting::reach;
-pub use types::{AccountPlan, ByHand, FileAct, FilePlan, HealthPlan, Line, Section, SystemPlan, UnitPlan};
+pub use types::{AccountPlan, ByHand, DataPlan, FileAct, FilePlan, HealthPlan, Line, Section, SystemPlan, UnitPlan};
 
 use catalog::{Access, Need, PathKind};
 use place::Places;
@@ -102,6 +105,11 @@ pub(crate) fn plan(model: &Model, host: &Host, flows: &[&Flow]) -> SystemPlan {
             wants: &wants,
         }));
         out.by_hand.extend(settings.by_hand);
+    }
+    // What several accounts share belongs to none of them.
+    let shared: Vec<&String> = caches.iter().filter(|(_, users)| users.len() > 1).map(|(path, _)| path).collect();
+    for u in &mut out.units {
+        u.data.writes.retain(|w| !shared.contains(&w));
     }
     share(&mut out, caches);
     out.units.sort_by(|a, b| a.name.cmp(&b.name));
