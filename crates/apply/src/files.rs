@@ -91,6 +91,27 @@ pub fn look(draft: &Draft, before: Option<&Bundle>) -> Result<Vec<Kept>, Error> 
     Ok(out)
 }
 
+/// The same for files that are put in place by themselves, outside of a generation.
+pub fn look_at(files: &[OwnFile]) -> Result<Vec<Kept>, Error> {
+    bundle::file::check(files).map_err(bundle::ReadError::File)?;
+    let mut out = Vec::new();
+    for file in files {
+        let found = at(&file.path)?;
+        if found.as_ref().is_some_and(|f| !is_ours(f)) {
+            return Err(Error::Foreign { path: file.path.clone() });
+        }
+        let directory = Directory::open(split(&file.path)?.0)?.is_some();
+        out.push(Kept { path: file.path.clone(), was: found.map(Was::from), directory });
+    }
+    Ok(out)
+}
+
+/// Puts such files in place.
+pub fn write_all(files: &[OwnFile]) -> Result<(), Error> {
+    bundle::file::check(files).map_err(bundle::ReadError::File)?;
+    files.iter().try_for_each(|f| write(&f.path, &meant(f)))
+}
+
 /// Places of this change and those of the generation before that it no longer has.
 fn touched<'a>(draft: &'a Draft, before: Option<&'a Bundle>) -> BTreeSet<&'a str> {
     let old = before.into_iter().flat_map(|b| b.draft().files());
@@ -163,7 +184,11 @@ pub fn put_back(kept: &[Kept]) -> Result<BTreeSet<After>, Error> {
             }
         }
         if !k.directory {
-            remove_directory(split(&k.path)?.0)?;
+            let removed = remove_directory(split(&k.path)?.0);
+            // A directory of the system that was made and stays empty says nothing; the boot unit may not remove it.
+            if after == After::Reload {
+                removed?;
+            }
         }
     }
     Ok(told)

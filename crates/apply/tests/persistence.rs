@@ -151,7 +151,12 @@ fn after_a_power_cut_at_any_step_the_confirmed_generation_holds_before_the_netwo
     let mut machine = boot(&image, &disk);
     assert_eq!(table(&mut machine), "", "nothing was confirmed");
     let restored = "journalctl -b -o cat -u ravelin-restore; ravelin-applier status; ls -R /etc/systemd/system/plain.service.d; ausearch -m avc -i 2>/dev/null | tail -5";
-    assert_eq!(runs_as(&mut machine), "root", "its file is gone before the service starts: {}", must(&mut machine, &format!("{restored}; true")));
+    assert_eq!(
+        runs_as(&mut machine),
+        "root",
+        "its file is gone before the service starts: {}",
+        must(&mut machine, &format!("{restored}; true"))
+    );
     must(&mut machine, "! test -e /etc/systemd/system/plain.service.d && ! test -e /etc/sysusers.d/ravelin.conf");
 
     line.next(&mut machine);

@@ -4,16 +4,13 @@
 use crate::Error;
 use rustix::{
     fd::{AsFd, BorrowedFd, OwnedFd},
-    fs::{AtFlags, FileType, Gid, Mode, OFlags, ResolveFlags, Stat, Uid},
+    fs::{AtFlags, FileType, Gid, Mode, OFlags, Stat, Uid},
     io::Errno,
 };
 use std::{
     fs::File,
     io::{Read, Write},
 };
-
-/// How paths are resolved: as they are written.
-const PLAIN: ResolveFlags = ResolveFlags::NO_SYMLINKS.union(ResolveFlags::NO_MAGICLINKS);
 
 /// A directory that was reached without following a link.
 #[derive(Debug)]
@@ -38,12 +35,22 @@ pub struct Found {
 impl Directory {
     /// Opens an absolute path; `None` where it is not there.
     pub fn open(path: &str) -> Result<Option<Self>, Error> {
+        // Part by part instead of openat2(2): systemd's RestrictSUIDSGID= takes that call away, and the boot unit has it.
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        match rustix::fs::openat2(rustix::fs::CWD, path, flags, Mode::empty(), PLAIN) {
-            Ok(own) => Ok(Some(Self { own, path: path.to_owned() })),
-            Err(Errno::NOENT) => Ok(None),
-            Err(e) => Err(Error::call(format!("open directory {path}"), link(e))),
+        let failed = |e| Error::call(format!("open directory {path}"), link(e));
+        let Some(below) = path.strip_prefix('/') else { return Err(failed(Errno::INVAL)) };
+        let mut own = rustix::fs::openat(rustix::fs::CWD, "/", flags, Mode::empty()).map_err(failed)?;
+        for part in below.split('/').filter(|p| !p.is_empty()) {
+            if part == ".." || part == "." {
+                return Err(failed(Errno::INVAL));
+            }
+            own = match rustix::fs::openat(&own, part, flags, Mode::empty()) {
+                Ok(next) => next,
+                Err(Errno::NOENT) => return Ok(None),
+                Err(e) => return Err(failed(e)),
+            };
         }
+        Ok(Some(Self { own, path: path.to_owned() }))
     }
 
     /// Opens it, making its last part with this mode where it is missing; `true` where it was made.
@@ -78,7 +85,10 @@ impl Directory {
     /// Reads a regular file of at most so many bytes; `None` where there is none. Anything else in its place is an error.
     pub fn read(&self, name: &str, most: u64) -> Result<Option<Found>, Error> {
         let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-        let file = match rustix::fs::openat2(&self.own, name, flags, Mode::empty(), PLAIN | ResolveFlags::BENEATH) {
+        if name.contains('/') {
+            return Err(self.odd(name, "it is no single name"));
+        }
+        let file = match rustix::fs::openat(&self.own, name, flags, Mode::empty()) {
             Ok(file) => file,
             Err(Errno::NOENT) => return Ok(None),
             Err(e) => return Err(self.failed("read", name, link(e))),
@@ -157,10 +167,10 @@ pub fn split(path: &str) -> Result<(&str, &str), Error> {
     }
 }
 
-/// The kernel says "too many levels of symbolic links" where there is one: that is no loop here.
+/// The kernel says "too many levels of symbolic links" or "not a directory" where there is a link: neither tells people much.
 fn link(e: Errno) -> std::io::Error {
     match e {
-        Errno::LOOP => std::io::Error::other("a link stands on the way"),
+        Errno::LOOP | Errno::NOTDIR => std::io::Error::other("a link or file stands on the way"),
         e => e.into(),
     }
 }
