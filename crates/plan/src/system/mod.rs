@@ -6,6 +6,7 @@
 //! |---|---|
 //! | [`types`] | what it is made of |
 //! | [`fit`] | whether a machine's unit may get its drop-in now
+//! | [`moving`](mod@moving) | what moving a running service to its account takes, and what stands against it
 //! | `place` | where a service's files are |
 //! | `setting` | bind and announce addresses, pinned ports |
 //! | `sandbox` | everything closed, opened by needs |
@@ -14,6 +15,7 @@
 
 pub mod fit;
 pub(crate) mod gpu;
+pub mod moving;
 pub(crate) mod place;
 pub(crate) mod sandbox;
 mod setting;
@@ -21,6 +23,7 @@ pub mod types;
 pub(crate) mod unit;
 
 pub use fit::{Fit, Judged, fits};
+pub use moving::{Move, moving};
 pub(crate) use setting::reach;
 pub use types::{AccountPlan, ByHand, DataPlan, FileAct, FilePlan, HealthPlan, Line, Section, SystemPlan, UnitPlan};
 
