@@ -21,6 +21,8 @@ const LONG: &str = "RAVELIN_LONG";
 const TELLING: [Step; 5] = [Step::Stage, Step::Files, Step::Activate, Step::Persist, Step::Confirm];
 /// An emulated machine takes its time to get from one step to the next.
 const STEP_WITHIN: Duration = Duration::from_secs(120);
+/// And this long for a whole apply, systemd reading its units again included.
+const SESSION_WITHIN: Duration = Duration::from_secs(150);
 /// A service whose account is the generation's.
 const SERVICE: &str = "[Service]\nExecStart=/bin/sleep infinity\n[Install]\nWantedBy=multi-user.target\n";
 const UNIT: &str = include_str!("../../../packaging/ravelin-restore.service");
@@ -207,12 +209,14 @@ fn the_revert_timer_outlives_its_caller_as_a_unit() {
 
     // A session that applies and dies with everything in it, as a lost connection does.
     line.next(&mut machine);
-    must(
-        &mut machine,
-        "systemd-run --quiet --unit=session sh -c 'ravelin-applier apply /root/bundle --confirm-within 20 >/root/said 2>&1; sleep 1000'
-        for n in $(seq 60); do grep -q generation /root/said && break; sleep 0.5; done; cat /root/said
+    let ran = machine.run_within(
+        "systemd-run --quiet --unit=session sh -c 'ravelin-applier apply /root/bundle --confirm-within 60 >/root/said 2>&1; sleep 1000'
+        for n in $(seq 120); do grep -q generation /root/said && break; sleep 0.5; done; cat /root/said
         systemctl kill --signal=KILL session.service; nft list table inet ravelin | grep -q 1002",
+        SESSION_WITHIN,
     );
+    let ran = ran.unwrap_or_else(|e| panic!("{e}"));
+    assert!(ran.ok(), "{}", ran.said());
     let units = must(&mut machine, "systemctl list-units --plain --no-legend 'ravelin-revert-*'");
     assert!(units.contains("ravelin-revert-") && units.contains("running"), "the timer is a unit: {units}");
     returned(&mut machine, &before, "its caller's session is gone");

@@ -2,8 +2,8 @@
 //! sealed bundles. Everything is decided in `plan` and `emit`; here only arguments are gathered.
 
 use crate::{progress, trouble::Trouble};
-use bundle::Bundle;
-use plan::{Devices, Options, Plan};
+use bundle::{Bundle, OwnFile, Place};
+use plan::{Devices, Options, Plan, system::SystemPlan};
 use ruleset::Ruleset;
 use site::model::{Host, Mode, Model};
 use std::{collections::BTreeMap, net::IpAddr};
@@ -67,6 +67,25 @@ pub fn seal(
     draft.layers.insert("system".to_owned(), emit::bundle::mode(model.layers.system));
     draft.artefacts.extend(files.into_iter().map(bundle::Artefact::File));
     Bundle::seal(draft).map_err(|e| Trouble::bug(format!("the bundle for {host} does not seal: {e}")))
+}
+
+/// The files of the system layer that may be put in place now, and what is said about the others: units whose drop-ins wait for a move,
+/// and units that somebody else wrote.
+pub fn own_files(system: &SystemPlan, facts: &facts::Facts) -> (Vec<OwnFile>, Vec<String>) {
+    let judged = plan::system::fits(system, facts);
+    let mut files = emit::own::files(system, &judged);
+    if files.is_empty() {
+        return Default::default();
+    }
+    let mut told: Vec<String> = judged.iter().filter_map(plan::system::Judged::withheld).collect();
+    files.retain(|f| match (Place::of(&f.path), apply::files::look_at(std::slice::from_ref(f))) {
+        (Ok(Place::Unit(unit)), Err(apply::Error::Foreign { path })) => {
+            told.push(format!("{unit} has a unit of its own at {path}: it is kept, and gets the drop-in alone"));
+            false
+        }
+        _ => true,
+    });
+    (files, told)
 }
 
 fn unmanaged(host: &HostName) -> Trouble {

@@ -153,7 +153,8 @@ pub fn run(arguments: &Arguments, global: &Global) -> Result<Exit, Trouble> {
     let parent = status.confirmed.as_ref().map(|c| c.digest);
     let link = Link { generation: status.next_generation, parent, seeds: Vec::new() };
     let site = planning::site_digest(&source);
-    let (files, waiting) = system(&plan, &host, &facts);
+    let system = plan.machines.get(&host).and_then(|m| m.system.as_ref());
+    let (files, waiting) = system.map(|s| planning::own_files(s, &facts)).unwrap_or_default();
     waiting.iter().for_each(|w| remark(w));
     let sealed = planning::seal(&model, &plan, &devices, &host, site, link.clone(), files)?;
     let done =
@@ -224,15 +225,6 @@ pub fn run(arguments: &Arguments, global: &Global) -> Result<Exit, Trouble> {
         Became::Waiting if !arguments.no_confirm => Exit::Waiting,
         _ => Exit::Ok,
     })
-}
-
-/// The files of the system layer, and what is said about units that cannot have theirs yet.
-fn system(plan: &plan::Plan, host: &HostName, facts: &facts::Facts) -> (Vec<bundle::OwnFile>, Vec<String>) {
-    let Some(system) = plan.machines.get(host).and_then(|m| m.system.as_ref()) else { return Default::default() };
-    let judged = plan::system::fits(system, facts);
-    let files = emit::own::files(system, &judged);
-    let told = if files.is_empty() { Vec::new() } else { judged.iter().filter_map(plan::system::Judged::withheld).collect() };
-    (files, told)
 }
 
 /// Whoever can answer still has a connection. No answer is an answer: the timer takes it back.

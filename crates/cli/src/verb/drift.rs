@@ -110,9 +110,7 @@ pub fn run(arguments: &Arguments, global: &Global) -> Result<Exit, Trouble> {
     let rules = differences.into_iter().map(|difference| Found { why: why(machine, &difference), difference }).collect();
     let wanted = if machine.mode == Mode::Off { &[][..] } else { &machine.sysctls };
     let settings = settings(wanted);
-    let judged = machine.system.as_ref().map(|s| plan::system::fits(s, &facts)).unwrap_or_default();
-    let own = machine.system.as_ref().map(|s| emit::own::files(s, &judged)).unwrap_or_default();
-    let waiting = if own.is_empty() { Vec::new() } else { judged.iter().filter_map(plan::system::Judged::withheld).collect() };
+    let (own, waiting) = machine.system.as_ref().map(|s| planning::own_files(s, &facts)).unwrap_or_default();
     let drift = Drift { host, rules, settings, files: apply::files::differences(&own), waiting, unread: live.unread };
     show(global, &drift)?;
     Ok(match (drift.rules.len() + drift.settings.len() + drift.files.len(), drift.unread.len()) {
