@@ -204,8 +204,10 @@ fn a_service_that_runs_as_root_keeps_its_unit_and_the_rest_goes_on() {
     if !inside("a_service_that_runs_as_root_keeps_its_unit_and_the_rest_goes_on") {
         return;
     }
-    // An /etc of the test's own: nothing below writes the machine's.
-    succeeds("mount", &["-t", "tmpfs", "-o", "mode=755", "none", "/etc"]);
+    // Directories of the test's own: accounts, units, repositories and logs of the machine are not touched, its systemd not asked.
+    for own in ["/etc", "/var/lib", "/var/log", "/var/tmp", "/run"] {
+        succeeds("mount", &["-t", "tmpfs", "-o", "mode=755", "none", own]);
+    }
     fs::create_dir_all("/etc/systemd/system").expect("makes");
     fs::write("/etc/passwd", "root:x:0:0::/root:/bin/sh\n").expect("writes");
     fs::write("/etc/group", "root:x:0:\n").expect("writes");
@@ -219,6 +221,25 @@ fn a_service_that_runs_as_root_keeps_its_unit_and_the_rest_goes_on() {
     assert!(!drop_in.exists(), "its account would not fit its files");
     assert!(fs::read_to_string("/etc/passwd").expect("reads").contains("lotus:x:"), "the account is made all the same");
     ended(&drift(here.path()), 0, &["waits:", "ravelin adopt lotus"]);
+
+    // A move is shown and changes nothing; where the repository lies elsewhere, or systemd is not there, it says so.
+    let adopt = |more: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_ravelin"));
+        command.env("NO_COLOR", "1").args(["adopt", "lotus", "--host", "sp1", "--site"]).arg(here.path().join("site.toml"));
+        command.arg("--state").arg(here.path().join("state")).args(more).output().expect("ravelin starts")
+    };
+    ended(&adopt(&[]), 1, &["repository is at /root/.lotus", "repo = \"/root/.lotus\"", "nothing was changed"]);
+    plant_unit("Environment=LOTUS_PATH=/var/lib/lotus/.lotus\n");
+    fs::create_dir_all("/var/lib/lotus/.lotus").expect("makes");
+    succeeds("chmod", &["711", "/var/lib/lotus"]);
+    fs::write("/var/lib/lotus/.lotus/token", "t").expect("writes");
+    ended(&adopt(&[]), 0, &["root -> lotus", "/var/lib/lotus/.lotus", "+User=lotus", "4 change their owner", "--yes does it"]);
+    ended(&adopt(&["--undo"]), 2, &["no move of `lotus`"]);
+    fs::hard_link("/var/lib/lotus/.lotus/token", "/var/lib/other").expect("links");
+    ended(&adopt(&["--yes"]), 1, &["hard link", "nothing was changed"]);
+    fs::remove_file("/var/lib/other").expect("removes");
+    ended(&adopt(&["--yes"]), 4, &["as before"]);
+    assert!(!drop_in.exists(), "it was taken back");
 
     plant_unit("User=lotus\n");
     ended(&apply(here.path(), &site, Some(MANAGER), &yes), 0, &["is confirmed"]);
