@@ -137,7 +137,18 @@ pub fn put(draft: &Draft, kept: &[Kept]) -> Result<BTreeSet<After>, Error> {
 
 fn write(path: &str, file: &Found) -> Result<(), Error> {
     let (directory, name) = split(path)?;
-    Ok(Directory::make(directory, DIRECTORY)?.0.replace(name, file)?)
+    let (own, made) = Directory::make(directory, DIRECTORY)?;
+    own.replace(name, file)?;
+    label(if made { directory } else { path });
+    Ok(())
+}
+
+/// Gives a file the SELinux label of its place. A file made by a unit of systemd gets a label of run time otherwise, which
+/// systemd-sysusers may not read. Where it cannot be done the tools say so themselves.
+fn label(path: &str) {
+    if std::path::Path::new("/sys/fs/selinux/enforce").exists() {
+        let _ = observe::run::output("restorecon", &["-R", "-F", path]);
+    }
 }
 
 /// Removes a file, and the drop-in directory it leaves empty.
