@@ -16,7 +16,8 @@ const NEEDED: [(&str, &str, &str); 7] = [
 ];
 
 /// What the tests run besides.
-const TESTED_WITH: [(&str, &str, &str); 10] = [
+const TESTED_WITH: [(&str, &str, &str); 11] = [
+    ("newuidmap", "uidmap", "gives tests of owners accounts of their own where they do not run as root"),
     ("sudo", "sudo", "answers the tests of the sudo policy, in a root directory of their own"),
     ("setcap", "libcap2-bin", "plants a way up in the tests of the closure"),
     // The package of the tools alone: process 1 comes with `systemd-sysv`, which it does not bring. Nothing is started.

@@ -2,7 +2,7 @@
 
 use crate::{
     Error, nft,
-    revert::namespace,
+    revert::{self, namespace},
     settings,
     state::{self, State},
 };
@@ -38,10 +38,22 @@ pub fn run(state: &State) -> Result<Loaded, Error> {
         if same_boot && pending.owner.is_some_and(state::Process::alive) {
             return Err(Error::StillPending(pending.generation));
         }
-        state.note(Some(pending.generation), None, "forgotten at boot: it was not confirmed");
+        let note = |what: String| state.note(Some(pending.generation), None, what);
+        // What it changed in the kernel went with the power; files did not. Before a service starts, those of before are back.
+        let cleared = if pending.touched && !revert::is_confirmed(state, &pending) { revert::of_disk(state) } else { Ok(Vec::new()) };
+        match cleared {
+            Ok(notes) => {
+                note("forgotten at boot: it was not confirmed".into());
+                notes.into_iter().for_each(note);
+                state.clear_pending()?;
+            }
+            // The filter comes first: it is kept as it is, and the next change or `revert` tries again.
+            Err(e) => note(format!("its files could not be put back: {}", e.chain())),
+        }
+    } else {
+        // A description that cannot be read means as little as none.
+        state.clear_pending()?;
     }
-    // A description that cannot be read means as little as none.
-    state.clear_pending()?;
     let why = match state.confirmed_bundle() {
         // Its management path is written after it and lies beside it: alone, it says that the bundle was there.
         Ok(None) if state.break_glass().is_some() => "the confirmed bundle is lost: its file is not there any more".to_owned(),
@@ -72,6 +84,8 @@ pub fn load(bundle: &Bundle) -> Result<Vec<String>, Error> {
                 // At boot a setting that fails must not keep the filter away.
                 notes.extend(settings::set_all(&all).unwrap_or_else(|e| vec![e.chain()]));
             }
+            // Files are on disk already: they went there before the bundle was confirmed.
+            Artefact::File(_) => {}
         }
     }
     if bundle.draft().nft().is_none() {

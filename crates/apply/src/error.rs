@@ -46,6 +46,8 @@ pub enum Error {
     Nft(String),
     #[error("the ruleset is too large for one transaction here: {0}")]
     BatchTooLarge(String),
+    #[error("{path} is there and not ours: it does not begin with `{}`", bundle::file::MARK)]
+    Foreign { path: String },
     #[error("setting {name} = {value}: {why}")]
     Setting { name: String, value: String, why: String },
     #[error("the kernel does not hold what was meant: {}", .0.join("; "))]
@@ -97,6 +99,7 @@ impl Error {
                  (recorded). Otherwise the old state comes back at the deadline"
             }
             Error::NotConsole => "leave --from-console away",
+            Error::Foreign { .. } => "move it away, or name another unit in the site file; it was left alone",
             Error::OtherNamespace => "run it where the change was made",
             _ => return None,
         })

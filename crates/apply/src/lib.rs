@@ -9,6 +9,8 @@
 //! | [`nft`] | hands scripts to nft, reads its answers |
 //! | [`snapshot`] | what was there, as text, and putting it back |
 //! | [`settings`] | kernel settings |
+//! | [`files`] | files of our own under `/etc`, and who is told of them |
+//! | [`modes`] | modes that systemd-tmpfiles closes, kept before |
 //! | [`flows`] | connections under way before the first apply |
 //! | [`read_back`] | what the kernel holds against what was meant |
 //! | [`probe`] | what must work afterwards |
@@ -21,14 +23,16 @@
 //! | [`status`] | the state for people and programs |
 //!
 //! Never parses the site file, never uses the network except for its probes, never touches another table than
-//! `inet ravelin`, decides nothing: what to do stands in the bundle.
+//! `inet ravelin` and no file that is not its own, decides nothing: what to do stands in the bundle.
 
 pub mod boot;
 pub mod came_by;
 pub mod cut;
 pub mod error;
+pub mod files;
 pub mod flows;
 pub mod inject;
+pub mod modes;
 pub mod nft;
 pub mod probe;
 pub mod read_back;

@@ -1,11 +1,11 @@
-//! What the kernel holds against what was meant. In comes the bundle, out come the differences in words, none where all
+//! What the kernel and the disk hold against what was meant. In comes the bundle, out come the differences in words, none where all
 //! is as meant. Compares meaning, never bytes.
 
-use crate::{Error, nft, settings};
+use crate::{Error, files, nft, settings};
 use bundle::Draft;
 use ruleset::Ruleset;
 
-/// All differences between the kernel and the bundle.
+/// All differences between the machine and the bundle.
 pub fn differences(draft: &Draft) -> Result<Vec<String>, Error> {
     let live = live_table()?;
     let mut out = match (&draft.expected.ruleset, live) {
@@ -15,6 +15,7 @@ pub fn differences(draft: &Draft) -> Result<Vec<String>, Error> {
         (Some(expected), Some(live)) => ruleset::compare(expected, &live).iter().map(|d| d.to_string()).collect(),
     };
     out.extend(settings::differences(&draft.settings()));
+    out.extend(files::differences(draft.files()));
     Ok(out)
 }
 

@@ -1,8 +1,14 @@
 //! Back to the last known good. Called with the lock held. In comes the state directory, out comes what was put back. The
 //! order is: the snapshot; the confirmed bundle; the management path alone. Never wider than one of these.
 
-use crate::{Error, boot, nft, settings, state::State, timer};
+use crate::{
+    Error, boot, files, modes, nft, settings,
+    state::{Pending, State},
+    timer,
+};
+use bundle::After;
 use serde::Serialize;
+use std::collections::BTreeSet;
 
 /// What was put back.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -44,18 +50,14 @@ pub fn now(state: &State, why: &str) -> Result<Restored, Error> {
         state.clear_pending()?;
         return Ok(Restored::Nothing);
     };
-    if pending.boot_id != timer::boot_id() {
-        // What it changed went with that boot; what is in force now was loaded by another hand.
-        state.clear_pending()?;
-        state.note(Some(pending.generation), None, "forgotten: it belongs to an earlier boot");
-        return Ok(Restored::Untouched);
-    }
-    if pending.namespace.is_some() && pending.namespace != namespace() {
+    let note = |what: String| state.note(Some(pending.generation), None, what);
+    let here = pending.namespace.is_none() || pending.namespace == namespace();
+    let this_boot = pending.boot_id == timer::boot_id();
+    if this_boot && !here {
         return Err(Error::OtherNamespace);
     }
-    let note = |what: String| state.note(Some(pending.generation), None, what);
     // A damaged confirmed bundle must not stop the snapshot from going back.
-    if state.confirmed_bundle().ok().flatten().is_some_and(|b| b.digest() == pending.digest) {
+    if is_confirmed(state, &pending) {
         state.clear_pending()?;
         note("confirmed: traces removed".into());
         return Ok(Restored::Confirmed);
@@ -65,12 +67,54 @@ pub fn now(state: &State, why: &str) -> Result<Restored, Error> {
         note(format!("given up before anything was changed: {why}"));
         return Ok(Restored::Untouched);
     }
-    let (restored, notes) = put_back(state)?;
+    if !this_boot {
+        // What it changed in the kernel went with that boot; what is in force now was loaded by another hand. Files stayed.
+        let notes = of_disk(state)?;
+        state.clear_pending()?;
+        note("forgotten: it belongs to an earlier boot".into());
+        notes.into_iter().for_each(note);
+        return Ok(Restored::Untouched);
+    }
+    let network = put_back(state);
+    // Whatever became of the network: files of a change that failed must not wait for a service's next start.
+    let disk = of_disk(state);
+    let (restored, notes) = network?;
+    let notes = [notes, disk?].concat();
     // Only now: a revert that is cut off itself is begun again by the timer or by boot.
     state.clear_pending()?;
     note(format!("reverted ({restored:?}): {why}"));
     notes.into_iter().for_each(note);
     Ok(restored)
+}
+
+/// Whether what is under way is the last known good already.
+pub(crate) fn is_confirmed(state: &State, pending: &Pending) -> bool {
+    state.confirmed_bundle().ok().flatten().is_some_and(|b| b.digest() == pending.digest)
+}
+
+/// Files and modes as they were before the change under way: from the snapshot, or, where that cannot be read, as the confirmed
+/// bundle has them. Out come notes.
+pub(crate) fn of_disk(state: &State) -> Result<Vec<String>, Error> {
+    let mut notes = Vec::new();
+    let told: BTreeSet<After> = match state.snapshot() {
+        Ok(Some(snapshot)) => {
+            let told = files::put_back(&snapshot.files)?;
+            notes.extend(modes::put_back(&snapshot.modes));
+            told
+        }
+        unread => {
+            notes.push(unread.err().map_or_else(|| "snapshot: it is not there".to_owned(), |e| e.chain()));
+            match state.pending_bundle()? {
+                Some(failed) => files::instead(state.confirmed_bundle()?.as_ref(), &failed)?,
+                None => BTreeSet::new(),
+            }
+        }
+    };
+    // Accounts and directories that were made stay: they hold nothing and let nobody in.
+    if told.contains(&After::Reload) {
+        notes.extend(files::reload()?);
+    }
+    Ok(notes)
 }
 
 fn put_back(state: &State) -> Result<(Restored, Vec<String>), Error> {

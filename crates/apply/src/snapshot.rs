@@ -1,6 +1,8 @@
-//! What was there before a change, as text, and putting it back. Only our own table and the settings the change touches.
+//! What was there before a change, as text, and putting it back. Only our own table,
+//! and the settings, files and modes the change touches.
 
-use crate::{Error, nft, settings};
+use crate::{Error, files, modes, nft, settings};
+use bundle::{Bundle, Draft};
 use serde::{Deserialize, Serialize};
 
 /// What was there.
@@ -10,6 +12,12 @@ pub struct Snapshot {
     pub table: Option<String>,
     /// Settings the change touches.
     pub settings: settings::Values,
+    /// Files the change writes or clears.
+    #[serde(default)]
+    pub files: Vec<files::Kept>,
+    /// Modes the change closes.
+    #[serde(default)]
+    pub modes: Vec<modes::KeptMode>,
 }
 
 /// Takes one, and makes sure that it loads again before anything depends on it.
@@ -27,7 +35,13 @@ pub fn take<'a>(names: impl IntoIterator<Item = &'a str>) -> Result<Snapshot, Er
             }
         },
     };
-    Ok(Snapshot { table, settings })
+    Ok(Snapshot { table, settings, files: Vec::new(), modes: Vec::new() })
+}
+
+/// The same with the files and modes of a change that follows `before`.
+pub fn before(draft: &Draft, before: Option<&Bundle>) -> Result<Snapshot, Error> {
+    let network = take(draft.settings().into_keys())?;
+    Ok(Snapshot { files: files::look(draft, before)?, modes: modes::look(draft), ..network })
 }
 
 impl Snapshot {

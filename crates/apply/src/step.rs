@@ -27,7 +27,11 @@ pub enum Step {
     Commit,
     /// Kernel settings are written: after the ruleset, so that nothing is forwarded before it is filtered.
     Settings,
-    /// The kernel holds what was meant.
+    /// Files of our own lie under `/etc`, those of the generation before that are no longer meant are gone.
+    Files,
+    /// systemd's tools know of them: accounts, directories and modes, units. Nothing is restarted.
+    Activate,
+    /// The kernel and the disk hold what was meant.
     ReadBack,
     /// What must work works.
     Probe,
@@ -41,7 +45,7 @@ pub enum Step {
 
 impl Step {
     /// All, in order.
-    pub const ALL: [Step; 15] = [
+    pub const ALL: [Step; 17] = [
         Step::Lock,
         Step::Verify,
         Step::Snapshot,
@@ -52,6 +56,8 @@ impl Step {
         Step::SeedFlows,
         Step::Commit,
         Step::Settings,
+        Step::Files,
+        Step::Activate,
         Step::ReadBack,
         Step::Probe,
         Step::Persist,
@@ -71,6 +77,8 @@ impl Step {
             Step::SeedFlows => "seed-flows",
             Step::Settings => "settings",
             Step::Commit => "commit",
+            Step::Files => "files",
+            Step::Activate => "activate",
             Step::ReadBack => "read-back",
             Step::Probe => "probe",
             Step::Persist => "persist",

@@ -71,7 +71,7 @@ pub fn arm(state: &State, program: &Path, digest: Digest) -> Result<(), Error> {
 
 /// A transient unit outlives the session's control group; it would run in the machine's own network namespace, so it
 /// serves only there.
-fn systemd_runs_here() -> bool {
+pub(crate) fn systemd_runs_here() -> bool {
     let init = std::fs::read_to_string("/proc/1/comm").unwrap_or_default();
     init.trim() == "systemd" && Path::new("/run/systemd/system").is_dir() && sys::netns::is_machines_own() == Some(true)
 }

@@ -2,7 +2,7 @@
 //! ends in the last known good state: an error reverts here, a death is noticed by the timer, a power loss by boot.
 
 use crate::{
-    Error, Step, came_by,
+    Error, Step, came_by, files,
     flows::{self, Seeded},
     inject::Injection,
     nft, probe, read_back,
@@ -12,7 +12,7 @@ use crate::{
     state::{Pending, Phase, Process, State},
     timer, way_in,
 };
-use bundle::{Bundle, Draft, SeedFlow};
+use bundle::{After, Bundle, Draft, SeedFlow};
 use serde::Serialize;
 use std::{collections::BTreeSet, path::PathBuf, time::Duration};
 use sys::lock::Lock;
@@ -88,6 +88,7 @@ struct Walk<'a> {
     snapshot: Snapshot,
     silent_before: BTreeSet<String>,
     pending: Option<Pending>,
+    told: BTreeSet<After>,
     outcome: Outcome,
 }
 
@@ -100,8 +101,17 @@ pub fn apply(state: &State, bundle: &Bundle, options: &Options) -> Result<Outcom
         seeded: None,
         notes: Vec::new(),
     };
-    let mut walk =
-        Walk { state, bundle, options, lock: None, snapshot: Snapshot::default(), silent_before: BTreeSet::new(), pending: None, outcome };
+    let mut walk = Walk {
+        state,
+        bundle,
+        options,
+        lock: None,
+        snapshot: Snapshot::default(),
+        silent_before: BTreeSet::new(),
+        pending: None,
+        told: BTreeSet::new(),
+        outcome,
+    };
     for step in Step::ALL {
         match walk.advance(step) {
             Ok(true) => {}
@@ -191,7 +201,7 @@ impl Walk<'_> {
             Step::Lock => self.lock = Some(self.state.lock(LOCK_PATIENCE)?),
             Step::Verify => return self.verify(),
             Step::Snapshot => {
-                self.snapshot = snapshot::take(draft.settings().into_keys())?;
+                self.snapshot = snapshot::before(draft, self.state.confirmed_bundle()?.as_ref())?;
                 self.silent_before = probe::failures(&draft.probes).into_keys().collect();
             }
             Step::Stage => self.stage()?,
@@ -207,6 +217,8 @@ impl Walk<'_> {
             Step::SeedFlows => {}
             Step::Settings => self.outcome.notes = settings::set_all(&draft.settings())?,
             Step::Commit => nft::load(&script(draft))?,
+            Step::Files => self.told = files::put(draft, &self.snapshot.files)?,
+            Step::Activate => self.outcome.notes.extend(files::tell(&self.told)?),
             Step::ReadBack => match read_back::differences(draft)? {
                 none if none.is_empty() => {}
                 differences => return Err(Error::ReadBack(differences)),

@@ -1,5 +1,5 @@
 //! A failure of each kind after each step, from the code's own list of steps: on a machine with a confirmed state and on
-//! one without, with and without a power loss afterwards. Always ends in the last known good state.
+//! one without, with and without a power loss afterwards. Always ends in the last known good state: rules, files and modes.
 
 #![expect(clippy::print_stdout, reason = "the count is part of what the test says")]
 
@@ -31,6 +31,7 @@ fn every_step_fails_in_every_way() {
     if !inside("every_step_fails_in_every_way") {
         return;
     }
+    etc_of_its_own();
     let old = ruleset("22");
     let new = ruleset("22, 80");
     let mut count = 0;
@@ -57,16 +58,18 @@ fn ends_well(case: &Case, old: &str, new: &str) {
     let Case { step, kind, first, power_loss, by_confirm } = *case;
     let name = format!("{step}={} first={first} power_loss={power_loss} by_confirm={by_confirm}", kind.word());
     run("nft", &["flush", "ruleset"]);
+    run("umount", &["/etc"]);
+    etc_of_its_own();
     let dir = tempfile::tempdir().expect("directory");
     let state = dir.path().join("state");
     let mut parent = None;
     if !first {
-        let bundle = sealed(old, 1, None);
+        let bundle = sealed_with(old, 1, None, own_files("older", &["a.service", "gone.service"]));
         parent = Some(bundle.digest());
         applied(&state, &["apply", &written(dir.path(), "old", &bundle), "--auto-confirm"]);
     }
-    let before = live();
-    let bundle = sealed(new, 2, parent);
+    let (before, files) = (live(), on_disk());
+    let bundle = sealed_with(new, 2, parent, own_files("newer", &["a.service", "fresh.service"]));
     let path = written(dir.path(), "new", &bundle);
     let fail = format!("--inject={step}={}", kind.word());
     let out = if by_confirm {
@@ -88,16 +91,26 @@ fn ends_well(case: &Case, old: &str, new: &str) {
     let now = live();
     if step >= Step::Confirm {
         assert!(now.contains("22, 80"), "{name}: {now}");
+        let text = format!("{:?}", on_disk());
+        assert!(
+            text.contains("User=newer") && text.contains("fresh") && !text.contains("older") && !text.contains("gone"),
+            "{name}: {text}"
+        );
+        assert!(text.contains("0600 hunter2"), "{name}: {text}");
     } else {
         assert_eq!(now, before, "{name}");
+        assert_eq!(on_disk(), files, "{name}");
     }
     // The machine goes on from there: the next change is accepted.
     let status: serde_json::Value = serde_json::from_str(&applied(&state, &["status", "--json"])).expect("JSON");
     assert_eq!(status["drift"], serde_json::json!([]), "{name}: {good}");
     let parent = status["confirmed"]["digest"].as_str().map(|d| d.parse().expect("digest"));
-    let next = sealed(&ruleset("22, 443"), status["next_generation"].as_u64().expect("number"), parent);
+    let number = status["next_generation"].as_u64().expect("number");
+    let next = sealed_with(&ruleset("22, 443"), number, parent, own_files("next", &["a.service"]));
     applied(&state, &["apply", &written(dir.path(), "next", &next), "--auto-confirm"]);
     assert!(live().contains("22, 443"), "{name}");
+    let text = format!("{:?}", on_disk());
+    assert!(text.contains("User=next") && !text.contains("fresh") && !text.contains("gone"), "{name}: {text}");
 }
 
 fn timer_pid(state: &Path) -> Option<u32> {

@@ -8,6 +8,8 @@ fn the_boot_unit_is_well_formed_and_comes_before_the_network() {
     let text = std::fs::read_to_string(&unit).expect("is there");
     for line in [
         "Before=network-pre.target shutdown.target",
+        "Before=sysinit.target",
+        "ConditionPathExists=|/var/lib/ravelin/pending/meta.json",
         "ExecStart=/usr/sbin/ravelin-applier boot",
         "ConditionPathExists=|/var/lib/ravelin/confirmed/bundle",
         "ConditionPathExists=|/var/lib/ravelin/confirmed/break-glass.nft",

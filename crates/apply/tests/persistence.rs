@@ -1,5 +1,5 @@
 //! On a machine with a kernel and an init of its own, SELinux enforcing: the power goes at a step of a change, the machine boots,
-//! and the last confirmed generation is in force before its network comes up. Also the revert timer as a unit of systemd.
+//! and the last confirmed generation is in force before its network comes up, its files before its services start. Also the revert timer as a unit of systemd.
 //!
 //! Each step costs a boot under emulation. Ordinary runs take those around which the outcome changes; `RAVELIN_LONG=1` takes
 //! all.
@@ -16,10 +16,15 @@ use words::Digest;
 
 /// Takes every step.
 const LONG: &str = "RAVELIN_LONG";
-/// Unconfirmed on disk and not in force; in force; beside the confirmed one; confirmed and not yet told to the timer.
-const TELLING: [Step; 4] = [Step::Stage, Step::Commit, Step::Persist, Step::Confirm];
+/// Unconfirmed on disk and not in force; its files in place; known to systemd; beside the confirmed one; confirmed and not yet told to
+/// the timer.
+const TELLING: [Step; 5] = [Step::Stage, Step::Files, Step::Activate, Step::Persist, Step::Confirm];
 /// An emulated machine takes its time to get from one step to the next.
 const STEP_WITHIN: Duration = Duration::from_secs(120);
+/// And this long for a whole apply, systemd reading its units again included.
+const SESSION_WITHIN: Duration = Duration::from_secs(150);
+/// A service whose account is the generation's.
+const SERVICE: &str = "[Service]\nExecStart=/bin/sleep infinity\n[Install]\nWantedBy=multi-user.target\n";
 const UNIT: &str = include_str!("../../../packaging/ravelin-restore.service");
 
 fn image() -> Image {
@@ -45,7 +50,11 @@ fn install(machine: &mut Machine) {
     let device = "[NetDev]\nName=up0\nKind=dummy\n";
     machine.put("/etc/systemd/network/up0.network", 0o644, network.as_bytes()).unwrap_or_else(|e| panic!("{e}"));
     machine.put("/etc/systemd/network/up0.netdev", 0o644, device.as_bytes()).unwrap_or_else(|e| panic!("{e}"));
-    must(machine, "systemctl daemon-reload && systemctl enable ravelin-restore.service systemd-networkd.service nftables.service && sync");
+    machine.put("/etc/systemd/system/plain.service", 0o644, SERVICE.as_bytes()).unwrap_or_else(|e| panic!("{e}"));
+    must(
+        machine,
+        "systemctl daemon-reload && systemctl enable plain.service ravelin-restore.service systemd-networkd.service nftables.service && sync",
+    );
 }
 
 /// A generation that lets in the management port and one of its own.
@@ -58,10 +67,15 @@ impl Line {
     fn port(generation: u64) -> u64 {
         1000 + generation
     }
+    fn account(generation: u64) -> String {
+        format!("gen{generation}")
+    }
     /// Puts the next bundle into the machine; out comes its digest.
     fn next(&mut self, machine: &mut Machine) -> Digest {
         self.generation += 1;
-        let bundle = sealed(&ruleset(&format!("22, {}", Self::port(self.generation))), self.generation, self.parent);
+        let script = ruleset(&format!("22, {}", Self::port(self.generation)));
+        let files = own_files(&Self::account(self.generation), &["plain.service"]);
+        let bundle = sealed_with(&script, self.generation, self.parent, files);
         machine.put("/root/bundle", 0o600, &bundle.to_bytes()).unwrap_or_else(|e| panic!("{e}"));
         bundle.digest()
     }
@@ -69,6 +83,11 @@ impl Line {
 
 fn table(machine: &mut Machine) -> String {
     must(machine, "nft -s list table inet ravelin 2>/dev/null; true")
+}
+
+/// The account the service runs under since boot.
+fn runs_as(machine: &mut Machine) -> String {
+    must(machine, "ps -o user= -p $(systemctl show plain.service -P MainPID)").trim().to_owned()
 }
 
 /// Applies and stands still after `step`. Returns when it does, with nothing flushed by us.
@@ -133,6 +152,14 @@ fn after_a_power_cut_at_any_step_the_confirmed_generation_holds_before_the_netwo
     machine.cut();
     let mut machine = boot(&image, &disk);
     assert_eq!(table(&mut machine), "", "nothing was confirmed");
+    let restored = "journalctl -b -o cat -u ravelin-restore; ravelin-applier status; ls -R /etc/systemd/system/plain.service.d; ausearch -m avc -i 2>/dev/null | tail -5";
+    assert_eq!(
+        runs_as(&mut machine),
+        "root",
+        "its file is gone before the service starts: {}",
+        must(&mut machine, &format!("{restored}; true"))
+    );
+    must(&mut machine, "! test -e /etc/systemd/system/plain.service.d && ! test -e /etc/sysusers.d/ravelin.conf");
 
     line.next(&mut machine);
     must(&mut machine, "ravelin-applier apply /root/bundle --auto-confirm");
@@ -153,6 +180,8 @@ fn after_a_power_cut_at_any_step_the_confirmed_generation_holds_before_the_netwo
         let now = table(&mut machine);
         assert!(now.contains(&format!("{}", Line::port(confirmed))), "{name}: generation {confirmed} is not in force: {now}");
         assert!(confirmed == line.generation || !now.contains(&format!("{}", Line::port(line.generation))), "{name}: {now}");
+        assert_eq!(runs_as(&mut machine), Line::account(confirmed), "{name}");
+        assert_eq!(must(&mut machine, "ravelin-applier status | grep drift; true"), "", "{name}");
         held_from_the_start(&mut machine, &name);
         println!("{name}: generation {confirmed} was in force before the network");
     }
@@ -180,12 +209,14 @@ fn the_revert_timer_outlives_its_caller_as_a_unit() {
 
     // A session that applies and dies with everything in it, as a lost connection does.
     line.next(&mut machine);
-    must(
-        &mut machine,
-        "systemd-run --quiet --unit=session sh -c 'ravelin-applier apply /root/bundle --confirm-within 20 >/root/said 2>&1; sleep 1000'
-        for n in $(seq 60); do grep -q generation /root/said && break; sleep 0.5; done; cat /root/said
+    let ran = machine.run_within(
+        "systemd-run --quiet --unit=session sh -c 'ravelin-applier apply /root/bundle --confirm-within 60 >/root/said 2>&1; sleep 1000'
+        for n in $(seq 120); do grep -q generation /root/said && break; sleep 0.5; done; cat /root/said
         systemctl kill --signal=KILL session.service; nft list table inet ravelin | grep -q 1002",
+        SESSION_WITHIN,
     );
+    let ran = ran.unwrap_or_else(|e| panic!("{e}"));
+    assert!(ran.ok(), "{}", ran.said());
     let units = must(&mut machine, "systemctl list-units --plain --no-legend 'ravelin-revert-*'");
     assert!(units.contains("ravelin-revert-") && units.contains("running"), "the timer is a unit: {units}");
     returned(&mut machine, &before, "its caller's session is gone");

@@ -1,7 +1,7 @@
 //! The draft: everything a machine must hold and how to tell that it does. All of it is decided before; the applier
 //! decides nothing.
 
-use crate::seed::SeedFlow;
+use crate::{file::OwnFile, seed::SeedFlow};
 use facts::Tuple;
 use ipnet::IpNet;
 use ruleset::form::Ruleset;
@@ -68,6 +68,8 @@ pub enum Artefact {
         /// By dotted name.
         settings: BTreeMap<String, Setting>,
     },
+    /// A file of our own.
+    File(OwnFile),
 }
 
 /// A kernel setting.
@@ -131,7 +133,7 @@ impl Draft {
     pub fn nft(&self) -> Option<&str> {
         self.artefacts.iter().find_map(|a| match a {
             Artefact::Nft { text } => Some(text.as_str()),
-            Artefact::Sysctl { .. } => None,
+            Artefact::Sysctl { .. } | Artefact::File(_) => None,
         })
     }
     /// All kernel settings.
@@ -140,9 +142,16 @@ impl Draft {
             .iter()
             .filter_map(|a| match a {
                 Artefact::Sysctl { settings } => Some(settings),
-                Artefact::Nft { .. } => None,
+                Artefact::Nft { .. } | Artefact::File(_) => None,
             })
             .flat_map(|s| s.iter().map(|(name, setting)| (name.as_str(), setting)))
             .collect()
+    }
+    /// All files, in the order of the artefacts.
+    pub fn files(&self) -> impl Iterator<Item = &OwnFile> {
+        self.artefacts.iter().filter_map(|a| match a {
+            Artefact::File(file) => Some(file),
+            Artefact::Nft { .. } | Artefact::Sysctl { .. } => None,
+        })
     }
 }

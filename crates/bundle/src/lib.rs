@@ -5,17 +5,22 @@
 //! |---|---|
 //! | [`content`] | the draft: artefacts, expected read-back, management path, probes |
 //! | [`seal`] | canonical bytes, digest, reading back |
+//! | [`file`] | the check that a file is one of ours, in one of our places
+//! | `unit` | the check that no unit of a bundle runs anything as root
 //! | [`own`] | the check that an nft script touches our own table and no other |
 //! | [`seed`] | connections under way before the first apply, from what hosts report |
 //!
 //! Pure. Never signs, sends, or looks at a machine.
 
 pub mod content;
+pub mod file;
 pub mod own;
 pub mod seal;
 pub mod seed;
+mod unit;
 
 pub use content::{Artefact, Draft, Expected, LayerMode, Management, Probe, Setting};
+pub use file::{After, FileError, OwnFile, Place};
 pub use own::{OwnError, TABLE_FAMILY, TABLE_NAME, only_own_table};
 pub use seal::{Bundle, ReadError};
 pub use seed::SeedFlow;

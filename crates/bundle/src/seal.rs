@@ -4,6 +4,7 @@
 
 use crate::{
     content::{Artefact, Draft, SCHEMA},
+    file::{self, FileError},
     own::{OwnError, only_own_table},
 };
 use serde::Serialize;
@@ -64,13 +65,16 @@ pub enum ReadError {
     /// A kernel setting outside the network.
     #[error("the bundle sets `{0}`: only settings below `{SETTINGS}` are accepted")]
     Setting(String),
+    /// A file that is not ours, or that would run something as root.
+    #[error("the bundle has a file that is not accepted")]
+    File(#[source] FileError),
     /// Touches what is not ours.
     #[error("the bundle reaches beyond our own table")]
     Own(#[source] OwnError),
 }
 
 impl Bundle {
-    /// Seals a draft. Refuses scripts that touch another table than our own.
+    /// Seals a draft. Refuses scripts that touch another table than our own, and files that are not ours.
     pub fn seal(draft: Draft) -> Result<Self, ReadError> {
         if draft.schema != SCHEMA {
             return Err(ReadError::Schema(draft.schema));
@@ -84,8 +88,10 @@ impl Bundle {
                         return Err(ReadError::Setting(name.clone()));
                     }
                 }
+                Artefact::File(_) => {}
             }
         }
+        file::check(draft.files()).map_err(ReadError::File)?;
         only_own_table(&draft.break_glass).map_err(ReadError::Own)?;
         let body = canonical(&draft);
         Ok(Self { digest: Digest::of(&body), draft, body })
@@ -199,6 +205,18 @@ mod tests {
         };
         assert!(matches!(setting("kernel.core_pattern"), Err(ReadError::Setting(_))));
         assert!(setting("net.ipv4.ip_forward").is_ok());
+    }
+
+    #[test]
+    fn a_file_of_others_is_refused() {
+        let with = |path: &str, content: &str| {
+            let mut draft = draft();
+            draft.artefacts.push(Artefact::File(crate::OwnFile { path: path.into(), mode: 0o644, content: content.into() }));
+            Bundle::seal(draft)
+        };
+        assert!(matches!(with("/etc/cron.d/x", "# Written by ravelin\n"), Err(ReadError::File(_))));
+        let sealed = with("/etc/sysusers.d/ravelin.conf", "# Written by ravelin\ng video -\n").expect("seals");
+        assert_eq!(Bundle::read(&sealed.to_bytes()).expect("reads"), sealed);
     }
 
     #[test]

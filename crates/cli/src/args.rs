@@ -76,6 +76,8 @@ pub enum Verb {
     Plan(verb::plan::Arguments),
     /// This machine's part of the plan as one transaction: stage, probe, confirm or roll back
     Apply(verb::apply::Arguments),
+    /// A service that runs as root gets its own account, files and all; shows what it would do unless --yes
+    Adopt(verb::adopt::Arguments),
     /// Plain artefacts for those who deploy by other means
     Render(verb::render::Arguments),
     /// What this machine holds against what it should, in meaning

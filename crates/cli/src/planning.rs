@@ -2,10 +2,10 @@
 //! sealed bundles. Everything is decided in `plan` and `emit`; here only arguments are gathered.
 
 use crate::{progress, trouble::Trouble};
-use bundle::Bundle;
-use plan::{Devices, Options, Plan};
+use bundle::{Bundle, OwnFile, Place};
+use plan::{Devices, Options, Plan, system::SystemPlan};
 use site::model::{Host, Model};
-use std::net::IpAddr;
+use std::{collections::BTreeMap, net::IpAddr};
 use words::{Diagnostic, Digest, HostName, SourceFile};
 
 /// The plan of a site, devices named as the site file says or after their zones.
@@ -45,7 +45,7 @@ pub fn site_digest(source: &SourceFile) -> Digest {
     Digest::of(format!("{}\0{}", source.text(), catalogue.join("\0")).as_bytes())
 }
 
-/// The sealed bundle of one machine.
+/// The sealed bundle of one machine: its network, and the files of its system layer that may be put in place now.
 pub fn seal(
     model: &Model,
     plan: &Plan,
@@ -53,11 +53,33 @@ pub fn seal(
     host: &HostName,
     site: Digest,
     link: emit::bundle::Link,
+    files: Vec<bundle::OwnFile>,
 ) -> Result<Bundle, Trouble> {
     let machine = plan.machines.get(host).ok_or_else(|| unmanaged(host))?;
     let glass = plan::break_glass(model, devices, host).ok_or_else(|| unmanaged(host))?;
-    let draft = emit::bundle::draft(model, machine, &glass, site, link);
+    let mut draft = emit::bundle::draft(model, machine, &glass, site, link);
+    draft.layers.insert("system".to_owned(), emit::bundle::mode(model.layers.system));
+    draft.artefacts.extend(files.into_iter().map(bundle::Artefact::File));
     Bundle::seal(draft).map_err(|e| Trouble::bug(format!("the bundle for {host} does not seal: {e}")))
+}
+
+/// The files of the system layer that may be put in place now, and what is said about the others: units whose drop-ins wait for a move,
+/// and units that somebody else wrote.
+pub fn own_files(system: &SystemPlan, facts: &facts::Facts) -> (Vec<OwnFile>, Vec<String>) {
+    let judged = plan::system::fits(system, facts);
+    let mut files = emit::own::files(system, &judged);
+    if files.is_empty() {
+        return Default::default();
+    }
+    let mut told: Vec<String> = judged.iter().filter_map(plan::system::Judged::withheld).collect();
+    files.retain(|f| match (Place::of(&f.path), apply::files::look_at(std::slice::from_ref(f))) {
+        (Ok(Place::Unit(unit)), Err(apply::Error::Foreign { path })) => {
+            told.push(format!("{unit} has a unit of its own at {path}: it is kept, and gets the drop-in alone"));
+            false
+        }
+        _ => true,
+    });
+    (files, told)
 }
 
 fn unmanaged(host: &HostName) -> Trouble {

@@ -1,5 +1,6 @@
 //! One file per verb: its arguments, its result, its text. `run` picks the one that was asked for.
 
+pub mod adopt;
 pub mod apply;
 pub mod audit;
 pub mod breach;
@@ -42,6 +43,7 @@ pub fn run(cli: &Cli) -> Result<Exit, Trouble> {
         Verb::Reach(a) => reach::run(a, global),
         Verb::Plan(a) => plan::run(a, global),
         Verb::Apply(a) => apply::run(a, global),
+        Verb::Adopt(a) => adopt::run(a, global),
         Verb::Report(a) => report::run(a, global),
         Verb::Render(a) => render::run(a, global),
         Verb::Drift(a) => drift::run(a, global),

@@ -190,3 +190,74 @@ fn what_has_ended_opens_nothing_more() {
     ended(&on(&narrower, AFTER), 0, &["only narrows", "is confirmed"]);
     ended(&on(&weak, AFTER), 2, &["6665", "nothing was changed"]);
 }
+
+/// A service's unit as an administrator has it, and a whole one where the plan would write its own.
+fn plant_unit(user: &str) {
+    fs::write("/etc/systemd/system/lotus-daemon.service", format!("[Service]\nExecStart=/usr/local/bin/lotus daemon\n{user}"))
+        .expect("writes");
+}
+
+/// `ravelin drift` on this machine.
+fn drift(here: &Path) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_ravelin"));
+    command.env("NO_COLOR", "1").arg("drift").arg(here.join("site.toml")).args(["--host", "sp1"]);
+    command.output().expect("ravelin starts")
+}
+
+#[test]
+fn a_service_that_runs_as_root_keeps_its_unit_and_the_rest_goes_on() {
+    if !inside("a_service_that_runs_as_root_keeps_its_unit_and_the_rest_goes_on") {
+        return;
+    }
+    // Directories of the test's own: accounts, units, repositories and logs of the machine are not touched, its systemd not asked.
+    for own in ["/etc", "/var/lib", "/var/log", "/var/tmp", "/run"] {
+        succeeds("mount", &["-t", "tmpfs", "-o", "mode=755", "none", own]);
+    }
+    fs::create_dir_all("/etc/systemd/system").expect("makes");
+    fs::write("/etc/passwd", "root:x:0:0::/root:/bin/sh\n").expect("writes");
+    fs::write("/etc/group", "root:x:0:\n").expect("writes");
+    let here = tempfile::tempdir().expect("a directory");
+    let site = SITE.replace("network = \"enforce\"", "network = \"enforce\"\nsystem = \"enforce\"");
+    let yes = ["--yes", "--without-probe", "a test"];
+    let drop_in = Path::new("/etc/systemd/system/lotus-daemon.service.d/10-ravelin.conf");
+
+    plant_unit("");
+    ended(&apply(here.path(), &site, Some(MANAGER), &yes), 0, &["runs as root", "ravelin adopt lotus", "is confirmed"]);
+    assert!(!drop_in.exists(), "its account would not fit its files");
+    assert!(fs::read_to_string("/etc/passwd").expect("reads").contains("lotus:x:"), "the account is made all the same");
+    ended(&drift(here.path()), 0, &["waits:", "ravelin adopt lotus"]);
+
+    // A move is shown and changes nothing; where the repository lies elsewhere, or systemd is not there, it says so.
+    let adopt = |more: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_ravelin"));
+        command.env("NO_COLOR", "1").args(["adopt", "lotus", "--host", "sp1", "--site"]).arg(here.path().join("site.toml"));
+        command.arg("--state").arg(here.path().join("state")).args(more).output().expect("ravelin starts")
+    };
+    ended(&adopt(&[]), 1, &["repository is at /root/.lotus", "repo = \"/root/.lotus\"", "nothing was changed"]);
+    plant_unit("Environment=LOTUS_PATH=/var/lib/lotus/.lotus\n");
+    fs::create_dir_all("/var/lib/lotus/.lotus").expect("makes");
+    succeeds("chmod", &["711", "/var/lib/lotus"]);
+    fs::write("/var/lib/lotus/.lotus/token", "t").expect("writes");
+    ended(&adopt(&[]), 0, &["root -> lotus", "/var/lib/lotus/.lotus", "+User=lotus", "4 change their owner", "--yes does it"]);
+    ended(&adopt(&["--undo"]), 2, &["no move of `lotus`"]);
+    fs::hard_link("/var/lib/lotus/.lotus/token", "/var/lib/other").expect("links");
+    ended(&adopt(&["--yes"]), 1, &["hard link", "nothing was changed"]);
+    fs::remove_file("/var/lib/other").expect("removes");
+    ended(&adopt(&["--yes"]), 4, &["as before"]);
+    assert!(!drop_in.exists(), "it was taken back");
+
+    plant_unit("User=lotus\n");
+    ended(&apply(here.path(), &site, Some(MANAGER), &yes), 0, &["is confirmed"]);
+    assert!(fs::read_to_string(drop_in).expect("is there").contains("User=lotus"));
+    ended(&drift(here.path()), 0, &["holds what the site file says"]);
+    fs::write(drop_in, fs::read_to_string(drop_in).expect("reads").replace("NoNewPrivileges=yes", "NoNewPrivileges=no")).expect("writes");
+    ended(&drift(here.path()), 1, &["10-ravelin.conf", "differs"]);
+    ended(&apply(here.path(), &site, Some(MANAGER), &yes), 0, &["is confirmed"]);
+    ended(&drift(here.path()), 0, &["holds what the site file says"]);
+
+    // Observing takes what is ours away again, and nothing else.
+    let observed = site.replace("system = \"enforce\"", "system = \"observe\"");
+    ended(&apply(here.path(), &observed, Some(MANAGER), &yes), 0, &["is confirmed"]);
+    assert!(!drop_in.exists() && !Path::new("/etc/sysusers.d/ravelin.conf").exists());
+    assert!(fs::read_to_string("/etc/systemd/system/lotus-daemon.service").expect("stays").contains("User=lotus"));
+}

@@ -36,6 +36,11 @@ pub fn tmpfiles(system: &SystemPlan) -> String {
     out
 }
 
+/// The directories alone, for a move: what is there keeps its mode until it is recorded.
+pub fn directories(system: &SystemPlan) -> String {
+    tmpfiles(system).lines().filter(|l| l.starts_with("d ")).map(|l| format!("{l}\n")).collect()
+}
+
 /// A comment ends at its line's end.
 pub(crate) fn one_line(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")

@@ -48,7 +48,8 @@ pub fn draft(model: &Model, machine: &MachinePlan, break_glass: &Ruleset, site: 
     }
 }
 
-fn mode(mode: Mode) -> LayerMode {
+/// A layer's mode as the bundle has it.
+pub fn mode(mode: Mode) -> LayerMode {
     match mode {
         Mode::Off => LayerMode::Off,
         Mode::Observe => LayerMode::Observe,

@@ -9,6 +9,7 @@
 //! | [`containers`] | compose overrides and Quadlets |
 //! | [`systemd`] | units and drop-ins |
 //! | [`selinux`] | CIL modules |
+//! | [`own`] | the system layer as files of a bundle |
 //! | [`flows`] | flow lists: CSV, JSON, Aerleon |
 //! | [`render`] | all of it as plain files |
 //! | [`mod@bundle`] | the draft of a machine's bundle |
@@ -18,6 +19,7 @@ pub mod bundle;
 pub mod containers;
 pub mod flows;
 pub mod nft;
+pub mod own;
 pub mod render;
 pub mod selinux;
 pub mod sysctl;

@@ -9,7 +9,7 @@ use std::{
 };
 
 /// Name of the drop-in: after the distribution's own, before the administrator's.
-pub const DROP_IN: &str = "10-ravelin.conf";
+pub use bundle::file::DROP_IN;
 
 /// Every file of a machine below `/etc/systemd/system`, by its path there.
 pub fn files(system: &SystemPlan) -> BTreeMap<String, String> {

@@ -58,6 +58,41 @@ fn the_texts_are_the_golden_ones() {
 }
 
 #[test]
+fn the_applier_would_take_every_file() {
+    let mut files = 0;
+    for (name, _, plan) in cases() {
+        for (host, machine) in &plan.machines {
+            let mut system = machine.system.clone().expect("system");
+            system.mode = site::model::Mode::Enforce;
+            let own = emit::own::files(&system, &[]);
+            assert_eq!(bundle::file::check(&own), Ok(()), "{name}, {host}");
+            let texts = emit::render::system_files(&system);
+            assert_eq!(own.len(), texts.len(), "{name}, {host}: what is rendered is what is carried");
+            assert!(own.iter().all(|f| texts.get(f.path.trim_start_matches('/')) == Some(&f.content)), "{name}, {host}");
+            files += own.len();
+            system.mode = site::model::Mode::Observe;
+            assert_eq!(emit::own::files(&system, &[]), [], "observing changes nothing");
+        }
+    }
+    assert!(files > 50, "{files}");
+}
+
+#[test]
+fn a_unit_that_does_not_fit_waits_and_the_rest_goes_on() {
+    use plan::system::{Fit, Judged};
+    let (_, _, plan) = cases().into_iter().find(|c| c.0 == "daemon").expect("case");
+    let mut system = plan.machines.values().next().and_then(|m| m.system.clone()).expect("system");
+    system.mode = site::model::Mode::Enforce;
+    let judged = |fit| [Judged { unit: "lotus-daemon.service".into(), instance: "lotus".into(), fit }];
+    let of = |fit| emit::own::files(&system, &judged(fit)).into_iter().filter(|f| f.path.contains("lotus-daemon")).count();
+    assert_eq!(of(Fit::Ready), 1);
+    assert_eq!(of(Fit::Account { is: "root".into(), wanted: "lotus".into() }), 0);
+    assert_eq!(of(Fit::Unknown { why: "x".into() }), 0);
+    let all = emit::own::files(&system, &judged(Fit::Unknown { why: "x".into() }));
+    assert!(all.iter().any(|f| f.path == bundle::file::ACCOUNTS), "accounts are made all the same");
+}
+
+#[test]
 fn every_service_that_gets_a_unit_is_in_a_case() {
     let cases = cases();
     let units = cases.iter().flat_map(|c| c.2.machines.values()).filter_map(|m| m.system.as_ref()).flat_map(|s| &s.units);

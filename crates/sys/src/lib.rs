@@ -8,12 +8,14 @@
 //! | [`track`] | `ctnetlink`: tracked connections, listed, put in, taken out |
 //! | [`netns`] | network namespaces: entering, telling apart |
 //! | [`file`] | files that are either the old or the new, also after a power loss |
+//! | [`beneath`] | directories and files below them, no link followed
 //! | [`lock`] | locks that die with their holder |
 //! | [`detach`] | processes that outlive their caller's session |
 //! | [`xattr`] | extended attributes: access lists, file capabilities |
 //!
 //! If unsafe code is ever needed, it is needed here and nowhere else; `rustix` has spared us all of it so far. Never decides.
 
+pub mod beneath;
 pub mod detach;
 pub mod diag;
 pub mod file;

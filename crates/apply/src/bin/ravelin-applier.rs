@@ -220,9 +220,12 @@ fn run(arguments: &Arguments) -> Result<(), Trouble> {
             say(&cut::listed(&state, &listed, spare)?);
         }
         Verb::Snapshot => {
-            let names = state.confirmed_bundle()?;
-            let settings = names.as_ref().map(|b| b.draft().settings()).unwrap_or_default();
-            say(&Plain(apply::snapshot::take(settings.into_keys())?));
+            let confirmed = state.confirmed_bundle()?;
+            let taken = match &confirmed {
+                Some(b) => apply::snapshot::before(b.draft(), Some(b)),
+                None => apply::snapshot::take([]),
+            };
+            say(&Plain(taken?));
         }
         Verb::LaunchWatch { digest } => timer::launch(&state, &program(), *digest)?,
         Verb::Watch { digest } => timer::watch(&state, *digest)?,

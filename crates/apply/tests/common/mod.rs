@@ -1,7 +1,7 @@
 //! Private namespaces and small bundles for the tests. Nothing here touches the machine's own network.
 #![allow(dead_code, reason = "each test program uses a part of it")]
 
-use bundle::{Artefact, Bundle, Draft, Expected, Management, content::SCHEMA};
+use bundle::{Artefact, Bundle, Draft, Expected, Management, OwnFile, content::SCHEMA};
 use std::{
     collections::BTreeMap,
     path::Path,
@@ -132,4 +132,68 @@ pub fn written(dir: &Path, name: &str, bundle: &Bundle) -> String {
     let path = dir.join(name);
     std::fs::write(&path, bundle.to_bytes()).expect("writes");
     path.display().to_string()
+}
+
+/// An `/etc` of the test's own, with what systemd's tools ask of it and a file whose mode is too open. Only in a mount namespace.
+pub fn etc_of_its_own() {
+    assert!(std::env::var_os(INSIDE).is_some(), "never on the machine's own /etc");
+    run("mount", &["-t", "tmpfs", "-o", "mode=755", "none", "/etc"]);
+    std::fs::create_dir_all("/etc/systemd/system").expect("makes");
+    std::fs::write("/etc/passwd", "root:x:0:0::/root:/bin/sh\n").expect("writes");
+    std::fs::write("/etc/group", "root:x:0:\n").expect("writes");
+    std::fs::create_dir("/etc/secrets").expect("makes");
+    std::fs::write("/etc/secrets/a key", "hunter2").expect("writes");
+    run("chmod", &["644", "/etc/secrets/a key"]);
+}
+
+/// A file of ours.
+pub fn own_file(path: &str, body: &str) -> OwnFile {
+    OwnFile { path: path.to_owned(), mode: 0o644, content: format!("{}; a test.\n{body}\n", bundle::file::MARK) }
+}
+
+/// The files of one generation: the accounts' and directories' file, and drop-ins of these units for this account.
+pub fn own_files(account: &str, units: &[&str]) -> Vec<OwnFile> {
+    let mut out = vec![
+        own_file(bundle::file::ACCOUNTS, &format!("u {account} - \"A test\" /var/lib/{account} /usr/sbin/nologin")),
+        own_file(bundle::file::DIRECTORIES, &format!("d /etc/made-{account} :0750 :root :root -\nz /etc/secrets/* 0600 - - -")),
+    ];
+    out.extend(
+        units
+            .iter()
+            .map(|u| own_file(&format!("/etc/systemd/system/{u}.d/{}", bundle::file::DROP_IN), &format!("[Service]\nUser={account}"))),
+    );
+    out
+}
+
+/// A sealed bundle with this script and these files.
+pub fn sealed_with(script: &str, generation: u64, parent: Option<Digest>, files: Vec<OwnFile>) -> Bundle {
+    let mut with = draft(script, generation, parent);
+    with.artefacts.extend(files.into_iter().map(Artefact::File));
+    Bundle::seal(with).expect("seals")
+}
+
+/// Everything below the places of our files, and the modes that may be closed: path, kind, mode, content or target.
+pub fn on_disk() -> BTreeMap<String, String> {
+    fn walk(path: &Path, out: &mut BTreeMap<String, String>) {
+        use std::os::unix::fs::PermissionsExt;
+        let Ok(meta) = std::fs::symlink_metadata(path) else { return };
+        let what = if meta.is_symlink() {
+            format!("-> {}", std::fs::read_link(path).expect("reads").display())
+        } else if meta.is_dir() {
+            "directory".to_owned()
+        } else {
+            String::from_utf8_lossy(&std::fs::read(path).expect("reads")).into_owned()
+        };
+        out.insert(path.display().to_string(), format!("{:04o} {what}", meta.permissions().mode() & 0o7777));
+        if meta.is_dir() {
+            for entry in std::fs::read_dir(path).expect("lists") {
+                walk(&entry.expect("entry").path(), out);
+            }
+        }
+    }
+    let mut out = BTreeMap::new();
+    for place in ["/etc/systemd", "/etc/sysusers.d", "/etc/tmpfiles.d", "/etc/secrets"] {
+        walk(Path::new(place), &mut out);
+    }
+    out
 }

@@ -93,6 +93,8 @@ struct Applied {
     generation: Generation,
     digest: Option<Digest>,
     probes: usize,
+    /// Units whose drop-ins wait for a move, and why.
+    waiting: Vec<String>,
 }
 
 impl Face for Applied {
@@ -134,7 +136,10 @@ pub fn run(arguments: &Arguments, global: &Global) -> Result<Exit, Trouble> {
     let stops: Vec<_> = plan.notes.iter().chain(&proven).filter(|d| d.is_error()).collect();
     if !stops.is_empty() {
         stops.iter().for_each(|d| anstream::eprint!("{}", paint::diagnostic(d, &source)));
-        show(global, &Applied { host, became: Became::Refused, generation: Generation::default(), digest: None, probes: 0 })?;
+        show(
+            global,
+            &Applied { host, became: Became::Refused, generation: Generation::default(), digest: None, probes: 0, waiting: Vec::new() },
+        )?;
         return Ok(Exit::Found);
     }
     let record = arguments.record.clone().unwrap_or_else(|| window::default_path(&model.name));
@@ -154,8 +159,12 @@ pub fn run(arguments: &Arguments, global: &Global) -> Result<Exit, Trouble> {
     let parent = status.confirmed.as_ref().map(|c| c.digest);
     let link = Link { generation: status.next_generation, parent, seeds: Vec::new() };
     let site = planning::site_digest(&source);
-    let sealed = planning::seal(&model, &plan, &devices, &host, site, link.clone())?;
-    let done = |became, generation, digest, probes| Applied { host: host.clone(), became, generation, digest, probes };
+    let system = plan.machines.get(&host).and_then(|m| m.system.as_ref());
+    let (files, waiting) = system.map(|s| planning::own_files(s, &facts)).unwrap_or_default();
+    waiting.iter().for_each(|w| remark(w));
+    let sealed = planning::seal(&model, &plan, &devices, &host, site, link.clone(), files)?;
+    let done =
+        |became, generation, digest, probes| Applied { host: host.clone(), became, generation, digest, probes, waiting: waiting.clone() };
     if let Some(confirmed) = status.confirmed.filter(|c| c.policy == sealed.draft().policy() && status.drift.is_empty()) {
         show(global, &done(Became::Unchanged, confirmed.generation, Some(confirmed.digest), 0))?;
         return if arguments.cut { cut::now(&applier) } else { Ok(Exit::Ok) };

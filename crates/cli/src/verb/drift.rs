@@ -35,6 +35,10 @@ struct Drift {
     rules: Vec<Found>,
     /// Kernel settings against the plan.
     settings: Vec<Setting>,
+    /// Files of the system layer against the plan.
+    files: Vec<String>,
+    /// Units whose drop-ins wait for a move: no drift, and not yet what the site file says.
+    waiting: Vec<String>,
     /// Filters that no tool shows: what they do is unknown.
     unread: Vec<String>,
 }
@@ -65,10 +69,16 @@ impl Face for Drift {
         for s in &self.settings {
             out += &format!("{} is {}, should be {}\n", paint(BAD, &s.key), s.is, s.wanted);
         }
+        for f in &self.files {
+            out += &format!("{}\n", paint(BAD, f));
+        }
+        for w in &self.waiting {
+            out += &format!("{} {w}\n", paint(WARN, "waits:"));
+        }
         for u in &self.unread {
             out += &format!("{} {u}\n", paint(WARN, "cannot be read:"));
         }
-        out + &match self.rules.len() + self.settings.len() {
+        out + &match self.rules.len() + self.settings.len() + self.files.len() {
             0 => format!("{}: {}\n", self.host, paint(GOOD, "holds what the site file says")),
             n => format!("{}: {n} differences; `ravelin apply` puts them right\n", self.host),
         }
@@ -77,14 +87,16 @@ impl Face for Drift {
         let finding = |message: String| sarif::Finding { code: "DRIFT".into(), level: "error", message, place: None };
         let rules = self.rules.iter().map(|f| finding(format!("{}: {}", self.host, f.difference)));
         let settings = self.settings.iter().map(|s| finding(format!("{}: {} should be {}", self.host, s.key, s.wanted)));
-        Some(sarif::log(&rules.chain(settings).collect::<Vec<_>>()))
+        let files = self.files.iter().map(|f| finding(format!("{}: {f}", self.host)));
+        Some(sarif::log(&rules.chain(settings).chain(files).collect::<Vec<_>>()))
     }
 }
 
 /// Reads back and compares.
 pub fn run(arguments: &Arguments, global: &Global) -> Result<Exit, Trouble> {
     let (model, _) = input::model(&arguments.site.site, global)?;
-    let facts = machine::network();
+    // Accounts, units and processes are asked about only where the system layer is to be held against them.
+    let facts = if model.layers.system == Mode::Enforce { machine::facts() } else { machine::network() };
     let host = planning::this_machine(&model, arguments.host.as_deref(), &facts)?;
     let devices = model.hosts.get(&host).map(|h| planning::devices(h, &facts)).unwrap_or_default();
     let plan = planning::plan_with(&model, &devices);
@@ -98,9 +110,10 @@ pub fn run(arguments: &Arguments, global: &Global) -> Result<Exit, Trouble> {
     let rules = differences.into_iter().map(|difference| Found { why: why(machine, &difference), difference }).collect();
     let wanted = if machine.mode == Mode::Off { &[][..] } else { &machine.sysctls };
     let settings = settings(wanted);
-    let drift = Drift { host, rules, settings, unread: live.unread };
+    let (own, waiting) = machine.system.as_ref().map(|s| planning::own_files(s, &facts)).unwrap_or_default();
+    let drift = Drift { host, rules, settings, files: apply::files::differences(&own), waiting, unread: live.unread };
     show(global, &drift)?;
-    Ok(match (drift.rules.len() + drift.settings.len(), drift.unread.len()) {
+    Ok(match (drift.rules.len() + drift.settings.len() + drift.files.len(), drift.unread.len()) {
         (0, 0) => Exit::Ok,
         (0, _) => Exit::Unproven,
         _ => Exit::Found,

@@ -86,6 +86,7 @@ pub(crate) fn unit() -> UnitPlan {
         drop_in: Vec::new(),
         opened: BTreeSet::new(),
         health: None,
+        data: super::types::DataPlan::default(),
         origins: vec![words::Origin::Builtin { code: "gpu-nodes".to_owned(), why: why.to_owned() }],
     }
 }

@@ -5,6 +5,8 @@
 //! | module | idea |
 //! |---|---|
 //! | [`types`] | what it is made of |
+//! | [`fit`] | whether a machine's unit may get its drop-in now
+//! | [`moving`](mod@moving) | what moving a running service to its account takes, and what stands against it
 //! | `place` | where a service's files are |
 //! | `setting` | bind and announce addresses, pinned ports |
 //! | `sandbox` | everything closed, opened by needs |
@@ -12,16 +14,20 @@
 //! | `hugepages` | huge pages as files |
 //! | `unit` | drop-in and whole unit |
 
+pub mod fit;
 pub(crate) mod gpu;
 mod hugepages;
+pub mod moving;
 pub(crate) mod place;
 pub(crate) mod sandbox;
 mod setting;
 pub mod types;
 pub(crate) mod unit;
 
+pub use fit::{Fit, Judged, fits};
+pub use moving::{Move, moving};
 pub(crate) use setting::reach;
-pub use types::{AccountPlan, ByHand, FileAct, FilePlan, HealthPlan, Line, Section, SystemPlan, UnitPlan};
+pub use types::{AccountPlan, ByHand, DataPlan, FileAct, FilePlan, HealthPlan, Line, Section, SystemPlan, UnitPlan};
 
 use catalog::{Access, Need, PathKind};
 use place::Places;
@@ -104,6 +110,11 @@ pub(crate) fn plan(model: &Model, host: &Host, flows: &[&Flow]) -> SystemPlan {
             wants: &wants,
         }));
         out.by_hand.extend(settings.by_hand);
+    }
+    // What several accounts share belongs to none of them.
+    let shared: Vec<&String> = caches.iter().filter(|(_, users)| users.len() > 1).map(|(path, _)| path).collect();
+    for u in &mut out.units {
+        u.data.writes.retain(|w| !shared.contains(&w));
     }
     share(&mut out, caches);
     hugepages::share(&mut out);

@@ -144,16 +144,50 @@ pub struct UnitPlan {
     pub opened: BTreeSet<Need>,
     /// How to tell that it works.
     pub health: Option<HealthPlan>,
+    /// Where its files are.
+    pub data: DataPlan,
     /// Where it comes from.
     pub origins: Vec<Origin>,
 }
 
 impl UnitPlan {
+    #[cfg(test)]
+    pub(crate) fn for_tests(name: &str, account: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            title: String::new(),
+            instance: None,
+            account: AccountName::new(account).ok(),
+            whole: Vec::new(),
+            drop_in: Vec::new(),
+            opened: BTreeSet::new(),
+            health: None,
+            data: DataPlan::default(),
+            origins: Vec::new(),
+        }
+    }
     /// Lines that have a reason of their own, with their id (`unit/NAME/KEY`).
     pub fn reasons(&self) -> impl Iterator<Item = (String, &Line)> {
         let name = &self.name;
         self.whole.iter().chain(&self.drop_in).filter(|l| l.why.is_some()).map(move |l| (format!("unit/{name}/{}", l.key), l))
     }
+}
+
+/// Where a service's files are, for those who ask whether it may run there.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct DataPlan {
+    /// Home of its account.
+    pub home: String,
+    /// Its repository, where it has one.
+    pub repo: Option<String>,
+    /// Variable that names the repository.
+    pub repo_variable: Option<String>,
+    /// Where the repository is while nothing names it; `~` is the account's home.
+    pub repo_default: Option<String>,
+    /// Directories outside the repository that are its account's alone: stores, state, logs, caches.
+    pub writes: BTreeSet<String>,
+    /// A stop may miss a proving deadline.
+    pub deadlines: bool,
 }
 
 /// A line of a unit.

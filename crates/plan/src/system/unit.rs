@@ -6,14 +6,17 @@ use super::{
     place::Places,
     sandbox::{self, Wants},
     setting::Settings,
-    types::{HealthPlan, Line, Section, UnitPlan},
+    types::{DataPlan, HealthPlan, Line, Section, UnitPlan},
 };
-use catalog::{Need, Restart, Unit, UnitType};
+use catalog::{Need, PathKind, Restart, Role, Unit, UnitType};
 use site::model::{Host, Instance};
 use words::{AccountName, Origin};
 
 /// Directory of environment files for whole units: tokens and addresses of peers, which the site file does not know.
 pub(crate) const ENVIRONMENT: &str = "/etc/filecoin";
+
+/// Roles that prove, or without which nothing is proven: messages go through the chain node, and a remote wallet signs them.
+const DEADLINES: [Role; 5] = [Role::ChainNode, Role::Miner, Role::Worker, Role::Wallet, Role::ClusterNode];
 
 /// An instance's environment file.
 pub(crate) fn environment_file(instance: &Instance) -> String {
@@ -69,10 +72,23 @@ pub(crate) fn plan(p: &Parts<'_>) -> UnitPlan {
         drop_in,
         opened: p.wants.all(),
         health,
+        data: data(p),
         origins: vec![
             p.instance.origin.clone(),
             Origin::Catalog { service: service.name.to_string(), entry: "unit".to_owned(), source: p.unit.source.clone() },
         ],
+    }
+}
+
+fn data(p: &Parts<'_>) -> DataPlan {
+    let service = &p.instance.service;
+    DataPlan {
+        home: p.places.home.clone(),
+        repo: p.places.repo.clone(),
+        repo_variable: p.places.repo_setting().map(|(name, _)| name.to_owned()),
+        repo_default: service.paths.iter().find(|e| e.kind == PathKind::Repo).map(|e| e.default.clone().unwrap_or_else(|| e.path.clone())),
+        writes: p.places.writes(),
+        deadlines: DEADLINES.contains(&service.role),
     }
 }
 

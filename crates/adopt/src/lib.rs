@@ -1,0 +1,60 @@
+//! Moves a service with its files to an account of its own, and back. In comes a whole [`Adoption`], out comes a service that runs as
+//! its account, or one that runs as before. Every inode's owner, mode and access list is on disk before it is changed.
+//!
+//! | module | idea |
+//! |---|---|
+//! | [`step`] | the steps, and which one is next: pure |
+//! | [`judge`] | what becomes of one inode: pure |
+//! | [`record`] | the append-only journal |
+//! | [`tree`] | a walk that follows no link and leaves no file system |
+//! | [`own`] | survey, change of owners, and the way back |
+//! | [`run`] | walks the steps |
+//! | [`host`] | systemd, accounts and sockets of the machine |
+//!
+//! Never: follows a link, copies or reads a file's content, touches an inode that it has not recorded.
+
+pub mod host;
+pub mod judge;
+pub mod own;
+pub mod record;
+pub mod run;
+pub mod step;
+pub mod tree;
+
+pub use run::{Adoption, Ended, Machine};
+pub use step::Step;
+
+/// Why a move is refused or failed.
+#[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages say what the fields are")]
+pub enum Error {
+    #[error(transparent)]
+    Kernel(#[from] sys::Error),
+    #[error("{0}")]
+    Apply(String),
+    #[error("{command}: {why}")]
+    Program { command: String, why: String },
+    #[error("{}", .0.join("; "))]
+    Refused(Vec<String>),
+    #[error(
+        "{path}: the file server maps root to nobody (root_squash), so owners cannot be changed from here: change them on the server, or \
+         export with no_root_squash for the time of the move"
+    )]
+    Squashed { path: String },
+    #[error("{path} is another file system: name it as a store of its own, or unmount it")]
+    Mount { path: String },
+    #[error("{path}: more than {most} directories deep")]
+    Deep { path: String, most: usize },
+    #[error("{path}: {why}")]
+    Record { path: String, why: String },
+    #[error("not healthy within {within} s: {why}")]
+    Unhealthy { within: u64, why: String },
+    #[error("another adoption is under way")]
+    Busy,
+}
+
+impl From<apply::Error> for Error {
+    fn from(e: apply::Error) -> Self {
+        Self::Apply(e.chain())
+    }
+}

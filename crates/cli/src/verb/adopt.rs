@@ -1,0 +1,269 @@
+//! `ravelin adopt`: a service that runs as root, or as somebody, gets its own account with its files. Shows what would be done unless
+//! `--yes`; `--undo` takes the last move back. With systemd the move runs as a unit, so that a lost connection does not stop it half-way.
+
+use crate::{
+    args::Global,
+    exit::Exit,
+    face::{Face, remark, show},
+    input::{self, SiteOption},
+    machine,
+    paint::{HEAD, paint},
+    planning, progress,
+    trouble::Trouble,
+};
+use ::adopt::{
+    Adoption, Ended, Error,
+    host::Host,
+    own::Survey,
+    run::{self, Record},
+};
+use clap::Args;
+use plan::system::{Move, SystemPlan};
+use serde::Serialize;
+use site::model::Mode;
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+    time::{Duration, Instant},
+};
+
+/// Seconds a service may take until it works: a miner reads its sectors' index first.
+const WITHIN_SECONDS: u64 = 300;
+/// Between two lines of progress.
+const TELL: Duration = Duration::from_secs(5);
+
+/// Arguments of `adopt`.
+#[derive(Debug, Args)]
+pub struct Arguments {
+    /// The service, as the site file or its unit names it
+    service: String,
+    #[command(flatten)]
+    site: SiteOption,
+    /// Which machine of the site this is [default: by its host name, else by its addresses]
+    #[arg(long, value_name = "NAME")]
+    host: Option<String>,
+    /// Do it, or go on with one that was cut off; else only show
+    #[arg(long, conflicts_with = "undo")]
+    yes: bool,
+    /// Take the last move of this service back
+    #[arg(long)]
+    undo: bool,
+    /// You looked at the proving deadlines yourself, and a restart fits now; the reason is recorded
+    #[arg(long, value_name = "WHY")]
+    i_checked_deadlines: Option<String>,
+    /// Seconds the service may take until it works as its account; else everything goes back
+    #[arg(long, value_name = "SECONDS", default_value_t = WITHIN_SECONDS)]
+    within: u64,
+    /// Where records are kept
+    #[arg(long, value_name = "DIR", default_value = "/var/lib/ravelin")]
+    state: PathBuf,
+    /// Carry out what is recorded, here
+    #[arg(long, hide = true)]
+    carry_out: bool,
+}
+
+#[derive(Serialize)]
+struct Adopted {
+    service: String,
+    plan: Option<Move>,
+    survey: Option<Survey>,
+    /// The files it gets, with their text.
+    files: Vec<bundle::OwnFile>,
+    /// What stands against it.
+    against: Vec<String>,
+    /// A move of it was cut off.
+    unfinished: bool,
+    ended: Option<Ended>,
+}
+
+impl Adopted {
+    fn new(service: &str) -> Self {
+        let service = service.to_owned();
+        Self { service, plan: None, survey: None, files: Vec::new(), against: Vec::new(), unfinished: false, ended: None }
+    }
+}
+
+impl Face for Adopted {
+    fn text(&self) -> String {
+        let name = &self.service;
+        let mut out = String::new();
+        if let Some(p) = &self.plan {
+            let runs = if p.active { "stopped and started once" } else { "stands still and stays so" };
+            out += &format!("{}: {} -> {}, {runs}\n", paint(HEAD, &p.unit), p.from.0, p.account);
+            p.roots.iter().for_each(|r| out += &format!("  owner of everything in {r}\n"));
+        }
+        if let Some(s) = &self.survey {
+            out += &format!("  {} inodes, {} change their owner, {} of other accounts stay theirs\n", s.inodes, s.change, s.others);
+            if s.bits > 0 {
+                out += &format!("  {} files lose set-id bits\n", s.bits);
+            }
+        }
+        for f in &self.files {
+            out += &format!("+++ {}\n", f.path);
+            f.content.lines().for_each(|l| out += &format!("+{l}\n"));
+        }
+        self.against.iter().for_each(|a| out += &format!("stands against it: {a}\n"));
+        out += &match &self.ended {
+            Some(Ended::Moved) => format!("{name}: runs as its account; `ravelin apply` takes its files into the machine's state\n"),
+            Some(Ended::Returned { why, files }) => {
+                let missed: String = files.missed.iter().map(|m| format!("  gone or replaced meanwhile: {m}\n")).collect();
+                format!("{name}: as before ({why}); {} inodes given back\n{missed}", files.inodes)
+            }
+            None if self.unfinished => format!("{name}: a move was cut off: --yes goes on with it, --undo takes it back\n"),
+            None if self.against.is_empty() => "nothing was changed: --yes does it\n".to_owned(),
+            None => "nothing was changed\n".to_owned(),
+        };
+        out
+    }
+}
+
+/// Looks, shows, does.
+pub fn run(arguments: &Arguments, global: &Global) -> Result<Exit, Trouble> {
+    if !rustix::process::geteuid().is_root() {
+        return Err(Trouble::usage("owners are changed by root alone", "run it as root: sudo ravelin adopt ..."));
+    }
+    std::fs::create_dir_all(&arguments.state).map_err(|e| Trouble::io(&arguments.state, e))?;
+    let service = &arguments.service;
+    if arguments.carry_out {
+        let record = Record::find(&arguments.state, service, false).map_err(cannot)?;
+        return carry_out(&record.ok_or_else(|| none(service))?, &arguments.state, global);
+    }
+    if arguments.undo {
+        let record = Record::find(&arguments.state, service, true).map_err(cannot)?.ok_or_else(|| none(service))?;
+        record.back("asked for").map_err(cannot)?;
+        return in_a_unit(arguments, &record, global);
+    }
+    if let Some(record) = Record::find(&arguments.state, service, false).map_err(cannot)? {
+        if arguments.yes {
+            return in_a_unit(arguments, &record, global);
+        }
+        show(global, &Adopted { unfinished: true, ..Adopted::new(service) })?;
+        return Ok(Exit::Found);
+    }
+    let (model, _) = input::model(&arguments.site.site, global)?;
+    let facts = machine::facts();
+    let host = planning::this_machine(&model, arguments.host.as_deref(), &facts)?;
+    if model.layers.system != Mode::Enforce {
+        return Err(Trouble::usage("the system layer of this site is not enforced", "write `[layers] system = \"enforce\"`"));
+    }
+    let plan = planning::plan(&model);
+    let system = plan.machines.get(&host).and_then(|m| m.system.as_ref());
+    let system = system.ok_or_else(|| Trouble::usage(format!("{host} is not managed by Ravelin"), "set `managed = true`"))?;
+    let mut shown = Adopted::new(service);
+    let found = match plan::system::moving(system, &facts, service, login()) {
+        Ok(found) => found,
+        Err(against) => {
+            show(global, &Adopted { against, ..shown })?;
+            return Ok(Exit::Found);
+        }
+    };
+    let adoption = adoption(arguments, system, &facts, found.clone());
+    let surveyed = progress::during("looking at every file", || run::survey(&adoption, &Host));
+    shown.files.clone_from(&adoption.files);
+    shown.plan = Some(Move { roots: adoption.roots.clone(), ..found.clone() });
+    match surveyed {
+        Ok(survey) => shown.survey = Some(survey),
+        Err(Error::Refused(against)) => shown.against = against,
+        Err(e) => shown.against.push(run::chain(&e)),
+    }
+    if found.deadlines && found.active && arguments.i_checked_deadlines.is_none() {
+        let why = "it is stopped for a moment, and a proof may be due: look at the deadlines (lotus-miner proving deadlines), then \
+                   --i-checked-deadlines WHY";
+        shown.against.push(why.to_owned());
+    }
+    if !shown.against.is_empty() || !arguments.yes {
+        show(global, &shown)?;
+        return Ok(Exit::found(!shown.against.is_empty()));
+    }
+    let record = Record::begin(&arguments.state, adoption).map_err(cannot)?;
+    in_a_unit(arguments, &record, global)
+}
+
+/// Everything the move needs, real paths in place of declared ones: a store may be declared by a link to it.
+fn adoption(arguments: &Arguments, system: &SystemPlan, facts: &facts::Facts, found: Move) -> Adoption {
+    let judged = plan::system::fits(system, facts);
+    let unit = system.units.iter().find(|u| u.name == found.unit);
+    let foreign = facts.unit(&found.unit).is_some();
+    let mut files = unit.map(|u| emit::own::of_unit(u, judged.iter().find(|j| j.unit == u.name))).unwrap_or_default();
+    // The service has a unit, whoever wrote it: it gets the drop-in alone.
+    files.retain(|f| !foreign || f.path.ends_with(bundle::file::DROP_IN));
+    let mut real: Vec<String> =
+        found.roots.iter().filter_map(|r| std::fs::canonicalize(r).ok()?.into_os_string().into_string().ok()).collect();
+    real.sort();
+    real.dedup();
+    let all = real.clone();
+    real.retain(|r| !all.iter().any(|o| o != r && Path::new(r).starts_with(o)));
+    Adoption {
+        service: found.instance,
+        unit: found.unit,
+        active: found.active,
+        account: found.account,
+        from: found.from,
+        roots: real,
+        accounts: emit::accounts::sysusers(system),
+        directories: emit::accounts::directories(system),
+        files,
+        port: found.port,
+        within: arguments.within,
+        deadlines: arguments.i_checked_deadlines.clone(),
+    }
+}
+
+/// The account this session was logged in with: the kernel's own record of it, else what sudo says.
+fn login() -> Option<u32> {
+    let kernel = std::fs::read_to_string("/proc/self/loginuid").ok().and_then(|t| t.trim().parse().ok()).filter(|uid| *uid != u32::MAX);
+    kernel.or_else(|| std::env::var("SUDO_UID").ok()?.parse().ok())
+}
+
+/// Carries out as a unit of systemd where it runs: it outlives this session.
+fn in_a_unit(arguments: &Arguments, record: &Record, global: &Global) -> Result<Exit, Trouble> {
+    if !Path::new("/run/systemd/system").is_dir() {
+        return carry_out(record, &arguments.state, global);
+    }
+    let own = std::env::current_exe().map_err(|e| Trouble::io("own program", e))?;
+    let unit = format!("--unit=ravelin-adopt-{}", record.plan.service);
+    let mut command = Command::new("systemd-run");
+    command.args(["--quiet", "--collect", "--wait", "--pipe", "--service-type=exec", &unit, "--"]).arg(own);
+    command.args(["adopt", &record.plan.service, "--carry-out", "--state"]).arg(&arguments.state);
+    if global.format() == crate::args::Format::Json {
+        command.arg("--json");
+    }
+    let status = command.status().map_err(|e| Trouble::io("systemd-run", e))?;
+    let code = status.code().and_then(|c| u8::try_from(c).ok());
+    code.map_or_else(
+        || Err(Trouble::usage("the move goes on in its unit, this end of it was cut off", format!("journalctl -u {}", &unit[7..]))),
+        |code| if code == 0 { Ok(Exit::Ok) } else { Err(Trouble::Passed(code)) },
+    )
+}
+
+fn carry_out(record: &Record, state: &Path, global: &Global) -> Result<Exit, Trouble> {
+    let asked = record.journal().marks().map_err(cannot)?.iter().any(|m| matches!(m, ::adopt::step::Mark::Back(why) if why == "asked for"));
+    let lock = sys::lock::acquire(&state.join("adopt/lock"), Duration::ZERO).map_err(|e| cannot(e.into()))?;
+    if matches!(lock, sys::lock::Attempt::Busy) {
+        return Err(Trouble::usage("another move is under way", "wait for it"));
+    }
+    let mut told = Instant::now();
+    let ended = run::carry_out(record, &mut Host, &mut |done, all| {
+        if told.elapsed() >= TELL {
+            told = Instant::now();
+            remark(&format!("{done} of {all} inodes"));
+        }
+    });
+    let ended = ended.map_err(|e| {
+        Trouble::usage(
+            format!("{}; the move stands where it was", run::chain(&e)),
+            format!("mend it, then `ravelin adopt {} --yes` or --undo", record.plan.service),
+        )
+    })?;
+    let exit = if ended == Ended::Moved || asked { Exit::Ok } else { Exit::Reverted };
+    show(global, &Adopted { ended: Some(ended), ..Adopted::new(&record.plan.service) })?;
+    Ok(exit)
+}
+
+fn none(service: &str) -> Trouble {
+    Trouble::usage(format!("there is no move of `{service}` to take back or go on with"), "ravelin adopt SERVICE shows what would be done")
+}
+
+fn cannot(e: Error) -> Trouble {
+    Trouble::usage(run::chain(&e), "nothing was changed")
+}
