@@ -5,7 +5,7 @@ use crate::{progress, trouble::Trouble};
 use bundle::{Bundle, OwnFile, Place};
 use plan::{Devices, Options, Plan, system::SystemPlan};
 use site::model::{Host, Model};
-use std::{collections::BTreeMap, net::IpAddr};
+use std::net::IpAddr;
 use words::{Diagnostic, Digest, HostName, SourceFile};
 
 /// The plan of a site, devices named as the site file says or after their zones.
