@@ -5,6 +5,7 @@ use crate::{
     revert::namespace,
     settings,
     state::{self, State},
+    ufw,
 };
 use bundle::{Artefact, Bundle, TABLE_FAMILY, TABLE_NAME};
 use serde::Serialize;
@@ -38,6 +39,12 @@ pub fn run(state: &State) -> Result<Loaded, Error> {
         if same_boot && pending.owner.is_some_and(state::Process::alive) {
             return Err(Error::StillPending(pending.generation));
         }
+        // The kernel forgot it; UFW's files, which UFW has loaded by now, did not.
+        let kept = state.snapshot().ok().flatten().and_then(|s| s.ufw).filter(|_| pending.touched);
+        let confirmed = state.confirmed_bundle().ok().flatten().is_some_and(|b| b.digest() == pending.digest);
+        if let Some(Err(e)) = kept.filter(|_| !confirmed).map(|k| ufw::put_back(&k)) {
+            state.note(Some(pending.generation), None, format!("UFW's files were not put back: {}", e.chain()));
+        }
         state.note(Some(pending.generation), None, "forgotten at boot: it was not confirmed");
     }
     // A description that cannot be read means as little as none.
@@ -67,6 +74,7 @@ pub fn load(bundle: &Bundle) -> Result<Vec<String>, Error> {
     for artefact in &bundle.draft().artefacts {
         match artefact {
             Artefact::Nft { text } => nft::load(text)?,
+            Artefact::Ufw { files } => ufw::load(files)?,
             Artefact::Sysctl { settings } => {
                 let all = settings.iter().map(|(n, s)| (n.as_str(), s)).collect();
                 // At boot a setting that fails must not keep the filter away.

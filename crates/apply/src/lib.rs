@@ -7,6 +7,7 @@
 //! | [`inject`] | fails on purpose after a step |
 //! | [`state`] | the state directory: confirmed, pending, generation, journal |
 //! | [`nft`] | hands scripts to nft, reads its answers |
+//! | [`ufw`] | Ravelin's rules among UFW's |
 //! | [`snapshot`] | what was there, as text, and putting it back |
 //! | [`settings`] | kernel settings |
 //! | [`flows`] | connections under way before the first apply |
@@ -21,7 +22,7 @@
 //! | [`status`] | the state for people and programs |
 //!
 //! Never parses the site file, never uses the network except for its probes, never touches another table than
-//! `inet ravelin`, decides nothing: what to do stands in the bundle.
+//! `inet ravelin` and, in UFW's chains of people's rules, Ravelin's own, decides nothing: what to do stands in the bundle.
 
 pub mod boot;
 pub mod came_by;
@@ -40,6 +41,7 @@ pub mod status;
 pub mod step;
 pub mod timer;
 pub mod transaction;
+pub mod ufw;
 pub mod way_in;
 
 pub use error::Error;

@@ -1,7 +1,7 @@
 //! Back to the last known good. Called with the lock held. In comes the state directory, out comes what was put back. The
 //! order is: the snapshot; the confirmed bundle; the management path alone. Never wider than one of these.
 
-use crate::{Error, boot, nft, settings, state::State, timer};
+use crate::{Error, boot, nft, settings, state::State, timer, ufw};
 use serde::Serialize;
 
 /// What was put back.
@@ -78,8 +78,10 @@ fn put_back(state: &State) -> Result<(Restored, Vec<String>), Error> {
     match state.snapshot() {
         Ok(Some(snapshot)) => {
             let notes = settings::restore(&snapshot.settings);
-            match nft::load(&snapshot.script()) {
-                Ok(()) => return Ok((Restored::Snapshot, notes)),
+            // Our own table first: where UFW took over from it, it filters again before UFW lets go.
+            let done = nft::load(&snapshot.script()).and_then(|()| snapshot.ufw.as_ref().map_or(Ok(Vec::new()), ufw::put_back));
+            match done {
+                Ok(more) => return Ok((Restored::Snapshot, [notes, more].concat())),
                 Err(e) => failed.push(format!("snapshot: {}", e.chain())),
             }
         }

@@ -1,6 +1,7 @@
 //! What was there before a change, as text, and putting it back. Only our own table and the settings the change touches.
 
-use crate::{Error, nft, settings};
+use crate::{Error, nft, settings, ufw};
+use bundle::Draft;
 use serde::{Deserialize, Serialize};
 
 /// What was there.
@@ -10,11 +11,15 @@ pub struct Snapshot {
     pub table: Option<String>,
     /// Settings the change touches.
     pub settings: settings::Values,
+    /// UFW's files and chains, where the change touches them.
+    #[serde(default)]
+    pub ufw: Option<ufw::Kept>,
 }
 
 /// Takes one, and makes sure that it loads again before anything depends on it.
-pub fn take<'a>(names: impl IntoIterator<Item = &'a str>) -> Result<Snapshot, Error> {
-    let settings = settings::get_all(names);
+pub fn take(draft: Option<&Draft>) -> Result<Snapshot, Error> {
+    let settings = settings::get_all(draft.map(Draft::settings).unwrap_or_default().into_keys());
+    let ufw = draft.and_then(Draft::ufw).map(ufw::keep).transpose()?;
     let table = match nft::table_text()? {
         None => None,
         Some(text) => match nft::check(&nft::replacing(&text)) {
@@ -27,7 +32,7 @@ pub fn take<'a>(names: impl IntoIterator<Item = &'a str>) -> Result<Snapshot, Er
             }
         },
     };
-    Ok(Snapshot { table, settings })
+    Ok(Snapshot { table, settings, ufw })
 }
 
 impl Snapshot {

@@ -10,7 +10,7 @@ use crate::{
     settings,
     snapshot::{self, Snapshot},
     state::{Pending, Phase, Process, State},
-    timer, way_in,
+    timer, ufw, way_in,
 };
 use bundle::{Bundle, Draft, SeedFlow};
 use serde::Serialize;
@@ -191,11 +191,14 @@ impl Walk<'_> {
             Step::Lock => self.lock = Some(self.state.lock(LOCK_PATIENCE)?),
             Step::Verify => return self.verify(),
             Step::Snapshot => {
-                self.snapshot = snapshot::take(draft.settings().into_keys())?;
+                self.snapshot = snapshot::take(Some(draft))?;
                 self.silent_before = probe::failures(&draft.probes).into_keys().collect();
             }
             Step::Stage => self.stage()?,
-            Step::Check => nft::check(&script(draft))?,
+            Step::Check => {
+                draft.ufw().map_or(Ok(()), ufw::check)?;
+                nft::check(&script(draft))?;
+            }
             Step::ArmRevert => timer::arm(self.state, &self.options.program, self.bundle.digest())?,
             Step::Track => {
                 self.touch()?;
@@ -206,7 +209,11 @@ impl Walk<'_> {
             Step::SeedFlows if self.is_first() => self.seed()?,
             Step::SeedFlows => {}
             Step::Settings => self.outcome.notes = settings::set_all(&draft.settings())?,
-            Step::Commit => nft::load(&script(draft))?,
+            // UFW first: where it takes over from our own table, it filters before that goes.
+            Step::Commit => {
+                draft.ufw().map_or(Ok(()), ufw::load)?;
+                nft::load(&script(draft))?;
+            }
             Step::ReadBack => match read_back::differences(draft)? {
                 none if none.is_empty() => {}
                 differences => return Err(Error::ReadBack(differences)),

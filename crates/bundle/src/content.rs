@@ -63,6 +63,11 @@ pub enum Artefact {
         /// The script.
         text: String,
     },
+    /// Ravelin's rules among UFW's, where UFW filters the machine.
+    Ufw {
+        /// Its files.
+        files: crate::UfwFiles,
+    },
     /// Kernel settings.
     Sysctl {
         /// By dotted name.
@@ -131,8 +136,12 @@ impl Draft {
     pub fn nft(&self) -> Option<&str> {
         self.artefacts.iter().find_map(|a| match a {
             Artefact::Nft { text } => Some(text.as_str()),
-            Artefact::Sysctl { .. } => None,
+            Artefact::Sysctl { .. } | Artefact::Ufw { .. } => None,
         })
+    }
+    /// Ravelin's part of UFW's files, where the machine has one.
+    pub fn ufw(&self) -> Option<&crate::UfwFiles> {
+        self.artefacts.iter().find_map(|a| if let Artefact::Ufw { files } = a { Some(files) } else { None })
     }
     /// All kernel settings.
     pub fn settings(&self) -> BTreeMap<&str, &Setting> {
@@ -140,7 +149,7 @@ impl Draft {
             .iter()
             .filter_map(|a| match a {
                 Artefact::Sysctl { settings } => Some(settings),
-                Artefact::Nft { .. } => None,
+                Artefact::Nft { .. } | Artefact::Ufw { .. } => None,
             })
             .flat_map(|s| s.iter().map(|(name, setting)| (name.as_str(), setting)))
             .collect()

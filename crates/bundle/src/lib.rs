@@ -6,6 +6,7 @@
 //! | [`content`] | the draft: artefacts, expected read-back, management path, probes |
 //! | [`seal`] | canonical bytes, digest, reading back |
 //! | [`own`] | the check that an nft script touches our own table and no other |
+//! | [`ufw`] | Ravelin's part of UFW's files |
 //! | [`seed`] | connections under way before the first apply, from what hosts report |
 //!
 //! Pure. Never signs, sends, or looks at a machine.
@@ -14,8 +15,10 @@ pub mod content;
 pub mod own;
 pub mod seal;
 pub mod seed;
+pub mod ufw;
 
 pub use content::{Artefact, Draft, Expected, LayerMode, Management, Probe, Setting};
 pub use own::{OwnError, TABLE_FAMILY, TABLE_NAME, only_own_table};
 pub use seal::{Bundle, ReadError};
 pub use seed::SeedFlow;
+pub use ufw::{PROFILE, UfwFile, UfwFiles, others, ufw_file};

@@ -30,8 +30,10 @@ pub struct MachinePlan {
     pub mode: Mode,
     /// Device per zone it stands in.
     pub devices: BTreeMap<ZoneName, String>,
-    /// Its own table, alone.
+    /// Its own table, alone; where UFW filters the machine, with UFW's tables around Ravelin's rules.
     pub ruleset: Ruleset,
+    /// Its rules as UFW knows them, where UFW filters it.
+    pub ufw: Option<crate::ufw::UfwPlan>,
     /// Kernel settings, sorted by key.
     pub sysctls: Vec<Sysctl>,
     /// Every id that stands in the ruleset, with its reason.

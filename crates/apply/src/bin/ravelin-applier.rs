@@ -221,8 +221,7 @@ fn run(arguments: &Arguments) -> Result<(), Trouble> {
         }
         Verb::Snapshot => {
             let names = state.confirmed_bundle()?;
-            let settings = names.as_ref().map(|b| b.draft().settings()).unwrap_or_default();
-            say(&Plain(apply::snapshot::take(settings.into_keys())?));
+            say(&Plain(apply::snapshot::take(names.as_ref().map(|b| b.draft()))?));
         }
         Verb::LaunchWatch { digest } => timer::launch(&state, &program(), *digest)?,
         Verb::Watch { digest } => timer::watch(&state, *digest)?,

@@ -129,7 +129,8 @@ pub fn run(arguments: &Arguments, global: &Global) -> Result<Exit, Trouble> {
     let devices = model.hosts.get(&host).map(|h| planning::devices(h, &facts)).unwrap_or_default();
     let plan = planning::plan_with(&model, &devices);
     let live = machine::rulesets(&facts)?;
-    let here = Here { host: &host, devices: &devices, live: &live };
+    let here = Here { host: &host, devices: &devices, live: &live, ufw: facts.ufw.as_ref() };
+    guard::one_master(&host, &model, &plan, facts.ufw.as_ref())?;
     let proven: Vec<_> = here.violations(&model).unwrap_or_default().iter().map(|v| v.diagnostic(&source)).collect();
     let stops: Vec<_> = plan.notes.iter().chain(&proven).filter(|d| d.is_error()).collect();
     if !stops.is_empty() {
@@ -152,7 +153,7 @@ pub fn run(arguments: &Arguments, global: &Global) -> Result<Exit, Trouble> {
     }
     let confirmed_mode = status.confirmed.as_ref().and_then(|c| c.layers.get("network").copied());
     let parent = status.confirmed.as_ref().map(|c| c.digest);
-    let link = Link { generation: status.next_generation, parent, seeds: Vec::new() };
+    let link = Link { generation: status.next_generation, parent, seeds: Vec::new(), ufw: facts.ufw.clone() };
     let site = planning::site_digest(&source);
     let sealed = planning::seal(&model, &plan, &devices, &host, site, link.clone())?;
     let done = |became, generation, digest, probes| Applied { host: host.clone(), became, generation, digest, probes };
