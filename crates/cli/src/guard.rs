@@ -60,7 +60,7 @@ pub fn one_master(host: &HostName, model: &Model, plan: &Plan, ufw: Option<&fact
             "`ufw enable`, or write `firewall = \"nftables\"` for this host",
         )),
         (false, true) if model.hosts.get(host).is_some_and(|h| !h.edge) => Err(Trouble::usage(
-            format!("UFW is active here, and the site file says `firewall = \"nftables\"`: two masters; nothing was changed"),
+            "UFW is active here, and the site file says `firewall = \"nftables\"`: two masters; nothing was changed",
             "`ufw disable`, or write `firewall = \"ufw\"` for this host",
         )),
         (true, true) if ufw.is_none_or(|u| u.user_rules.is_none()) => Err(Trouble::usage(

@@ -81,8 +81,8 @@ pub(crate) fn rules(b: &mut Build<'_>) -> UfwPlan {
 }
 
 /// What makes two rules the same to UFW: it keeps one of them.
-fn same(r: &UfwRule) -> (Family, Direction, Option<Proto>, IpNet, Option<u16>, IpNet, Vec<(u16, u16)>, bool) {
-    (r.family, r.direction, r.proto, r.src, r.sport, r.dst, r.dport.clone(), r.allow)
+fn same(r: &UfwRule) -> UfwRule {
+    UfwRule { app: None, id: String::new(), word: String::new(), ..r.clone() }
 }
 
 fn deny(family: Family, direction: Direction, src: IpNet, dst: IpNet, id: &str) -> UfwRule {
@@ -201,7 +201,7 @@ fn holes_of(public: &[UfwRule], holes: &BTreeMap<Family, Vec<IpNet>>) -> Vec<Ufw
             let there = (d.family, d.direction, d.proto) == (rule.family, rule.direction, rule.proto);
             there && ports && d.src.contains(&rule.src) && d.dst.contains(&rule.dst)
         };
-        if done.iter().any(|d| covers(&d)) {
+        if done.iter().any(covers) {
             continue;
         }
         done.push(rule);

@@ -49,7 +49,7 @@ impl Direction {
 }
 
 /// A rule of UFW's.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct UfwRule {
     /// Family: UFW keeps a file for each.
     pub family: Family,
