@@ -33,6 +33,7 @@ pub struct MachinePlan {
     /// Its own table, alone; where UFW filters the machine, with UFW's tables around Ravelin's rules.
     pub ruleset: Ruleset,
     /// Its rules as UFW knows them, where UFW filters it.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub ufw: Option<crate::ufw::UfwPlan>,
     /// Kernel settings, sorted by key.
     pub sysctls: Vec<Sysctl>,
