@@ -41,9 +41,9 @@ pub fn devices(host: &Host, facts: &facts::Facts) -> Devices {
 }
 
 /// A machine's own table alone, without UFW's around its rules.
-pub fn own_table(machine: &plan::MachinePlan) -> Ruleset {
+pub fn own_table(machine: &plan::MachinePlan) -> ruleset::Ruleset {
     let tables = machine.ruleset.tables.iter().filter(|t| t.family == ruleset::TableFamily::Inet && t.name == plan::TABLE);
-    Ruleset { tables: tables.cloned().collect(), unread: Vec::new() }
+    ruleset::Ruleset { tables: tables.cloned().collect(), unread: Vec::new() }
 }
 
 /// Digest of what a plan was made from: site file and catalogue.

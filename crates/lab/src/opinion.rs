@@ -110,7 +110,7 @@ fn stopped(model: &Model, network: &Network<'_>, turn: &Turn) -> Option<(String,
     let at = |m: &Machine<'_>, hook: Hook, p: reach::Packet, from: Option<IpAddr>, to: Option<IpAddr>| {
         let device = |a: Option<IpAddr>| a.and_then(|a| m.place.route(a)).map_or(0, |l| field::device(&l.device));
         let p = p.with(Field::In, device(from)).with(Field::Out, device(to));
-        let passed = m.rules.is_none_or(|r| trace::hook(r, &m.place, Past::Quiet, hook, p, wanted).passed);
+        let passed = m.rules().is_none_or(|r| trace::hook(r, &m.place, Past::Quiet, hook, p, wanted).passed);
         (!passed).then(|| (m.host.name.to_string(), hook.name()))
     };
     let sender = machine(&turn.case.shot.node)
