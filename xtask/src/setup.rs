@@ -16,8 +16,10 @@ const NEEDED: [(&str, &str, &str); 7] = [
 ];
 
 /// What the tests run besides.
-const TESTED_WITH: [(&str, &str, &str); 11] = [
+const TESTED_WITH: [(&str, &str, &str); 12] = [
     ("newuidmap", "uidmap", "gives tests of owners accounts of their own where they do not run as root"),
+    // Its package starts nothing: it is off until `ufw enable`.
+    ("ufw", "ufw", "reads and writes rule files, in namespaces of its own"),
     ("sudo", "sudo", "answers the tests of the sudo policy, in a root directory of their own"),
     ("setcap", "libcap2-bin", "plants a way up in the tests of the closure"),
     // The package of the tools alone: process 1 comes with `systemd-sysv`, which it does not bring. Nothing is started.

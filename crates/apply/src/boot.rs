@@ -5,6 +5,7 @@ use crate::{
     revert::{self, namespace},
     settings,
     state::{self, State},
+    ufw,
 };
 use bundle::{Artefact, Bundle, TABLE_FAMILY, TABLE_NAME};
 use serde::Serialize;
@@ -40,7 +41,8 @@ pub fn run(state: &State) -> Result<Loaded, Error> {
         }
         let note = |what: String| state.note(Some(pending.generation), None, what);
         // What it changed in the kernel went with the power; files did not. Before a service starts, those of before are back.
-        let cleared = if pending.touched && !revert::is_confirmed(state, &pending) { revert::of_disk(state) } else { Ok(Vec::new()) };
+        let cleared =
+            if pending.touched && !revert::is_confirmed(state, &pending) { revert::of_earlier_boot(state) } else { Ok(Vec::new()) };
         match cleared {
             Ok(notes) => {
                 note("forgotten at boot: it was not confirmed".into());
@@ -79,6 +81,7 @@ pub fn load(bundle: &Bundle) -> Result<Vec<String>, Error> {
     for artefact in &bundle.draft().artefacts {
         match artefact {
             Artefact::Nft { text } => nft::load(text)?,
+            Artefact::Ufw { files } => ufw::load(files)?,
             Artefact::Sysctl { settings } => {
                 let all = settings.iter().map(|(n, s)| (n.as_str(), s)).collect();
                 // At boot a setting that fails must not keep the filter away.

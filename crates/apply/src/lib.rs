@@ -7,6 +7,7 @@
 //! | [`inject`] | fails on purpose after a step |
 //! | [`state`] | the state directory: confirmed, pending, generation, journal |
 //! | [`nft`] | hands scripts to nft, reads its answers |
+//! | [`ufw`] | Ravelin's rules among UFW's |
 //! | [`snapshot`] | what was there, as text, and putting it back |
 //! | [`settings`] | kernel settings |
 //! | [`files`] | files of our own under `/etc`, and who is told of them |
@@ -23,7 +24,8 @@
 //! | [`status`] | the state for people and programs |
 //!
 //! Never parses the site file, never uses the network except for its probes, never touches another table than
-//! `inet ravelin` and no file that is not its own, decides nothing: what to do stands in the bundle.
+//! `inet ravelin`, no file that is not its own and, in UFW's chains of people's rules, no rule that is not its own; decides
+//! nothing: what to do stands in the bundle.
 
 pub mod boot;
 pub mod came_by;
@@ -44,6 +46,7 @@ pub mod status;
 pub mod step;
 pub mod timer;
 pub mod transaction;
+pub mod ufw;
 pub mod way_in;
 
 pub use error::Error;

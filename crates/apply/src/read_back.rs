@@ -1,7 +1,7 @@
 //! What the kernel and the disk hold against what was meant. In comes the bundle, out come the differences in words, none where all
 //! is as meant. Compares meaning, never bytes.
 
-use crate::{Error, files, nft, settings};
+use crate::{Error, files, nft, settings, ufw};
 use bundle::Draft;
 use ruleset::Ruleset;
 
@@ -14,6 +14,9 @@ pub fn differences(draft: &Draft) -> Result<Vec<String>, Error> {
         (Some(_), None) => vec!["our table is not there".into()],
         (Some(expected), Some(live)) => ruleset::compare(expected, &live).iter().map(|d| d.to_string()).collect(),
     };
+    if let Some(files) = draft.ufw() {
+        out.extend(ufw::differences(files)?);
+    }
     out.extend(settings::differences(&draft.settings()));
     out.extend(files::differences(draft.files()));
     Ok(out)

@@ -4,7 +4,7 @@
 use crate::{
     Error, boot, files, modes, nft, settings,
     state::{Pending, State},
-    timer,
+    timer, ufw,
 };
 use bundle::After;
 use serde::Serialize;
@@ -69,7 +69,7 @@ pub fn now(state: &State, why: &str) -> Result<Restored, Error> {
     }
     if !this_boot {
         // What it changed in the kernel went with that boot; what is in force now was loaded by another hand. Files stayed.
-        let notes = of_disk(state)?;
+        let notes = of_earlier_boot(state)?;
         state.clear_pending()?;
         note("forgotten: it belongs to an earlier boot".into());
         notes.into_iter().for_each(note);
@@ -90,6 +90,16 @@ pub fn now(state: &State, why: &str) -> Result<Restored, Error> {
 /// Whether what is under way is the last known good already.
 pub(crate) fn is_confirmed(state: &State, pending: &Pending) -> bool {
     state.confirmed_bundle().ok().flatten().is_some_and(|b| b.digest() == pending.digest)
+}
+
+/// What a change of an earlier boot left behind: files, modes and, where UFW filters, its rule files and what it has loaded from them
+/// by now. Out come notes.
+pub(crate) fn of_earlier_boot(state: &State) -> Result<Vec<String>, Error> {
+    let mut notes = of_disk(state)?;
+    if let Some(kept) = state.snapshot().ok().flatten().and_then(|s| s.ufw) {
+        notes.extend(ufw::put_back(&kept)?);
+    }
+    Ok(notes)
 }
 
 /// Files and modes as they were before the change under way: from the snapshot, or, where that cannot be read, as the confirmed
@@ -122,8 +132,10 @@ fn put_back(state: &State) -> Result<(Restored, Vec<String>), Error> {
     match state.snapshot() {
         Ok(Some(snapshot)) => {
             let notes = settings::restore(&snapshot.settings);
-            match nft::load(&snapshot.script()) {
-                Ok(()) => return Ok((Restored::Snapshot, notes)),
+            // Our own table first: where UFW took over from it, it filters again before UFW lets go.
+            let done = nft::load(&snapshot.script()).and_then(|()| snapshot.ufw.as_ref().map_or(Ok(Vec::new()), ufw::put_back));
+            match done {
+                Ok(more) => return Ok((Restored::Snapshot, [notes, more].concat())),
                 Err(e) => failed.push(format!("snapshot: {}", e.chain())),
             }
         }

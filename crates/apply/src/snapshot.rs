@@ -1,7 +1,7 @@
 //! What was there before a change, as text, and putting it back. Only our own table,
 //! and the settings, files and modes the change touches.
 
-use crate::{Error, files, modes, nft, settings};
+use crate::{Error, files, modes, nft, settings, ufw};
 use bundle::{Bundle, Draft};
 use serde::{Deserialize, Serialize};
 
@@ -18,11 +18,15 @@ pub struct Snapshot {
     /// Modes the change closes.
     #[serde(default)]
     pub modes: Vec<modes::KeptMode>,
+    /// UFW's files and chains, where the change touches them.
+    #[serde(default)]
+    pub ufw: Option<ufw::Kept>,
 }
 
 /// Takes one, and makes sure that it loads again before anything depends on it.
-pub fn take<'a>(names: impl IntoIterator<Item = &'a str>) -> Result<Snapshot, Error> {
-    let settings = settings::get_all(names);
+pub fn take(draft: Option<&Draft>) -> Result<Snapshot, Error> {
+    let settings = settings::get_all(draft.map(Draft::settings).unwrap_or_default().into_keys());
+    let ufw = draft.and_then(Draft::ufw).map(ufw::keep).transpose()?;
     let table = match nft::table_text()? {
         None => None,
         Some(text) => match nft::check(&nft::replacing(&text)) {
@@ -35,12 +39,12 @@ pub fn take<'a>(names: impl IntoIterator<Item = &'a str>) -> Result<Snapshot, Er
             }
         },
     };
-    Ok(Snapshot { table, settings, files: Vec::new(), modes: Vec::new() })
+    Ok(Snapshot { table, settings, ufw, files: Vec::new(), modes: Vec::new() })
 }
 
 /// The same with the files and modes of a change that follows `before`.
 pub fn before(draft: &Draft, before: Option<&Bundle>) -> Result<Snapshot, Error> {
-    let network = take(draft.settings().into_keys())?;
+    let network = take(Some(draft))?;
     Ok(Snapshot { files: files::look(draft, before)?, modes: modes::look(draft), ..network })
 }
 

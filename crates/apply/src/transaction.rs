@@ -10,7 +10,7 @@ use crate::{
     settings,
     snapshot::{self, Snapshot},
     state::{Pending, Phase, Process, State},
-    timer, way_in,
+    timer, ufw, way_in,
 };
 use bundle::{After, Bundle, Draft, SeedFlow};
 use serde::Serialize;
@@ -205,7 +205,10 @@ impl Walk<'_> {
                 self.silent_before = probe::failures(&draft.probes).into_keys().collect();
             }
             Step::Stage => self.stage()?,
-            Step::Check => nft::check(&script(draft))?,
+            Step::Check => {
+                draft.ufw().map_or(Ok(()), ufw::check)?;
+                nft::check(&script(draft))?;
+            }
             Step::ArmRevert => timer::arm(self.state, &self.options.program, self.bundle.digest())?,
             Step::Track => {
                 self.touch()?;
@@ -216,7 +219,11 @@ impl Walk<'_> {
             Step::SeedFlows if self.is_first() => self.seed()?,
             Step::SeedFlows => {}
             Step::Settings => self.outcome.notes = settings::set_all(&draft.settings())?,
-            Step::Commit => nft::load(&script(draft))?,
+            // UFW first: where it takes over from our own table, it filters before that goes.
+            Step::Commit => {
+                draft.ufw().map_or(Ok(()), ufw::load)?;
+                nft::load(&script(draft))?;
+            }
             Step::Files => self.told = files::put(draft, &self.snapshot.files)?,
             Step::Activate => self.outcome.notes.extend(files::tell(&self.told)?),
             Step::ReadBack => match read_back::differences(draft)? {

@@ -63,6 +63,11 @@ pub enum Artefact {
         /// The script.
         text: String,
     },
+    /// Ravelin's rules among UFW's, where UFW filters the machine.
+    Ufw {
+        /// Its files.
+        files: crate::UfwFiles,
+    },
     /// Kernel settings.
     Sysctl {
         /// By dotted name.
@@ -133,8 +138,12 @@ impl Draft {
     pub fn nft(&self) -> Option<&str> {
         self.artefacts.iter().find_map(|a| match a {
             Artefact::Nft { text } => Some(text.as_str()),
-            Artefact::Sysctl { .. } | Artefact::File(_) => None,
+            Artefact::Sysctl { .. } | Artefact::File(_) | Artefact::Ufw { .. } => None,
         })
+    }
+    /// Ravelin's part of UFW's files, where the machine has one.
+    pub fn ufw(&self) -> Option<&crate::UfwFiles> {
+        self.artefacts.iter().find_map(|a| if let Artefact::Ufw { files } = a { Some(files) } else { None })
     }
     /// All kernel settings.
     pub fn settings(&self) -> BTreeMap<&str, &Setting> {
@@ -142,7 +151,7 @@ impl Draft {
             .iter()
             .filter_map(|a| match a {
                 Artefact::Sysctl { settings } => Some(settings),
-                Artefact::Nft { .. } | Artefact::File(_) => None,
+                Artefact::Nft { .. } | Artefact::File(_) | Artefact::Ufw { .. } => None,
             })
             .flat_map(|s| s.iter().map(|(name, setting)| (name.as_str(), setting)))
             .collect()
@@ -151,7 +160,7 @@ impl Draft {
     pub fn files(&self) -> impl Iterator<Item = &OwnFile> {
         self.artefacts.iter().filter_map(|a| match a {
             Artefact::File(file) => Some(file),
-            Artefact::Nft { .. } | Artefact::Sysctl { .. } => None,
+            Artefact::Nft { .. } | Artefact::Sysctl { .. } | Artefact::Ufw { .. } => None,
         })
     }
 }

@@ -8,6 +8,7 @@
 //! | [`file`] | the check that a file is one of ours, in one of our places
 //! | `unit` | the check that no unit of a bundle runs anything as root
 //! | [`own`] | the check that an nft script touches our own table and no other |
+//! | [`ufw`] | Ravelin's part of UFW's files |
 //! | [`seed`] | connections under way before the first apply, from what hosts report |
 //!
 //! Pure. Never signs, sends, or looks at a machine.
@@ -17,6 +18,7 @@ pub mod file;
 pub mod own;
 pub mod seal;
 pub mod seed;
+pub mod ufw;
 mod unit;
 
 pub use content::{Artefact, Draft, Expected, LayerMode, Management, Probe, Setting};
@@ -24,3 +26,4 @@ pub use file::{After, FileError, OwnFile, Place};
 pub use own::{OwnError, TABLE_FAMILY, TABLE_NAME, only_own_table};
 pub use seal::{Bundle, ReadError};
 pub use seed::SeedFlow;
+pub use ufw::{PROFILE, UfwFile, UfwFiles, others, ufw_file};

@@ -68,6 +68,9 @@ pub enum ReadError {
     /// A file that is not ours, or that would run something as root.
     #[error("the bundle has a file that is not accepted")]
     File(#[source] FileError),
+    /// Something in UFW's files that is not Ravelin's to write.
+    #[error("the bundle writes what is not Ravelin's into UFW's files: `{0}`")]
+    Ufw(String),
     /// Touches what is not ours.
     #[error("the bundle reaches beyond our own table")]
     Own(#[source] OwnError),
@@ -82,6 +85,7 @@ impl Bundle {
         for artefact in &draft.artefacts {
             match artefact {
                 Artefact::Nft { text } => only_own_table(text).map_err(ReadError::Own)?,
+                Artefact::Ufw { files } => files.foreign().map_or(Ok(()), |what| Err(ReadError::Ufw(what)))?,
                 // `kernel.core_pattern` would run a program as root: a bundle has no business outside the network.
                 Artefact::Sysctl { settings } => {
                     if let Some(name) = settings.keys().find(|name| !name.starts_with(SETTINGS)) {

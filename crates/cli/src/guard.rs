@@ -49,6 +49,28 @@ pub fn way_in(here: &Here<'_>, model: &Model, plan: &Plan, facts: &Facts, becaus
     ))
 }
 
+/// Refuses what would make two masters of one machine, or none: UFW and a table of Ravelin's own that both judge what comes in,
+/// or rules for a UFW that is not there.
+pub fn one_master(host: &HostName, model: &Model, plan: &Plan, ufw: Option<&facts::Ufw>) -> Result<(), Trouble> {
+    let Some(machine) = plan.machines.get(host).filter(|m| m.mode == Mode::Enforce) else { return Ok(()) };
+    let active = ufw.is_some_and(facts::Ufw::active);
+    match (machine.ufw.is_some(), active) {
+        (true, false) => Err(Trouble::usage(
+            format!("the site file says that UFW filters {host}, and UFW is not active here; nothing was changed"),
+            "`ufw enable`, or write `firewall = \"nftables\"` for this host",
+        )),
+        (false, true) if model.hosts.get(host).is_some_and(|h| !h.edge) => Err(Trouble::usage(
+            "UFW is active here, and the site file says `firewall = \"nftables\"`: two masters; nothing was changed",
+            "`ufw disable`, or write `firewall = \"ufw\"` for this host",
+        )),
+        (true, true) if ufw.is_none_or(|u| u.user_rules.is_none()) => Err(Trouble::usage(
+            "UFW's rules (/etc/ufw/user.rules) could not be read; nothing was changed",
+            "run it as root: sudo ravelin apply",
+        )),
+        _ => Ok(()),
+    }
+}
+
 /// The setting by which a plan refuses router advertisements.
 const ADVERTISEMENTS: &str = "net/ipv6/conf/all/accept_ra";
 

@@ -31,12 +31,19 @@ pub fn notes(model: &Model) -> Vec<Diagnostic> {
     plan::notes(model, &Devices::default())
 }
 
-/// The devices of one machine from its own report: the device that carries the address the site file gives.
+/// What one machine reports of itself: the device that carries each address the site file gives, and whether UFW is active.
 pub fn devices(host: &Host, facts: &facts::Facts) -> Devices {
     let carries =
         |address: IpAddr| facts.interfaces.iter().find(|i| i.addresses.iter().any(|a| a.addr() == address)).map(|i| i.name.clone());
     let zones = host.interfaces.iter().filter_map(|i| Some((i.zone.clone(), i.addresses.iter().find_map(|a| carries(a.addr()))?)));
-    Devices { reported: [(host.name.clone(), zones.collect())].into() }
+    let ufw = facts.ufw.as_ref().filter(|u| u.active()).map(|_| host.name.clone());
+    Devices { reported: [(host.name.clone(), zones.collect())].into(), ufw: ufw.into_iter().collect() }
+}
+
+/// A machine's own table alone, without UFW's around its rules.
+pub fn own_table(machine: &plan::MachinePlan) -> ruleset::Ruleset {
+    let tables = machine.ruleset.tables.iter().filter(|t| t.family == ruleset::TableFamily::Inet && t.name == plan::TABLE);
+    ruleset::Ruleset { tables: tables.cloned().collect(), unread: Vec::new() }
 }
 
 /// Digest of what a plan was made from: site file and catalogue.

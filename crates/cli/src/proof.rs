@@ -45,6 +45,8 @@ pub struct Here<'a> {
     pub devices: &'a Devices,
     /// Every table it holds now, ours included.
     pub live: &'a Ruleset,
+    /// UFW, where it is installed.
+    pub ufw: Option<&'a facts::Ufw>,
 }
 
 impl Here<'_> {
@@ -52,9 +54,14 @@ impl Here<'_> {
     pub fn composed(&self, plan: &Plan) -> BTreeMap<HostName, Ruleset> {
         let mut all = rulesets(plan);
         if let Some(own) = all.get_mut(self.host) {
-            let others = self.live.tables.iter().filter(|t| !(t.family == TableFamily::Inet && t.name == TABLE));
-            own.tables.extend(others.cloned());
+            let ours = |t: &ruleset::Table| t.family == TableFamily::Inet && t.name == TABLE;
+            // UFW's chains as they are here, not as it ships them.
+            own.tables.retain(ours);
+            own.tables.extend(self.live.tables.iter().filter(|t| !ours(t)).cloned());
             own.unread.extend(self.live.unread.iter().cloned());
+            if let Some(found) = self.ufw {
+                emit::ufw::in_force(own, found, plan.machines.get(self.host).and_then(|m| m.ufw.as_ref()));
+            }
         }
         all
     }

@@ -2,13 +2,13 @@
 //! the machine's plan, the model it was made from and where it stands in the machine's history, out comes the draft.
 //! Never: seals or sends it.
 
-use crate::nft;
-use bundle::{Artefact, Draft, Expected, LayerMode, Management, Probe, SeedFlow, Setting};
+use crate::{nft, ufw};
+use bundle::{Artefact, Draft, Expected, LayerMode, Management, Probe, SeedFlow, Setting, UfwFile, UfwFiles};
 use plan::{MachinePlan, SysctlRule, TABLE};
 use ruleset::{Ruleset, form::TableFamily};
 use site::model::{FlowKind, Host, Leg, Mode, Model, Party};
 use std::collections::{BTreeMap, BTreeSet};
-use words::{Digest, Generation, HostName, Proto};
+use words::{Digest, Family, Generation, HostName, Proto};
 
 /// Probes tried after a change: enough to meet every peer of a machine, few enough to be done within the revert timer.
 const MOST_PROBES: usize = 64;
@@ -22,6 +22,28 @@ pub struct Link {
     pub parent: Option<Digest>,
     /// Connections that were open before, for nodes that forward.
     pub seeds: Vec<SeedFlow>,
+    /// UFW as the machine reported it.
+    pub ufw: Option<facts::Ufw>,
+}
+
+/// Ravelin's part of UFW's files: its rules where UFW filters the machine, nothing where rules of ours are left from when it did.
+fn ufw_files(machine: &MachinePlan, found: Option<&facts::Ufw>) -> Option<UfwFiles> {
+    let found = found?;
+    let left = [&found.user_rules, &found.user6_rules].into_iter().flatten().any(|t| !ruleset::ufw::owned(t).is_empty());
+    if machine.ufw.is_none() && !left {
+        return None;
+    }
+    let file = |family, text: &Option<String>| {
+        let block = machine.ufw.as_ref().map(|u| ufw::block(u, family)).unwrap_or_default();
+        text.as_ref().map(|t| UfwFile { block, others: bundle::others(t) })
+    };
+    Some(UfwFiles {
+        v4: file(Family::V4, &found.user_rules),
+        // Without IPv6 in UFW there are no chains to load, and UFW drops all of it.
+        v6: file(Family::V6, &found.user6_rules).filter(|_| found.loaded6 || !found.loaded),
+        profiles: machine.ufw.as_ref().map(ufw::profiles).unwrap_or_default(),
+        active: machine.ufw.is_some() || found.loaded,
+    })
 }
 
 /// The draft of a machine's bundle. `site` is the digest of what the model was made from, `break_glass` what
@@ -29,6 +51,7 @@ pub struct Link {
 pub fn draft(model: &Model, machine: &MachinePlan, break_glass: &Ruleset, site: Digest, link: Link) -> Draft {
     let mut artefacts = Vec::new();
     if machine.mode != Mode::Off {
+        artefacts.extend(ufw_files(machine, link.ufw.as_ref()).map(|files| Artefact::Ufw { files }));
         artefacts.push(Artefact::Nft { text: nft::script(&machine.ruleset, TableFamily::Inet, TABLE) });
         artefacts.push(Artefact::Sysctl { settings: settings(machine) });
     }
@@ -40,12 +63,18 @@ pub fn draft(model: &Model, machine: &MachinePlan, break_glass: &Ruleset, site: 
         site,
         layers: BTreeMap::from([("network".to_owned(), mode(machine.mode))]),
         artefacts,
-        expected: Expected { ruleset: (machine.mode != Mode::Off).then(|| machine.ruleset.clone()) },
+        expected: Expected { ruleset: (machine.mode != Mode::Off).then(|| own(&machine.ruleset)) },
         management: management(model, &machine.host),
         break_glass: nft::script(break_glass, TableFamily::Inet, TABLE),
         probes: probes(model, &machine.host),
         seeds: link.seeds,
     }
+}
+
+/// Our own table alone: UFW's are read back by what stands in its files.
+fn own(ruleset: &Ruleset) -> Ruleset {
+    let tables = ruleset.tables.iter().filter(|t| t.family == TableFamily::Inet && t.name == TABLE).cloned();
+    Ruleset { tables: tables.collect(), unread: Vec::new() }
 }
 
 /// A layer's mode as the bundle has it.

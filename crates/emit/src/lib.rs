@@ -4,6 +4,7 @@
 //! | module | target |
 //! |---|---|
 //! | [`nft`] | one atomic nft script |
+//! | [`ufw`] | UFW's rule files and application profiles |
 //! | [`sysctl`] | a `sysctl.d` file |
 //! | [`accounts`] | `sysusers.d` and `tmpfiles.d` |
 //! | [`containers`] | compose overrides and Quadlets |
@@ -24,3 +25,4 @@ pub mod render;
 pub mod selinux;
 pub mod sysctl;
 pub mod systemd;
+pub mod ufw;

@@ -4,6 +4,7 @@
 //! ```text
 //! plan.json                      digest, machines, notes
 //! MACHINE/ravelin.nft            one atomic script
+//! MACHINE/ufw/...               where UFW filters: Ravelin's entries of user.rules and user6.rules, application profiles
 //! MACHINE/break-glass.nft        the management path alone
 //! MACHINE/90-ravelin.conf        sysctl.d
 //! MACHINE/rules.json             why each id is there
@@ -13,7 +14,7 @@
 //! aerleon/def/ravelin.yaml aerleon/policies/ravelin.yaml
 //! ```
 
-use crate::{accounts, flows, nft, selinux, sysctl, systemd};
+use crate::{accounts, flows, nft, selinux, sysctl, systemd, ufw};
 use plan::{Devices, Plan, TABLE, system::SystemPlan};
 use ruleset::TableFamily;
 use site::model::{Mode, Model};
@@ -34,6 +35,14 @@ pub fn files(model: &Model, plan: &Plan, devices: &Devices) -> BTreeMap<String, 
     put("plan.json".to_owned(), pretty(&summary));
     for (host, machine) in &plan.machines {
         put(format!("{host}/ravelin.nft"), nft::script(&machine.ruleset, TableFamily::Inet, TABLE));
+        for family in words::Family::ALL {
+            if let Some(ufw) = &machine.ufw {
+                put(format!("{host}/ufw/{}", ufw::file_name(family)), ufw::block(ufw, family));
+            }
+        }
+        for (name, text) in machine.ufw.iter().flat_map(ufw::profiles) {
+            put(format!("{host}/ufw/applications.d/{name}"), text);
+        }
         put(format!("{host}/90-ravelin.conf"), sysctl::file(&machine.sysctls));
         put(format!("{host}/rules.json"), pretty(&serde_json::to_value(&machine.rules).unwrap_or_default()));
         let system_mode = machine.system.as_ref().map_or(Mode::Off, |s| s.mode);

@@ -7,6 +7,7 @@
 //! | [`process`] | processes, containers |
 //! | [`account`] | accounts, groups |
 //! | [`sudo`] | the lines of the sudo policy |
+//! | [`ufw`] | UFW's files of rules |
 //! | [`unit`] | systemd units |
 //! | [`file`] | files of interest, by mode and kind, configuration text redacted |
 //! | [`path`] | who may do what with a path, and what a sweep over the file systems found |
@@ -23,6 +24,7 @@ pub mod process;
 pub mod secret;
 pub mod sudo;
 pub mod system;
+pub mod ufw;
 pub mod unit;
 
 pub use account::{Account, Group};
@@ -33,6 +35,7 @@ pub use process::{Container, PortMapping, Process};
 pub use secret::{Redacted, SecretKind};
 pub use sudo::SudoersLine;
 pub use system::{Clock, Selinux, System};
+pub use ufw::Ufw;
 pub use unit::{Directive, Unit};
 
 use serde::{Deserialize, Serialize};
@@ -71,6 +74,8 @@ pub struct Facts {
     pub connections: Vec<Connection>,
     /// Packet filter rulesets as text.
     pub rulesets: Rulesets,
+    /// UFW, where it is installed.
+    pub ufw: Option<Ufw>,
     /// Settings under `/proc/sys`, by dotted name.
     pub sysctls: BTreeMap<String, String>,
     /// Files of interest, sorted by path.
@@ -106,6 +111,7 @@ pub enum Source {
     Connections,
     Nft,
     Iptables,
+    Ufw,
     Sysctls,
     Files,
     Paths,

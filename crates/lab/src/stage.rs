@@ -21,7 +21,7 @@ use std::{
     sync::{Mutex, PoisonError},
     time::Duration,
 };
-use words::{Digest, Generation, HostName};
+use words::{Digest, Family, Generation, HostName};
 
 /// Where machines keep their state inside a lab: on the lab's own `/run`, gone with it.
 const STATE: &str = "/run/ravelin-lab";
@@ -85,6 +85,7 @@ impl Stage {
     pub fn load_all(&self) -> Result<(), LabError> {
         self.each_machine(|machine| {
             self.load(machine.host.as_str(), &script(machine))?;
+            self.load_ufw(machine)?;
             let space = self.lab.space(machine.host.as_str())?;
             for s in &machine.sysctls {
                 let value = s.value.as_str();
@@ -98,6 +99,15 @@ impl Stage {
     /// Loads one script.
     pub fn load(&self, node: &str, script: &str) -> Result<(), LabError> {
         self.lab.space(node)?.program("nft", &["-f", "-"], Some(script)).map(drop)
+    }
+
+    /// UFW's chains with Ravelin's rules in them, as UFW would load them: UFW itself has no place in a namespace without files of its own.
+    fn load_ufw(&self, machine: &MachinePlan) -> Result<(), LabError> {
+        let Some(ufw) = &machine.ufw else { return Ok(()) };
+        for (family, program) in [(Family::V4, "iptables-restore"), (Family::V6, "ip6tables-restore")] {
+            self.lab.space(machine.host.as_str())?.program(program, &[], Some(&emit::ufw::whole(ufw, family)))?;
+        }
+        Ok(())
     }
 
     /// Applies every machine's bundle by the applier and confirms it; returns how many machines hold it. `seeds` are
@@ -118,7 +128,7 @@ impl Stage {
     /// The draft of a machine's bundle.
     pub fn draft(&self, machine: &MachinePlan, generation: Generation, parent: Option<Digest>, seeds: &[SeedFlow]) -> Draft {
         let glass = plan::break_glass(&self.model, &Devices::default(), &machine.host).unwrap_or_default();
-        let link = Link { generation, parent, seeds: seeds.to_vec() };
+        let link = Link { generation, parent, seeds: seeds.to_vec(), ufw: None };
         emit::bundle::draft(&self.model, machine, &glass, self.plan.digest, link)
     }
 

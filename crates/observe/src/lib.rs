@@ -9,6 +9,7 @@
 //! | [`socket`] | `sock_diag`, and which process holds which socket |
 //! | [`track`] | the connection tracking table |
 //! | [`filter`] | rulesets, and filters that no tool shows |
+//! | [`ufw`] | UFW's files |
 //! | [`process`] | `/proc` |
 //! | [`account`] | accounts, groups |
 //! | [`sudo`] | the sudo policy's lines |
@@ -34,6 +35,7 @@ pub mod sudo;
 pub mod sweep;
 pub mod system;
 pub mod track;
+pub mod ufw;
 pub mod unit;
 
 pub use file::Interest;

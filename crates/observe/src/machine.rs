@@ -1,6 +1,6 @@
 //! All sources together. In come files of interest, out come facts. What fails is named in them.
 
-use crate::{Error, Interest, account, container, file, filter, link, process, socket, sudo, system, track, unit};
+use crate::{Error, Interest, account, container, file, filter, link, process, socket, sudo, system, track, ufw, unit};
 use facts::{Facts, SCHEMA, Source};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -54,6 +54,9 @@ pub fn network() -> Facts {
     let (rulesets, troubles) = filter::rulesets();
     facts.rulesets = rulesets;
     troubles.iter().for_each(|(source, e)| note(failed, *source, e));
+    let (ufw, troubles) = ufw::look(&facts.rulesets);
+    facts.ufw = ufw;
+    troubles.iter().for_each(|e| note(failed, Source::Ufw, e));
     facts
 }
 

@@ -17,7 +17,7 @@ use words::HostName;
 pub fn break_glass(model: &Model, devices: &Devices, host: &HostName) -> Option<Ruleset> {
     let host = model.hosts.get(host).filter(|h| h.managed)?;
     let index = Index::new(model);
-    let mut build = Build::new(&index, host, devices.of(model, host), Mode::Enforce, Options::default());
+    let mut build = Build::new(&index, host, devices, Mode::Enforce, Options::default());
     let b = &mut build;
     let dynamic = crate::host::dynamic(b);
     let mut input = vec![essential::loopback(b, "input", Key::Iifname), essential::established(b, "input")];

@@ -2,7 +2,7 @@
 //! table with an explanation for every id in it. Never: decides who may talk to whom.
 
 use crate::index::Index;
-use crate::{MachinePlan, Options, RuleInfo, TABLE};
+use crate::{Devices, MachinePlan, Options, RuleInfo, TABLE};
 use ruleset::{Base, Chain, ChainKind, Hook, Key, Op, Policy, Rule, Ruleset, Set, Statement, Table, TableFamily, Value, Verdict, Writer};
 use site::model::{Flow, Host, Mode, Model};
 use std::collections::BTreeMap;
@@ -31,16 +31,20 @@ pub(crate) struct Build<'a> {
     pub rules: BTreeMap<String, RuleInfo>,
     /// The flows the machine may have a part in.
     pub flows: Vec<&'a Flow>,
+    /// Whether UFW filters the machine.
+    pub ufw: bool,
     /// Whether the reasons are kept: a proof asks for the ruleset alone.
     pub explains: bool,
 }
 
 impl<'a> Build<'a> {
-    pub fn new(index: &'a Index<'a>, host: &'a Host, devices: BTreeMap<ZoneName, String>, mode: Mode, options: Options) -> Self {
+    pub fn new(index: &'a Index<'a>, host: &'a Host, devices: &Devices, mode: Mode, options: Options) -> Self {
         let table =
             Table { family: TableFamily::Inet, name: TABLE.to_owned(), writer: Writer::Nft, chains: Vec::new(), sets: BTreeMap::new() };
         let flows = index.flows_of(host);
-        Self { model: index.model, index, host, options, mode, devices, table, rules: BTreeMap::new(), flows, explains: true }
+        let ufw = crate::ufw::rules(host, mode, &devices.ufw);
+        let devices = devices.of(index.model, host);
+        Self { model: index.model, index, host, options, mode, devices, table, rules: BTreeMap::new(), flows, ufw, explains: true }
     }
 
     /// Whether refusals only count.
@@ -111,6 +115,7 @@ impl<'a> Build<'a> {
             mode: self.mode,
             devices: self.devices,
             ruleset: Ruleset { tables: vec![self.table], unread: Vec::new() },
+            ufw: None,
             sysctls,
             rules: self.rules,
             system: None,

@@ -48,7 +48,7 @@ pub(crate) fn engine(host: &Host) -> bool {
     host.coexist.iter().any(|c| ENGINES.contains(&c.as_str())) || host.instances.iter().any(|i| i.container.is_some())
 }
 
-fn inner(key: &Key) -> Vec<Vec<Statement>> {
+pub(crate) fn inner(key: &Key) -> Vec<Vec<Statement>> {
     INNER
         .iter()
         .map(|n| match n.strip_suffix('*') {
@@ -96,8 +96,14 @@ pub(crate) fn chains(b: &mut Build<'_>) {
     rules.extend(deny);
     b.base("engine-in", ChainKind::Filter, Hook::Prerouting, BEFORE_DSTNAT, Policy::Accept, rules);
 
+    egress(b);
+    forward(b);
+}
+
+/// What containers open, judged after the engine's source translation: they leave under the host's address.
+pub(crate) fn egress(b: &mut Build<'_>) {
     let mut rules: Vec<Rule> = vec![crate::essential::established(b, "egress")];
-    let what = "leaves what stays on the machine alone";
+    let (what, why) = ("leaves what stays on the machine alone", "only what comes from outside is judged here");
     for s in inner(&Key::Oifname) {
         rules.push(b.builtin("inner/egress", what, why, [s, vec![Statement::Verdict(Verdict::Accept)]].concat()));
     }
@@ -115,7 +121,6 @@ pub(crate) fn chains(b: &mut Build<'_>) {
         ));
     }
     b.base("engine-out", ChainKind::Filter, Hook::Postrouting, AFTER_SRCNAT, Policy::Accept, rules);
-    forward(b);
 }
 
 /// What an engine's machine forwards: from containers, and to containers what it translated. From one network to another

@@ -1,17 +1,20 @@
-//! Which device stands in which zone. In come the site file's own words and what machines reported, out comes one name.
+//! What machines reported: which device stands in which zone, and whether UFW filters there. In come the site file's own words
+//! and the reports, out comes one name for a device.
 
 use site::model::{Host, Model};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use words::{HostName, ZoneName};
 
 /// Longest device name in bytes: the kernel's `IFNAMSIZ` is 16 with the terminating zero.
 pub const MAX_DEVICE: usize = 15;
 
-/// Devices by machine and zone, as machines reported them.
+/// What machines reported of themselves: devices by zone, and whether UFW is active.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Devices {
     /// Reported names; empty where nothing was reported.
     pub reported: BTreeMap<HostName, BTreeMap<ZoneName, String>>,
+    /// Machines that reported an active UFW.
+    pub ufw: BTreeSet<HostName>,
 }
 
 impl Devices {

@@ -11,6 +11,7 @@
 //! | `essential` | ICMP, neighbour discovery, DHCP, and no more |
 //! | `edge`, `guard`, `translate` | an edge node: zone matrix, anti-spoofing, NAT |
 //! | `host`, `container` | a host's own filter, engines on it included |
+//! | [`ufw`] | a host that UFW filters
 //! | `limit` | rates and counts of the public |
 //! | [`containers`] | what is wrong with a container, and its narrower form |
 //! | [`system`] | accounts, directories, units and the services' own settings |
@@ -42,6 +43,7 @@ pub mod system;
 pub mod tokens;
 mod translate;
 pub mod types;
+pub mod ufw;
 
 pub use break_glass::break_glass;
 pub use device::Devices;
@@ -61,7 +63,7 @@ pub const TABLE: &str = "ravelin";
 pub fn plan(model: &Model, devices: &Devices, options: Options) -> Plan {
     let index = index::Index::new(model);
     let machines = model.hosts.values().filter(|h| h.managed).map(|host| {
-        let build = build::Build::new(&index, host, devices.of(model, host), model.layers.network, options);
+        let build = build::Build::new(&index, host, devices, model.layers.network, options);
         let mut plan = machine(build);
         let flows = index.flows_of(host);
         plan.system = Some(system::plan(model, host, &flows));
@@ -71,6 +73,7 @@ pub fn plan(model: &Model, devices: &Devices, options: Options) -> Plan {
     let machines: BTreeMap<HostName, MachinePlan> = machines.collect();
     let digest = digest(&model.name, &machines);
     let mut notes = notes_of(&index, devices);
+    notes.extend(machines.values().flat_map(ufw::notes));
     // While the layer observes nothing is confined yet, and what types cannot tell apart weakens nothing.
     let enforced = machines.values().filter_map(|m| m.selinux.as_ref()).filter(|s| s.mode == Mode::Enforce);
     notes.extend(enforced.flat_map(|s| s.notes.iter().cloned()));
@@ -94,7 +97,7 @@ impl<'a> Rulesets<'a> {
     /// The ruleset of one machine; `None` where the site has no such machine, or it is not managed.
     pub fn of(&self, name: &HostName) -> Option<Ruleset> {
         let host = self.index.model.hosts.get(name).filter(|h| h.managed)?;
-        let mut build = build::Build::new(&self.index, host, self.devices.of(self.index.model, host), self.mode, self.options);
+        let mut build = build::Build::new(&self.index, host, self.devices, self.mode, self.options);
         build.explains = false;
         Some(machine(build).ruleset)
     }
@@ -123,6 +126,7 @@ fn machine(build: build::Build<'_>) -> MachinePlan {
             off
         }
         (_, Role::Edge) => edge::plan(build),
+        (_, Role::Host) if build.ufw => ufw::plan(build),
         (_, Role::Host) => host::plan(build),
     }
 }

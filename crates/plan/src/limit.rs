@@ -43,7 +43,7 @@ pub(crate) fn meters(b: &mut Build<'_>, chain: &str, grants: &[Grant<'_>]) -> Ve
 }
 
 /// The limit of the publication a flow comes from.
-fn limit_of(model: &Model, flow: &Flow) -> Option<Limit> {
+pub(crate) fn limit_of(model: &Model, flow: &Flow) -> Option<Limit> {
     let (_, endpoint, instance) = flow.service.as_ref()?;
     let of = |p: &&site::model::Publish| {
         flow.to == Party::Host(p.host.clone())

@@ -30,8 +30,11 @@ pub struct MachinePlan {
     pub mode: Mode,
     /// Device per zone it stands in.
     pub devices: BTreeMap<ZoneName, String>,
-    /// Its own table, alone.
+    /// Its own table, alone; where UFW filters the machine, with UFW's tables around Ravelin's rules.
     pub ruleset: Ruleset,
+    /// Its rules as UFW knows them, where UFW filters it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ufw: Option<crate::ufw::UfwPlan>,
     /// Kernel settings, sorted by key.
     pub sysctls: Vec<Sysctl>,
     /// Every id that stands in the ruleset, with its reason.

@@ -181,3 +181,70 @@ fn routed_guests_are_no_neighbours_of_the_site() {
         }
     }
 }
+
+/// The same machine behind UFW: Docker's rules stand before UFW's chains in FORWARD, as Docker puts them there, so that UFW alone does
+/// not see a published port. Docker's restart empties its own chains and leaves our table.
+const BEHIND_UFW: &str = r#"
+iptables -N DOCKER-USER; iptables -N DOCKER
+iptables -I FORWARD -o docker0 -j DOCKER
+iptables -I FORWARD -o docker0 -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT
+iptables -I FORWARD -i docker0 ! -o docker0 -j ACCEPT
+iptables -I FORWARD -j DOCKER-USER
+iptables -A DOCKER -d 172.17.0.2/32 ! -i docker0 -o docker0 -p tcp --dport 80 -j ACCEPT
+try $w 10.20.10.12 8080 bypass/in
+try $w 10.20.10.12 9 bypass/input
+nft -f "$RULES"
+try $w 10.20.10.12 8080 denied/in
+try $w 10.20.10.12 8081 allowed/in
+try $w 10.20.10.12 9 denied/input
+try $c 10.20.10.11 9 denied/out
+try $c 10.20.10.11 9100 allowed/out
+try $w 10.20.99.2 9 denied/router
+iptables -F DOCKER
+iptables -A DOCKER -d 172.17.0.2/32 ! -i docker0 -o docker0 -p tcp --dport 80 -j ACCEPT
+try $w 10.20.10.12 8080 restarted/in
+nft list table inet ravelin | grep 'counter packets' | grep -e deny/published -e deny/egress
+"#;
+
+#[test]
+fn published_ports_do_not_bypass_ufw() {
+    let mut model = common::model();
+    let name = HostName::new("docker1").expect("name");
+    model.layers.network = site::model::Mode::Enforce;
+    model.hosts.get_mut(&name).expect("host").firewall = site::model::Firewall::Ufw;
+    let plan = plan::plan(&model, &Devices::default(), Options::default());
+    let machine = &plan.machines[&name];
+    let ufw = machine.ufw.as_ref().expect("UFW");
+    let dir = std::env::temp_dir().join(format!("ravelin-ufw-{}", std::process::id()));
+    std::fs::create_dir_all(&dir).expect("directory");
+    let put = |n: &str, text: String| {
+        std::fs::write(dir.join(n), text).expect("written");
+        dir.join(n)
+    };
+    let rules = put("ravelin.nft", emit::nft::script(&machine.ruleset, TableFamily::Inet, plan::TABLE));
+    let v4 = put("v4", emit::ufw::whole(ufw, words::Family::V4));
+    let stage = STAGE.split("try $w 10.20.10.12 8080 before/in").next().expect("stage");
+    let tries = STAGE.lines().find(|l| l.starts_with("try()")).expect("try");
+    assert!(stage.contains(tries));
+    let script = format!("{stage}\niptables-restore --noflush < {}\n{BEHIND_UFW}", v4.display());
+    let out = Command::new("unshare").args(["-Urn", "bash", "-ec", &script]).env("RULES", &rules).output().expect("unshare");
+    std::fs::remove_dir_all(&dir).expect("removed");
+    let (text, trouble) = (String::from_utf8_lossy(&out.stdout), String::from_utf8_lossy(&out.stderr));
+    assert!(out.status.success(), "{text}\n{trouble}");
+    for line in [
+        "bypass/in reached",
+        "bypass/input lost",
+        "denied/in lost",
+        "allowed/in reached",
+        "denied/input lost",
+        "denied/out lost",
+        "allowed/out reached",
+        "denied/router lost",
+        "restarted/in lost",
+    ] {
+        assert!(text.lines().any(|l| l == line), "{line}\n{text}\n{trouble}");
+    }
+    for id in ["deny/published", "deny/egress"] {
+        assert!(text.lines().any(|l| l.contains(id) && l.contains("drop") && !l.contains("packets 0 ")), "{id}\n{text}");
+    }
+}

@@ -217,6 +217,8 @@ pub enum Key {
     HopLimit,
     /// Fragment offset and more-fragments (`ip frag-off`), or presence of the v6 fragment header.
     Fragment,
+    /// Type of the IPv6 routing header (`rt type`). A packet without one has none.
+    RoutingType,
     /// User id of the sending socket (`meta skuid`).
     SkUid,
     /// Original destination before translation (`ct original ip daddr`), v4.

@@ -7,6 +7,7 @@
 //! | [`form`] | the types |
 //! | [`nft`] | reads `nft -j list ruleset` |
 //! | [`iptables`] | reads `iptables-save`, and composes it with nft's view |
+//! | [`ufw`] | UFW's rule files: whose rules, at which line, Ravelin's replaced |
 //! | [`canonical`] | the normal form and its digest |
 //! | [`mod@compare`] | differences in meaning, in words |
 //! | [`names`] | names of numbers |
@@ -22,6 +23,7 @@ pub mod iptables;
 pub mod mutate;
 pub mod names;
 pub mod nft;
+pub mod ufw;
 
 pub use compare::{Change, Difference, compare};
 pub use form::*;

@@ -189,8 +189,23 @@ pub struct Host {
     pub edge: bool,
     /// Software on it that keeps its own rules: `docker`, `tailscale`, ...
     pub coexist: Vec<String>,
+    /// What filters it.
+    pub firewall: Firewall,
     /// Where it is said.
     pub origin: Origin,
+}
+
+/// What filters a host. Never two: the other one stays as it is, or away.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Firewall {
+    /// UFW where it is active on the machine, else nftables.
+    #[default]
+    Auto,
+    /// UFW: Ravelin's rules stand among its rules.
+    Ufw,
+    /// A table of Ravelin's own.
+    Nftables,
 }
 
 impl Host {

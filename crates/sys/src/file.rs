@@ -4,7 +4,7 @@ use crate::Error;
 use std::{
     fs::{self, File, OpenOptions},
     io::{Read, Write},
-    os::unix::fs::OpenOptionsExt,
+    os::unix::fs::{OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
 };
 
@@ -13,11 +13,19 @@ pub const PRIVATE: u32 = 0o600;
 
 /// Replaces a file: temporary file beside it, flushed, renamed over it, directory flushed.
 pub fn replace(path: &Path, bytes: &[u8]) -> Result<(), Error> {
+    replace_as(path, bytes, PRIVATE)
+}
+
+/// The same, for a file that is somebody else's to read as well.
+pub fn replace_as(path: &Path, bytes: &[u8], mode: u32) -> Result<(), Error> {
     let beside = beside(path);
     let what = |p: &Path| format!("write {}", p.display());
     let written = (|| {
         let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(PRIVATE).open(&beside)?;
         file.write_all(bytes)?;
+        if mode != PRIVATE {
+            file.set_permissions(fs::Permissions::from_mode(mode))?;
+        }
         file.sync_all()
     })();
     written.map_err(|e| Error::call(what(&beside), e))?;
@@ -84,7 +92,6 @@ fn flush_directory(path: &Path) -> Result<(), Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::unix::fs::PermissionsExt;
 
     #[test]
     fn pipes_devices_and_links_in_place_of_a_file_are_refused() {

@@ -223,7 +223,7 @@ fn run(arguments: &Arguments) -> Result<(), Trouble> {
             let confirmed = state.confirmed_bundle()?;
             let taken = match &confirmed {
                 Some(b) => apply::snapshot::before(b.draft(), Some(b)),
-                None => apply::snapshot::take([]),
+                None => apply::snapshot::take(None),
             };
             say(&Plain(taken?));
         }

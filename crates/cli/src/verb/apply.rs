@@ -131,7 +131,8 @@ pub fn run(arguments: &Arguments, global: &Global) -> Result<Exit, Trouble> {
     let devices = model.hosts.get(&host).map(|h| planning::devices(h, &facts)).unwrap_or_default();
     let plan = planning::plan_with(&model, &devices);
     let live = machine::rulesets(&facts)?;
-    let here = Here { host: &host, devices: &devices, live: &live };
+    let here = Here { host: &host, devices: &devices, live: &live, ufw: facts.ufw.as_ref() };
+    guard::one_master(&host, &model, &plan, facts.ufw.as_ref())?;
     let proven: Vec<_> = here.violations(&model).unwrap_or_default().iter().map(|v| v.diagnostic(&source)).collect();
     let stops: Vec<_> = plan.notes.iter().chain(&proven).filter(|d| d.is_error()).collect();
     if !stops.is_empty() {
@@ -157,7 +158,7 @@ pub fn run(arguments: &Arguments, global: &Global) -> Result<Exit, Trouble> {
     }
     let confirmed_mode = status.confirmed.as_ref().and_then(|c| c.layers.get("network").copied());
     let parent = status.confirmed.as_ref().map(|c| c.digest);
-    let link = Link { generation: status.next_generation, parent, seeds: Vec::new() };
+    let link = Link { generation: status.next_generation, parent, seeds: Vec::new(), ufw: facts.ufw.clone() };
     let site = planning::site_digest(&source);
     let system = plan.machines.get(&host).and_then(|m| m.system.as_ref());
     let (files, waiting) = system.map(|s| planning::own_files(s, &facts)).unwrap_or_default();

@@ -106,7 +106,11 @@ pub fn run(arguments: &Arguments, global: &Global) -> Result<Exit, Trouble> {
         .ok_or_else(|| Trouble::usage(format!("{host} is not managed by Ravelin"), "there is nothing to compare with"))?;
     let live = machine::rulesets(&facts)?;
     // A rule of the plan stands in the kernel once per address family: one difference for people.
-    let differences: BTreeSet<Difference> = compare(&machine.ruleset, &live).into_iter().collect();
+    let mut differences: BTreeSet<Difference> = compare(&planning::own_table(machine), &live).into_iter().collect();
+    if let Some(ufw) = &machine.ufw {
+        let found = facts.ufw.clone().unwrap_or_default();
+        differences.extend(emit::ufw::differences(&live, &found, ufw));
+    }
     let rules = differences.into_iter().map(|difference| Found { why: why(machine, &difference), difference }).collect();
     let wanted = if machine.mode == Mode::Off { &[][..] } else { &machine.sysctls };
     let settings = settings(wanted);

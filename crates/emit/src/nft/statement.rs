@@ -136,6 +136,7 @@ fn key(k: &Key, v6: bool) -> String {
         Key::SkUid => "meta skuid",
         Key::CtOrigIp4Daddr => "ct original ip daddr",
         Key::CtOrigDport => "ct original proto-dst",
+        Key::RoutingType => "rt type",
         Key::Other(text) => text,
     }
     .to_owned()

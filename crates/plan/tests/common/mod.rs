@@ -28,7 +28,17 @@ fn nets(list: &[&str]) -> Vec<IpNet> {
 fn host(text: &str, zones: &[(&str, &[&str])], edge: bool) -> (HostName, Host) {
     let interfaces = zones.iter().map(|(z, a)| Interface { zone: zone(z), device: None, addresses: nets(a) }).collect();
     let default_zone = if edge { ZoneName::internet() } else { zone(zones[0].0) };
-    let h = Host { name: name(text), interfaces, default_zone, instances: vec![], managed: true, edge, coexist: vec![], origin: origin() };
+    let h = Host {
+        name: name(text),
+        interfaces,
+        default_zone,
+        instances: vec![],
+        managed: true,
+        edge,
+        coexist: vec![],
+        firewall: Firewall::Auto,
+        origin: origin(),
+    };
     (h.name.clone(), h)
 }
 

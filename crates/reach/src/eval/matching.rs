@@ -170,6 +170,8 @@ impl Eval<'_> {
                     (if has(values, 0) { missing } else { Set::EMPTY }, if values.iter().any(beyond_zero) { exists } else { Set::EMPTY });
                 Matched::exactly(self.store.or(a, b))
             }
+            // Packets here carry no routing header: one of type 0 the kernel refuses by itself (RFC 5095), the others are for routers.
+            Key::RoutingType => Matched::exactly(Set::EMPTY),
             // Frames are what their IP header says and packets are whole, unless somebody means harm.
             Key::PktType if self.past == Past::Quiet => Matched::exactly(self.packet_type(values)),
             Key::Fragment if self.past == Past::Quiet => Matched::exactly(if has(values, 0) { Set::FULL } else { Set::EMPTY }),

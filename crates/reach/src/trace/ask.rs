@@ -114,6 +114,7 @@ impl<'a> Walk<'a> {
                 let back = self.place.route(self.packet.src()).is_some_and(|l| device(&l.device) == self.packet.get(Field::In));
                 Truth::of(if back { values.iter().any(|v| matches!(v, Value::Range(_, b) if *b > 0)) } else { contains(0) })
             }
+            Key::RoutingType => Truth::No,
             Key::PktType if self.past == Past::Quiet => Truth::of(contains(match self.cast() {
                 5 => 2,
                 3 => 1,

@@ -122,6 +122,10 @@ fn words(line: &str) -> Vec<String> {
                 quoted = !quoted;
                 word.get_or_insert_default();
             }
+            // As a shell would: UFW's files write comments so.
+            '\'' if !quoted => {
+                word.get_or_insert_default().extend(chars.by_ref().take_while(|c| *c != '\''));
+            }
             '\\' => word.get_or_insert_default().extend(chars.next()),
             c if c.is_whitespace() && !quoted => out.extend(word.take()),
             c => word.get_or_insert_default().push(c),
@@ -141,9 +145,11 @@ fn rule(table: &mut Table, line: &str, family: Family, at: &str) -> Result<(), R
         counted = Some(crate::Counted { packets: n(p)?, bytes: n(b)? });
         words.remove(0);
     }
-    let (Some("-A"), Some(chain)) = (words.first().map(String::as_str), words.get(1).cloned()) else {
+    // `-I`, which puts a rule in front, stands in UFW's files, never in a dump.
+    let (Some(place @ ("-A" | "-I")), Some(chain)) = (words.first().map(String::as_str), words.get(1).cloned()) else {
         return Err(ReadError::new(at, "a rule begins with `-A CHAIN`"));
     };
+    let first = place == "-I";
     let chains: BTreeSet<String> = table.chains.iter().map(|c| c.name.clone()).collect();
     let mut rule = Rule { text: Some(line.to_owned()), counted, ..Rule::default() };
     let mut args = Args { words: &words, at: 2 };
@@ -165,7 +171,7 @@ fn rule(table: &mut Table, line: &str, family: Family, at: &str) -> Result<(), R
     let position = table.chains.iter().position(|c| c.name == chain);
     let chain =
         position.and_then(|i| table.chains.get_mut(i)).ok_or_else(|| ReadError::new(at, format!("chain {chain} is not declared")))?;
-    chain.rules.push(rule);
+    chain.rules.insert(if first { 0 } else { chain.rules.len() }, rule);
     Ok(())
 }
 

@@ -81,6 +81,9 @@ pub(super) fn read(rule: &mut Rule, word: &str, negated: bool, args: &mut Args<'
         "--icmpv6-type" => icmp(rule, text, op, (Key::Icmp6Type, Key::Icmp6Code), negated),
         "--pkt-type" => names::number(&Key::PktType, text).and_then(|n| push(rule, Key::PktType, None, op, vec![Value::one(n)])),
         "--ttl-eq" | "--hl-eq" => text.parse::<u8>().ok().and_then(|n| push(rule, Key::HopLimit, None, op, vec![Value::one(n)])),
+        "--rt-type" if family == Family::V6 => {
+            text.parse::<u8>().ok().and_then(|n| push(rule, Key::RoutingType, None, op, vec![Value::one(n)]))
+        }
         "--uid-owner" => {
             let (a, b) = text.split_once('-').unwrap_or((text, text));
             let (a, b) = (a.parse::<u32>().ok()?, b.parse::<u32>().ok()?);

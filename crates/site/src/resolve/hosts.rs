@@ -8,7 +8,7 @@ use super::{
     zones::Zones,
 };
 use crate::{
-    EdgeKind, Host, code,
+    EdgeKind, Firewall, Host, code,
     cx::Cx,
     syntax::{Entry, Node, Text, range},
 };
@@ -143,6 +143,10 @@ impl Maker<'_> {
         let edge = self.edge.edge.nodes.contains(&name);
         let (interfaces, first) = self.interfaces(cx, entry, &name, i, count, edge);
         let default_zone = self.default_zone(cx, node, &interfaces, first, edge);
+        if edge && node.text("firewall").is_some_and(|t| t.text == "ufw") {
+            let help = "leave `firewall` out: an edge node is filtered by a table of Ravelin's own";
+            cx.error(code::SITE015, entry.key_span, format!("`{name}` is an edge node, and UFW filters one machine for itself"), help);
+        }
         let host = Host {
             name: name.clone(),
             interfaces,
@@ -151,6 +155,11 @@ impl Maker<'_> {
             managed: node.bool("managed").unwrap_or(true),
             edge,
             coexist: node.texts("coexist").into_iter().map(|t| t.text).collect(),
+            firewall: match node.text("firewall").as_ref().map(|t| t.text.as_str()) {
+                Some("ufw") => Firewall::Ufw,
+                Some("nftables") => Firewall::Nftables,
+                _ => Firewall::Auto,
+            },
             origin: cx.origin(entry.key_span, format!("{}{}", node.path, if count > 1 { format!(" ({name})") } else { String::new() })),
         };
         self.hosts.spans.insert(name.clone(), entry.key_span);

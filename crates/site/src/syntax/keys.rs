@@ -305,6 +305,13 @@ const H_DEVICE: Key = may(
     "device = { dmz = \"eth1\" }",
 );
 const H_COEXIST: Key = may("coexist", Kind::Texts, "nothing", "Software on it that keeps its own rules.", "coexist = [\"docker\"]");
+const H_FIREWALL: Key = may(
+    "firewall",
+    Kind::OneOf(&["auto", "ufw", "nftables"]),
+    "`auto`: UFW where it is active on the machine, else nftables",
+    "What filters the machine: one of the two, never both.",
+    "firewall = \"ufw\"",
+);
 const H_USES: Key = may(
     "uses",
     Kind::Map(&Kind::Text),
@@ -319,7 +326,7 @@ const H_CONTAINER: Key =
 pub static HOST: Section = Section {
     title: "hosts.NAME",
     what: "One machine.",
-    keys: &[H_ZONE, H_ADDRESS, H_RUNS, H_ACCOUNT, H_MANAGED, H_DEVICE, H_COEXIST, H_USES, H_CONTAINER],
+    keys: &[H_ZONE, H_ADDRESS, H_RUNS, H_ACCOUNT, H_MANAGED, H_DEVICE, H_COEXIST, H_FIREWALL, H_USES, H_CONTAINER],
 };
 
 /// `groups.NAME`.
@@ -335,6 +342,7 @@ pub static GROUP: Section = Section {
         H_MANAGED,
         H_DEVICE,
         H_COEXIST,
+        H_FIREWALL,
         H_USES,
         H_CONTAINER,
     ],

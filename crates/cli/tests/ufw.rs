@@ -1,0 +1,207 @@
+//! A machine that UFW filters, from plan to confirmed and back, with the real UFW and the real programs in namespaces of the test's
+//! own: the operator's rules stay, packets are let in and lost as the site file says, a change that fails leaves files and
+//! kernel as they were, and there are never two masters.
+
+use std::{
+    fs,
+    path::Path,
+    process::{Command, Output},
+};
+
+const INSIDE: &str = "RAVELIN_TEST_INSIDE";
+
+/// One machine on the Internet, managed from one address.
+const SITE: &str = r#"
+[site]
+name       = "one"
+management = { from = ["198.51.100.7/32", "2001:db8:ff::7/128"], by = "ssh" }
+
+[layers]
+network = "enforce"
+
+[hosts.sp1]
+address = ["203.0.113.10", "2001:db8:1::10"]
+runs    = ["lotus"]
+
+[[publish]]
+service = "lotus.libp2p"
+on      = "sp1"
+port    = 6665
+"#;
+
+const MANAGER: &str = "198.51.100.7 50000 203.0.113.10 22";
+
+/// UFW with its package's own files, and one neighbour behind a cable who has every address outside.
+const MACHINE: &str = r#"
+mount -t tmpfs none /tmp
+mount -t tmpfs none /mnt
+mkdir -p /mnt/ufw/applications.d
+cp /usr/share/ufw/iptables/*.rules /usr/share/ufw/*.init /etc/ufw/sysctl.conf /etc/ufw/ufw.conf /mnt/ufw
+chmod 640 /mnt/ufw/*.rules
+mount --bind /mnt/ufw /etc/ufw
+mount -t tmpfs none /run
+ip link set lo up
+unshare -n sleep infinity >/dev/null 2>&1 </dev/null & far=$!
+while [ "$(readlink /proc/$far/ns/net)" = "$(readlink /proc/self/ns/net)" ]; do sleep 0.02; done
+echo $far > /run/far
+ip link add eno1 type veth peer name far
+ip link set far netns $far
+ip address add 203.0.113.10/24 dev eno1
+ip address add 2001:db8:1::10/64 dev eno1 nodad
+ip link set eno1 up
+ip route add default via 203.0.113.1
+ip -6 route add default via 2001:db8:1::1
+at() { nsenter --net=/proc/$far/ns/net "$@"; }
+at ip link set lo up
+at ip address add 203.0.113.1/24 dev far
+at ip address add 2001:db8:1::1/64 dev far nodad
+at ip link set far up
+for a in 198.51.100.7 192.0.2.77; do at ip address add $a/32 dev lo; done
+for a in 2001:db8:ff::7 2001:db8:fe::7; do at ip address add $a/128 dev lo nodad; done
+ufw --force enable
+ufw allow 22/tcp comment "mine"
+"#;
+
+fn succeeds(program: &str, arguments: &[&str]) -> String {
+    let out = Command::new(program).args(arguments).output().unwrap_or_else(|e| panic!("{program}: {e}"));
+    assert!(out.status.success(), "{program} {arguments:?}: {}", String::from_utf8_lossy(&out.stderr));
+    String::from_utf8_lossy(&out.stdout).into_owned()
+}
+
+/// Runs the test of this name again in namespaces of its own; `true` inside of them, with the machine in place.
+fn inside(test: &str) -> bool {
+    if std::env::var_os(INSIDE).is_some() {
+        succeeds("bash", &["-ec", MACHINE]);
+        return true;
+    }
+    // Testing this package alone does not build another one's program.
+    let built = Command::new(env!("CARGO")).args(["build", "--quiet", "--package", "apply", "--bin", "ravelin-applier"]).status();
+    assert!(built.expect("cargo").success());
+    let copy = Command::new("unshare")
+        .args(["-Urnmpf", "--kill-child", "--mount-proc"])
+        .arg(std::env::current_exe().expect("own program"))
+        .args(["--exact", test, "--nocapture", "--test-threads=1"])
+        .env(INSIDE, "1")
+        .output()
+        .expect("unshare is installed");
+    let text = String::from_utf8_lossy(&copy.stdout).into_owned() + &String::from_utf8_lossy(&copy.stderr);
+    assert!(copy.status.success() && text.contains("1 passed"), "{test} in its namespaces:\n{text}");
+    false
+}
+
+fn ravelin(here: &Path, verb: &str, site: &str, arguments: &[&str]) -> Output {
+    let file = here.join("site.toml");
+    fs::write(&file, site).expect("the site file");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_ravelin"));
+    command.env("NO_COLOR", "1").env_remove("SSH_CLIENT").env("SSH_CONNECTION", MANAGER).arg(verb).arg(&file).args(arguments);
+    command.output().expect("ravelin starts")
+}
+
+fn apply(here: &Path, site: &str, more: &[&str]) -> Output {
+    let (state, record) = (here.join("state"), here.join("one.ledger"));
+    let mut arguments = vec!["--host", "sp1", "--because", "a test", "--within", "30", "--state", state.to_str().expect("text")];
+    arguments.extend(["--record", record.to_str().expect("text")]);
+    arguments.extend(more);
+    ravelin(here, "apply", site, &arguments)
+}
+
+const SURE: [&str; 3] = ["--yes", "--without-probe", "a test"];
+
+/// Ended with this code and said these words.
+fn ended(out: &Output, code: i32, words: &[&str]) {
+    let text = String::from_utf8_lossy(&out.stdout).into_owned() + &String::from_utf8_lossy(&out.stderr);
+    assert_eq!(out.status.code(), Some(code), "{text}");
+    for w in words {
+        assert!(text.contains(w), "`{w}` is not said:\n{text}");
+    }
+}
+
+/// Whether a connection from an address of the neighbour's is answered at all: nobody listens, so a refusal is an answer.
+fn answered(from: &str, to: &str, port: u16) -> bool {
+    let far = fs::read_to_string("/run/far").expect("neighbour");
+    let script = format!(
+        "import socket\ns=socket.socket(socket.AF_INET6 if ':' in '{to}' else socket.AF_INET)\ns.settimeout(1.5)\ns.bind(('{from}',0))\n\
+         try:\n s.connect(('{to}',{port}))\nexcept ConnectionRefusedError: pass\n"
+    );
+    let at = format!("--net=/proc/{}/ns/net", far.trim());
+    Command::new("nsenter").args([&at, "python3", "-c", &script]).output().expect("nsenter").status.success()
+}
+
+fn files() -> [String; 2] {
+    ["user.rules", "user6.rules"].map(|n| fs::read_to_string(format!("/etc/ufw/{n}")).expect("rule file"))
+}
+
+#[test]
+fn from_a_rule_of_the_operators_to_a_confirmed_site_and_back() {
+    if !inside("from_a_rule_of_the_operators_to_a_confirmed_site_and_back") {
+        return;
+    }
+    let here = tempfile::tempdir().expect("a directory");
+    let before = files();
+    // The operator's rule opens ssh to everybody: more than the site file says.
+    assert!(answered("192.0.2.77", "203.0.113.10", 22) && !answered("192.0.2.77", "203.0.113.10", 6665));
+    ended(&apply(here.path(), SITE, &SURE), 1, &["NET011", "user.rules:", "refused; nothing was changed"]);
+    assert_eq!(files(), before, "a refusal changes nothing");
+    succeeds("ufw", &["delete", "allow", "22/tcp"]);
+    succeeds("ufw", &["deny", "in", "from", "192.0.2.66"]);
+
+    ended(&apply(here.path(), SITE, &SURE), 1, &["NET009", "user.rules:", "refused; nothing was changed"]);
+    succeeds("ufw", &["delete", "deny", "in", "from", "192.0.2.66"]);
+    succeeds("ufw", &["deny", "in", "from", "10.66.0.0/16", "comment", "mine, and no harm"]);
+
+    ended(&apply(here.path(), SITE, &SURE), 0, &["is confirmed"]);
+    let status = succeeds("ufw", &["status"]);
+    for words in ["mine, and no harm", "ravelin-lotus-libp2p", "# ravelin deny/input"] {
+        assert!(status.contains(words), "{words}\n{status}");
+    }
+    for (from, to, port, is) in [
+        ("198.51.100.7", "203.0.113.10", 22, true),
+        ("192.0.2.77", "203.0.113.10", 22, false),
+        ("192.0.2.77", "203.0.113.10", 6665, true),
+        ("192.0.2.77", "203.0.113.10", 1234, false),
+        ("2001:db8:ff::7", "2001:db8:1::10", 22, true),
+        ("2001:db8:fe::7", "2001:db8:1::10", 22, false),
+        ("2001:db8:fe::7", "2001:db8:1::10", 6665, true),
+    ] {
+        assert_eq!(answered(from, to, port), is, "{from} to {to} port {port}");
+    }
+    // One master: our own table has no chain where UFW judges.
+    let table = succeeds("nft", &["list", "table", "inet", "ravelin"]);
+    assert!(!table.contains("hook input") && !table.contains("hook output"), "{table}");
+    ended(&ravelin(here.path(), "drift", SITE, &["--host", "sp1"]), 0, &["holds what the site file says"]);
+    ended(&apply(here.path(), SITE, &SURE), 0, &["nothing to do"]);
+
+    // What the operator adds later stands behind the denial, stays, and is no drift; what he takes away of ours is.
+    succeeds("ufw", &["allow", "8080/tcp"]);
+    assert!(!answered("192.0.2.77", "203.0.113.10", 8080));
+    ended(&ravelin(here.path(), "drift", SITE, &["--host", "sp1"]), 0, &[]);
+    succeeds("ufw", &["delete", "allow", "8080/tcp"]);
+    succeeds("iptables", &["-D", "ufw-user-input", "1"]);
+    ended(&ravelin(here.path(), "drift", SITE, &["--host", "sp1"]), 1, &["ufw-user-input"]);
+    ended(&apply(here.path(), SITE, &SURE), 0, &["is confirmed"]);
+
+    // A change that is not confirmed goes back, files and kernel.
+    let (kept, kernel) = (files(), succeeds("iptables", &["-S", "ufw-user-input"]));
+    let wider = SITE.replace("6665", "6666");
+    ended(&apply(here.path(), &wider, &["--no-confirm"]), 0, &["goes back by itself"]);
+    assert!(files() != kept && answered("192.0.2.77", "203.0.113.10", 6666));
+    let state = here.path().join("state");
+    let back = Command::new(env!("CARGO_BIN_EXE_ravelin")).args(["apply", "--revert", "--state"]).arg(&state).output();
+    ended(&back.expect("ravelin starts"), 0, &[]);
+    assert_eq!((files(), succeeds("iptables", &["-S", "ufw-user-input"])), (kept, kernel));
+    assert!(!answered("192.0.2.77", "203.0.113.10", 6666) && answered("192.0.2.77", "203.0.113.10", 6665));
+
+    // Never two masters, and none that is not there.
+    let own = SITE.replace("runs    = [\"lotus\"]", "runs = [\"lotus\"]\nfirewall = \"nftables\"");
+    ended(&apply(here.path(), &own, &SURE), 2, &["two masters", "nothing was changed"]);
+    succeeds("ufw", &["disable"]);
+    let named = SITE.replace("runs    = [\"lotus\"]", "runs = [\"lotus\"]\nfirewall = \"ufw\"");
+    ended(&apply(here.path(), &named, &SURE), 2, &["UFW is not active", "nothing was changed"]);
+    // Without UFW the table of its own takes over, and Ravelin's rules leave UFW's files.
+    ended(&apply(here.path(), &own, &SURE), 0, &["is confirmed"]);
+    assert!(files().iter().all(|f| !f.contains("comment=726176656c696e20")), "nothing of ours is left");
+    assert!(files()[0].contains("10.66.0.0/16"), "the operator's is");
+    let table = succeeds("nft", &["list", "table", "inet", "ravelin"]);
+    assert!(table.contains("hook input") && table.contains("hook output"));
+    assert!(answered("192.0.2.77", "203.0.113.10", 6665) && !answered("192.0.2.77", "203.0.113.10", 22));
+}
