@@ -2,7 +2,7 @@
 //! files of Ravelin's own, told by their first words, in four kinds of places. A bundle is checked for what it would make others run:
 //! nothing of it starts a program as root, names an account's number, or opens what is closed. Never: looks at a disk.
 
-use crate::unit;
+use crate::unit::{self, ROOT_GROUPS};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -194,7 +194,10 @@ fn account(line: &str) -> Result<(), &'static str> {
     }
 }
 
-/// `d` with colons (only what is made gets them), `z` that closes, `a+` that shares a directory with its group.
+/// The one directory that is lent to a group, and its mode: its members make files in it, and nobody removes another one's.
+const LENT: (&str, &str) = ("/dev/hugepages", "1775");
+
+/// `d` with colons (only what is made gets them), `z` that closes or lends, `a+` that shares a directory with its group.
 fn directory(line: &str) -> Result<(), &'static str> {
     let words: Vec<&str> = line.split(' ').collect();
     let octal = |text: &str| u32::from_str_radix(text, 8).map_err(|_| "no mode");
@@ -222,6 +225,7 @@ fn directory(line: &str) -> Result<(), &'static str> {
                 Err("opens instead of closing")
             }
         }
+        ["z", path, mode, "-", group, "-"] if (path, mode) == LENT && is_name(group) && !ROOT_GROUPS.contains(&group) => Ok(()),
         ["a+", path, "-", "-", "-", "-", SHARED] if is_path(path) => Ok(()),
         _ => Err("only directories are made and modes closed"),
     }
@@ -297,6 +301,7 @@ mod tests {
             "d /etc/filecoin :0700 :root :root -",
             "d /var/lib/filecoin-gpu :2770 :root :filecoin-gpu -",
             "z /var/lib/lotus/.lotus/keystore/* 0600 - - -",
+            "z /dev/hugepages 1775 - filecoin-hugepages -",
             "a+ /var/lib/filecoin-gpu - - - - default:group::rwx,default:mask::rwx",
         ] {
             assert_eq!(one(DIRECTORIES, good), Ok(()), "{good}");
@@ -308,6 +313,9 @@ mod tests {
             "d /x :0777 :root :root -",
             "d /x :4755 :root :root -",
             "d /x/../etc :0700 :root :root -",
+            "z /dev/hugepages 1777 - filecoin-hugepages -",
+            "z /dev/hugepages 1775 - docker -",
+            "z /dev/shm 1775 - filecoin-hugepages -",
             "z /etc/shadow 0644 - - -",
             "z /bin/sh 4755 - - -",
             "z /etc/shadow 0600 lotus - -",

@@ -6,6 +6,10 @@ use crate::file::{FileError, OwnFile, Place, is_name, lines};
 /// Programs that a unit without an account may start: they make a GPU's device nodes, and take nothing from a service.
 const AS_ROOT: [&str; 2] = ["-/usr/bin/nvidia-smi -L", "/usr/bin/nvidia-modprobe -u -c 0"];
 
+/// The one command that may run as root before a service: the group of huge pages' directory, which is mounted after the modes of
+/// `/dev` are set. It follows the lines of `tmpfiles.d` for that directory and takes nothing from the service.
+const BESIDE: &str = "+-/usr/bin/systemd-tmpfiles --create --prefix=/dev/hugepages";
+
 /// Keys a unit without an account may have besides: they describe, order or confine it.
 const ROOT_KEYS: [&str; 31] = [
     "After",
@@ -42,7 +46,7 @@ const ROOT_KEYS: [&str; 31] = [
 ];
 
 /// Groups whose members are as good as root.
-const ROOT_GROUPS: [&str; 10] = ["adm", "disk", "docker", "kmem", "libvirt", "lxd", "root", "shadow", "sudo", "wheel"];
+pub(crate) const ROOT_GROUPS: [&str; 10] = ["adm", "disk", "docker", "kmem", "libvirt", "lxd", "root", "shadow", "sudo", "wheel"];
 
 /// Capabilities an account may be given: low ports, raw sockets.
 const CAPABILITIES: [&str; 2] = ["CAP_NET_BIND_SERVICE", "CAP_NET_RAW"];
@@ -88,7 +92,8 @@ fn line(line: &str) -> Result<(), &'static str> {
     }
     let is_command = key.starts_with("Exec") && !NO_COMMANDS.contains(&key);
     // `+` and `!` before a command leave the account and its sandbox behind (systemd.service(5)).
-    if is_command && value.chars().take_while(|c| "@-:+!|".contains(*c)).any(|c| c == '+' || c == '!') {
+    let lent = key == "ExecStartPre" && value == BESIDE;
+    if is_command && !lent && value.chars().take_while(|c| "@-:+!|".contains(*c)).any(|c| c == '+' || c == '!') {
         return Err("a command beside the account");
     }
     if NEVER.contains(&key) {
@@ -133,6 +138,7 @@ mod tests {
         let whole = unit("a.service", "ExecStart=/usr/local/bin/lotus daemon");
         assert_eq!(check([&drop_in]), Ok(()));
         assert_eq!(check([&drop_in, &whole]), Ok(()));
+        assert_eq!(check([&unit("a.service.d/10-ravelin.conf", &format!("User=lotus\nExecStartPre={}", super::BESIDE))]), Ok(()));
         assert_eq!(check([&whole]), Err(FileError::Root("a.service".into())));
         assert_eq!(check([&unit("a.service.d/10-ravelin.conf", "LimitCORE=0")]), Err(FileError::Root("a.service".into())));
         // A whole unit with an account does not excuse a drop-in without: it might be another unit's tomorrow.
@@ -150,6 +156,8 @@ mod tests {
             "SupplementaryGroups=video disk",
             "ExecStartPre=+/bin/sh",
             "ExecStop=-!!/bin/sh",
+            "ExecStartPre=+-/usr/bin/systemd-tmpfiles --create --prefix=/dev",
+            "ExecStop=+-/usr/bin/systemd-tmpfiles --create --prefix=/dev/hugepages",
             "PermissionsStartOnly=yes",
             "AmbientCapabilities=CAP_SYS_ADMIN",
             "ExecStart =+/bin/sh",
