@@ -1,13 +1,14 @@
 //! `apply` on a machine of its own: it proves what it applies together with what else filters there, keeps the operator's way
 //! in, and confirms nothing that nothing has tried. The real programs in namespaces of the test's own.
 
+mod common;
+
+use common::succeeds;
 use std::{
     fs,
     path::Path,
     process::{Command, Output},
 };
-
-const INSIDE: &str = "RAVELIN_TEST_INSIDE";
 
 /// One machine on the Internet, managed from one address.
 const SITE: &str = r#"
@@ -57,36 +58,16 @@ const AFTER: &str = "2027-04-01";
 const MANAGER: &str = "198.51.100.7 50000 203.0.113.10 22";
 const STRANGER: &str = "192.0.2.77 50000 203.0.113.10 22";
 
-fn succeeds(program: &str, arguments: &[&str]) -> String {
-    let out = Command::new(program).args(arguments).output().unwrap_or_else(|e| panic!("{program}: {e}"));
-    assert!(out.status.success(), "{program} {arguments:?}: {}", String::from_utf8_lossy(&out.stderr));
-    String::from_utf8_lossy(&out.stdout).into_owned()
-}
-
 /// Runs the test of this name again in namespaces of its own; `true` inside of them, with the machine's address in place.
 fn inside(test: &str) -> bool {
-    if std::env::var_os(INSIDE).is_some() {
+    common::inside(test, || {
         succeeds("mount", &["-t", "tmpfs", "none", "/tmp"]);
         for line in ["link set lo up", "link add eno1 type veth peer name far", "link set eno1 up", "link set far up"] {
             succeeds("ip", &line.split(' ').collect::<Vec<_>>());
         }
         succeeds("ip", &["address", "add", "203.0.113.10/24", "dev", "eno1"]);
         succeeds("ip", &["route", "add", "default", "via", "203.0.113.1"]);
-        return true;
-    }
-    // Testing this package alone does not build another one's program.
-    let built = Command::new(env!("CARGO")).args(["build", "--quiet", "--package", "apply", "--bin", "ravelin-applier"]).status();
-    assert!(built.expect("cargo").success());
-    let copy = Command::new("unshare")
-        .args(["-Urnmpf", "--kill-child", "--mount-proc"])
-        .arg(std::env::current_exe().expect("own program"))
-        .args(["--exact", test, "--nocapture", "--test-threads=1"])
-        .env(INSIDE, "1")
-        .output()
-        .expect("unshare is installed");
-    let text = String::from_utf8_lossy(&copy.stdout).into_owned() + &String::from_utf8_lossy(&copy.stderr);
-    assert!(copy.status.success() && text.contains("1 passed"), "{test} in its namespaces:\n{text}");
-    false
+    })
 }
 
 /// `ravelin apply` as somebody who came in by `ssh`.

@@ -1,9 +1,11 @@
 //! What a narrower policy refuses: without `--cut` a connection under way goes on, with it it stops while its neighbours and
 //! the way in go on, and packets from its middle make no new entry. The real programs, packets between two namespaces.
 
+mod common;
 #[path = "../../apply/tests/common/net.rs"]
 mod net;
 
+use common::succeeds as run;
 use net::{Namespace, wire};
 use std::{
     fs,
@@ -14,7 +16,6 @@ use std::{
     time::Duration,
 };
 
-const INSIDE: &str = "RAVELIN_TEST_INSIDE";
 /// Longer than a packet between two namespaces takes, and than TCP's first retransmissions (200 and 400 ms).
 const SILENCE: Duration = Duration::from_millis(900);
 const MACHINE: &str = "203.0.113.10";
@@ -44,32 +45,11 @@ fn page(port: u16) -> String {
     format!("\n[[allow]]\nfrom = \"internet\"\nto = \"sp1\"\nport = \"{port}/tcp\"\nwhy = \"a page\"\nuntil = \"2027-12-01\"\n")
 }
 
-/// Runs a program that must succeed.
-pub fn run(program: &str, arguments: &[&str]) -> String {
-    let out = Command::new(program).args(arguments).output().unwrap_or_else(|e| panic!("{program}: {e}"));
-    assert!(out.status.success(), "{program} {arguments:?}: {}", String::from_utf8_lossy(&out.stderr));
-    String::from_utf8_lossy(&out.stdout).into_owned()
-}
-
 fn inside(test: &str) -> bool {
-    if std::env::var_os(INSIDE).is_some() {
+    common::inside(test, || {
         run("mount", &["-t", "tmpfs", "none", "/tmp"]);
         run("ip", &["link", "set", "lo", "up"]);
-        return true;
-    }
-    // Testing this package alone does not build another one's program.
-    let built = Command::new(env!("CARGO")).args(["build", "--quiet", "--package", "apply", "--bin", "ravelin-applier"]).status();
-    assert!(built.expect("cargo").success());
-    let copy = Command::new("unshare")
-        .args(["-Urnmpf", "--kill-child", "--mount-proc"])
-        .arg(std::env::current_exe().expect("own program"))
-        .args(["--exact", test, "--nocapture", "--test-threads=1"])
-        .env(INSIDE, "1")
-        .output()
-        .expect("unshare is installed");
-    let text = String::from_utf8_lossy(&copy.stdout).into_owned() + &String::from_utf8_lossy(&copy.stderr);
-    assert!(copy.status.success() && text.contains("1 passed"), "{test} in its namespaces:\n{text}");
-    false
+    })
 }
 
 fn ravelin(arguments: &[&str]) -> Command {

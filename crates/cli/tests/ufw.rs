@@ -2,13 +2,14 @@
 //! own: the operator's rules stay, packets are let in and lost as the site file says, a change that fails leaves files and
 //! kernel as they were, and there are never two masters.
 
+mod common;
+
+use common::succeeds;
 use std::{
     fs,
     path::Path,
     process::{Command, Output},
 };
-
-const INSIDE: &str = "RAVELIN_TEST_INSIDE";
 
 /// One machine on the Internet, managed from one address.
 const SITE: &str = r#"
@@ -62,31 +63,11 @@ ufw --force enable
 ufw allow 22/tcp comment "mine"
 "#;
 
-fn succeeds(program: &str, arguments: &[&str]) -> String {
-    let out = Command::new(program).args(arguments).output().unwrap_or_else(|e| panic!("{program}: {e}"));
-    assert!(out.status.success(), "{program} {arguments:?}: {}", String::from_utf8_lossy(&out.stderr));
-    String::from_utf8_lossy(&out.stdout).into_owned()
-}
-
 /// Runs the test of this name again in namespaces of its own; `true` inside of them, with the machine in place.
 fn inside(test: &str) -> bool {
-    if std::env::var_os(INSIDE).is_some() {
+    common::inside(test, || {
         succeeds("bash", &["-ec", MACHINE]);
-        return true;
-    }
-    // Testing this package alone does not build another one's program.
-    let built = Command::new(env!("CARGO")).args(["build", "--quiet", "--package", "apply", "--bin", "ravelin-applier"]).status();
-    assert!(built.expect("cargo").success());
-    let copy = Command::new("unshare")
-        .args(["-Urnmpf", "--kill-child", "--mount-proc"])
-        .arg(std::env::current_exe().expect("own program"))
-        .args(["--exact", test, "--nocapture", "--test-threads=1"])
-        .env(INSIDE, "1")
-        .output()
-        .expect("unshare is installed");
-    let text = String::from_utf8_lossy(&copy.stdout).into_owned() + &String::from_utf8_lossy(&copy.stderr);
-    assert!(copy.status.success() && text.contains("1 passed"), "{test} in its namespaces:\n{text}");
-    false
+    })
 }
 
 fn ravelin(here: &Path, verb: &str, site: &str, arguments: &[&str]) -> Output {
