@@ -3,6 +3,7 @@
 #![expect(clippy::print_stdout, reason = "a test tells what it saw")]
 
 use lab::{
+    build::Neighbours,
     count, enter, opinion,
     stage::Stage,
     truth::{self, Case},
@@ -177,4 +178,25 @@ pub fn unchanged(before: &BTreeMap<String, String>) {
         .map(|k| format!("{k}: {:?} became {:?}", before.get(k), after.get(k)))
         .collect();
     none("what the machine had", &changed);
+}
+
+/// The whole truth of a site: every ordered pair of machines, every port of the catalogue, both families, held against the proof over
+/// what the kernels hold and against the kernels themselves.
+pub fn whole_truth(name: &str, model: Model) {
+    let stage = timed("built", || Stage::build(model, plan::Options::default(), Neighbours::Fixed).expect("built"));
+    timed("loaded", || stage.load_all().expect("loaded"));
+    let services = catalog::builtin();
+    let ports = truth::catalogue_ports(services.values().map(AsRef::as_ref), &stage.model);
+    let mut cases = truth::cross(&stage.model, &stage.lab.topology, &ports, |_, _| true);
+    cases.extend(truth::published(&stage.model, &stage.lab.topology, &ports));
+    let lands = cases.iter().filter(|c| matches!(c.fate, truth::Fate::Lands { .. })).count();
+    let nodes = stage.lab.topology.nodes.len();
+    println!("{name}: {nodes} nodes, {} ports, {} packets, {lands} of them allowed", ports.len(), cases.len());
+    assert!(lands > 0 && lands < cases.len());
+    let proof = timed("proof", || proof(&stage, &cases));
+    let mut range = Range::open(&stage.lab, truth::filtering(&stage.model)).expect("range");
+    range.count_elements(false);
+    let kernel = timed("kernel", || fire(&stage, &mut range, &cases));
+    none("kernel against model", &kernel);
+    none("proof against model", &proof);
 }
