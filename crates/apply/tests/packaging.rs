@@ -8,7 +8,8 @@ fn the_boot_unit_is_well_formed_and_comes_before_the_network() {
     let text = std::fs::read_to_string(&unit).expect("is there");
     for line in [
         "Before=network-pre.target shutdown.target",
-        "Before=sysinit.target",
+        "Before=sysinit.target systemd-tmpfiles-setup.service",
+        "OnFailure=ravelin-closed.service",
         "ConditionPathExists=|/var/lib/ravelin/pending/meta.json",
         "ExecStart=/usr/sbin/ravelin-applier boot",
         "ConditionPathExists=|/var/lib/ravelin/confirmed/bundle",
@@ -18,12 +19,16 @@ fn the_boot_unit_is_well_formed_and_comes_before_the_network() {
     }
     // systemd-analyze wants the program to exist: the one that was built takes its place.
     let dir = tempfile::tempdir().expect("directory");
-    let copy = dir.path().join("ravelin-restore.service");
-    std::fs::write(&copy, text.replace("/usr/sbin/ravelin-applier", env!("CARGO_BIN_EXE_ravelin-applier"))).expect("writes");
-    let Ok(out) = Command::new("systemd-analyze").args(["verify", "--man=no"]).arg(&copy).output() else {
+    let copies = ["ravelin-restore.service", "ravelin-closed.service"].map(|name| {
+        let text = std::fs::read_to_string(unit.with_file_name(name)).expect("is there");
+        let copy = dir.path().join(name);
+        std::fs::write(&copy, text.replace("/usr/sbin/ravelin-applier", env!("CARGO_BIN_EXE_ravelin-applier"))).expect("writes");
+        copy
+    });
+    let Ok(out) = Command::new("systemd-analyze").args(["verify", "--man=no"]).args(&copies).output() else {
         return; // A machine without systemd has no opinion.
     };
     let said = String::from_utf8_lossy(&out.stderr);
-    let ours: Vec<&str> = said.lines().filter(|l| l.contains("ravelin-restore")).collect();
+    let ours: Vec<&str> = said.lines().filter(|l| l.contains("ravelin-")).collect();
     assert!(ours.is_empty(), "{ours:?}");
 }

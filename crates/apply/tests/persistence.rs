@@ -16,16 +16,21 @@ use words::Digest;
 
 /// Takes every step.
 const LONG: &str = "RAVELIN_LONG";
-/// Unconfirmed on disk and not in force; its files in place; known to systemd; beside the confirmed one; confirmed and not yet told to
-/// the timer.
-const TELLING: [Step; 5] = [Step::Stage, Step::Files, Step::Activate, Step::Persist, Step::Confirm];
+/// Unconfirmed on disk and not in force; in force with its files, beside the confirmed one; confirmed and not yet told to the timer.
+const TELLING: [Step; 3] = [Step::Stage, Step::Persist, Step::Confirm];
 /// An emulated machine takes its time to get from one step to the next.
 const STEP_WITHIN: Duration = Duration::from_secs(120);
 /// And this long for a whole apply, systemd reading its units again included.
 const SESSION_WITHIN: Duration = Duration::from_secs(150);
 /// A service whose account is the generation's.
 const SERVICE: &str = "[Service]\nExecStart=/bin/sleep infinity\n[Install]\nWantedBy=multi-user.target\n";
-const UNIT: &str = include_str!("../../../packaging/ravelin-restore.service");
+const UNITS: [(&str, &str); 2] = [
+    ("ravelin-restore", include_str!("../../../packaging/ravelin-restore.service")),
+    ("ravelin-closed", include_str!("../../../packaging/ravelin-closed.service")),
+];
+
+const RESTORE: &str = "ravelin-restore.service";
+const CLOSED: &str = "ravelin-closed.service";
 
 fn image() -> Image {
     Image::ready(&cache::directory(), &|what| println!("{what}")).unwrap_or_else(|e| panic!("{e} {:?}", e.help()))
@@ -45,7 +50,9 @@ fn install(machine: &mut Machine) {
     let path = stripped.path().join("applier");
     run("strip", &["-o", path.to_str().expect("text"), env!("CARGO_BIN_EXE_ravelin-applier")]);
     machine.put("/usr/sbin/ravelin-applier", 0o755, &std::fs::read(&path).expect("reads")).unwrap_or_else(|e| panic!("{e}"));
-    machine.put("/etc/systemd/system/ravelin-restore.service", 0o644, UNIT.as_bytes()).unwrap_or_else(|e| panic!("{e}"));
+    for (name, unit) in UNITS {
+        machine.put(&format!("/etc/systemd/system/{name}.service"), 0o644, unit.as_bytes()).unwrap_or_else(|e| panic!("{e}"));
+    }
     let network = "[Match]\nName=up0\n[Network]\nAddress=192.0.2.1/24\n";
     let device = "[NetDev]\nName=up0\nKind=dummy\n";
     machine.put("/etc/systemd/network/up0.network", 0o644, network.as_bytes()).unwrap_or_else(|e| panic!("{e}"));
@@ -110,16 +117,16 @@ fn stop_at(machine: &mut Machine, step: Step) {
 }
 
 /// The unit ran before anything of the network did, and packets find the management port open and another one closed.
-fn held_from_the_start(machine: &mut Machine, name: &str) {
+fn held_from_the_start(machine: &mut Machine, unit: &str, name: &str) {
     let stamp = |machine: &mut Machine, unit: &str, property: &str| -> u64 {
         let text = must(machine, &format!("systemctl show {unit} -P {property}"));
         text.trim().parse().unwrap_or_else(|e| panic!("{name}: {unit} {property} `{text}`: {e}"))
     };
-    let loaded = stamp(machine, "ravelin-restore.service", "ExecMainExitTimestampMonotonic");
+    let loaded = stamp(machine, unit, "ExecMainExitTimestampMonotonic");
     let before = stamp(machine, "network-pre.target", "ActiveEnterTimestampMonotonic");
     let network = stamp(machine, "systemd-networkd.service", "ExecMainStartTimestampMonotonic");
     assert!(0 < loaded && loaded <= before && before <= network, "{name}: {loaded} {before} {network}");
-    assert_eq!(must(machine, "systemctl show ravelin-restore.service -P Result").trim(), "success", "{name}");
+    assert_eq!(must(machine, &format!("systemctl show {unit} -P Result")).trim(), "success", "{name}");
     management_is_open(machine, name);
 }
 
@@ -147,7 +154,7 @@ fn after_a_power_cut_at_any_step_the_confirmed_generation_holds_before_the_netwo
 
     // Nothing was ever confirmed: the machine is as it was before.
     line.next(&mut machine);
-    stop_at(&mut machine, Step::Persist);
+    stop_at(&mut machine, Step::Files);
     assert!(table(&mut machine).contains("1001"), "in force before the cut");
     machine.cut();
     let mut machine = boot(&image, &disk);
@@ -182,13 +189,25 @@ fn after_a_power_cut_at_any_step_the_confirmed_generation_holds_before_the_netwo
         assert!(confirmed == line.generation || !now.contains(&format!("{}", Line::port(line.generation))), "{name}: {now}");
         assert_eq!(runs_as(&mut machine), Line::account(confirmed), "{name}");
         assert_eq!(must(&mut machine, "ravelin-applier status | grep drift; true"), "", "{name}");
-        held_from_the_start(&mut machine, &name);
+        held_from_the_start(&mut machine, RESTORE, &name);
         println!("{name}: generation {confirmed} was in force before the network");
     }
+
+    // Something on the machine keeps the unit from starting at all.
+    must(
+        &mut machine,
+        "mkdir /etc/systemd/system/ravelin-restore.service.d && echo '[Service]\nBindPaths=/absent:/mnt' >/etc/systemd/system/ravelin-restore.service.d/broken.conf && sync",
+    );
+    machine.cut();
+    let mut machine = boot(&image, &disk);
+    let name = "the unit cannot start";
+    assert_eq!(must(&mut machine, "systemctl show ravelin-restore.service -P ExecMainStatus").trim(), "226", "{name}");
+    held_from_the_start(&mut machine, CLOSED, name);
+    println!("{name}: the management path alone was open before the network");
     println!(
-        "{} power cuts over {} of {} steps ended in the last confirmed generation; {:.0} s",
+        "{} power cuts at {} of {} steps ended in the last confirmed generation; {:.0} s",
         steps.len() + 1,
-        steps.len(),
+        if steps.len() < Step::ALL.len() { steps.len() + 1 } else { steps.len() },
         Step::ALL.len(),
         begun.elapsed().as_secs_f64()
     );
