@@ -52,9 +52,9 @@ impl Edge {
     pub fn elements(&self) -> usize {
         self.ruleset.tables.iter().flat_map(|t| t.sets.values()).map(|s| s.elements.len()).sum()
     }
-    /// The same without counters in elements.
-    pub fn without_counters(mut self) -> Self {
-        self.sets(|s| s.counter = false);
+    /// The same with a counter in every element, as while observing.
+    pub fn counting_by_flow(mut self) -> Self {
+        self.sets(|s| s.counter = !s.dynamic && s.map.is_none());
         self
     }
     /// The same without ids in elements.

@@ -69,8 +69,8 @@ pub fn shapes() -> Result<(Vec<Variant>, Pairs), Error> {
     add("as emitted", &Some);
     add("tracking only", &|_| None);
     add("sized sets", &|e| Some(e.sized()));
-    add("no counters", &|e| Some(e.without_counters()));
+    add("counters by flow", &|e| Some(e.counting_by_flow()));
     add("no ids", &|e| Some(e.without_ids()));
-    add("neither", &|e| Some(e.without_counters().without_ids()));
+    add("counters by flow, no ids", &|e| Some(e.counting_by_flow().without_ids()));
     Ok((out, pairs))
 }

@@ -234,7 +234,8 @@ impl<'a> Trial<'a> {
         }
     }
 
-    /// For what was stopped, the rules that dropped; for what passed, the elements of its flow.
+    /// For what was stopped, the rules that dropped; for what passed, the elements of its flow, or, where only an edge node looked at it, the
+    /// rule of the pair of zones.
     fn decisions(&self, attempt: &Attempt, counted: &Readings, drops: bool) -> Vec<Decision> {
         let mut flows: BTreeSet<&str> = attempt.flow.as_deref().into_iter().collect();
         if let Deed::Connect { src, dst, proto } = attempt.deed {
@@ -246,6 +247,10 @@ impl<'a> Trial<'a> {
             if if drops { reading.drops } else { flows.iter().any(|f| id.starts_with(f)) } {
                 all.insert(self.decision(&place.node, id));
             }
+        }
+        if all.is_empty() && !drops {
+            let pairs = counted.iter().filter_map(|(place, r)| Some((place, r.id.as_deref()?))).filter(|(_, id)| id.starts_with("fwd/"));
+            all.extend(pairs.map(|(place, id)| self.decision(&place.node, id)));
         }
         all.into_iter().collect()
     }

@@ -52,6 +52,12 @@ impl<'a> Build<'a> {
         self.mode == Mode::Observe
     }
 
+    /// Whether each element that lets a flow pass counts on its own. An edge node in force counts by pair of zones: a counter of its own is a
+    /// cache line of its own for every new connection (`docs/performance.md`), and the host at the flow's end counts it by flow anyway.
+    pub fn counts_by_flow(&self) -> bool {
+        self.observing() || !self.model.edge.nodes.contains(&self.host.name)
+    }
+
     /// Adds a base chain that drops what reaches its end, or, while observing, lets it pass.
     pub fn base(&mut self, name: &str, kind: ChainKind, hook: Hook, priority: i32, policy: Policy, rules: Vec<Rule>) {
         let policy = if self.observing() { Policy::Accept } else { policy };

@@ -272,10 +272,14 @@ impl Lookup<'_> {
             keys.push(Key::Dport);
             types.push("inet_service".to_owned());
         }
+        let by_flow = build.counts_by_flow();
         let elements =
             elements.into_iter().map(|(key, id)| Element { key, data: None, id: Some(id), timeout: None, counted: None }).collect();
-        build.set(set_name, Set { types, interval: self.interval, counter: true, elements, ..Set::default() });
+        build.set(set_name, Set { types, interval: self.interval, counter: by_flow, elements, ..Set::default() });
         statements.push(Statement::Lookup { keys, set: set_name.to_owned(), negated: false });
+        if !by_flow {
+            statements.push(Statement::Counter);
+        }
         statements.push(Statement::Verdict(Verdict::Accept));
         let id = short(self.name);
         let what = format!("lets pass what stands in the sets {}/*", self.name);
