@@ -50,27 +50,25 @@ pub fn conformance(net: &mut Network<'_>, policy: &Policy) -> Vec<Deviation> {
 
 /// The differences of these machines.
 pub(crate) fn of_machines(net: &mut Network<'_>, policy: &Policy, concerns: impl Fn(&HostName) -> bool) -> Vec<Deviation> {
-    let hosts: Vec<HostName> = net.machines().iter().filter(|(h, m)| concerns(h) && m.rules().is_some()).map(|(h, _)| h.clone()).collect();
-    let edges = net.model.edge.nodes.iter().any(concerns);
+    let edges = net.model.edge.nodes.iter().any(&concerns);
     let required = if edges { required(net) } else { Required::default() };
-    let mut out = Vec::new();
-    for h in &hosts {
-        out.extend(one_machine(net, policy, h, &required));
-    }
-    out
+    of_these(net, policy, &required, concerns)
 }
 
-/// The differences of one machine that is no edge node.
-pub(crate) fn of_host(net: &mut Network<'_>, policy: &Policy, h: &HostName) -> Vec<Deviation> {
-    if net.machine(h).is_none_or(|m| m.rules().is_none()) {
-        return Vec::new();
-    }
-    one_machine(net, policy, h, &Required::default())
+/// The same, with what the edge must let through already known.
+pub(crate) fn of_these(
+    net: &mut Network<'_>,
+    policy: &Policy,
+    required: &Required,
+    concerns: impl Fn(&HostName) -> bool,
+) -> Vec<Deviation> {
+    let hosts: Vec<HostName> = net.machines().iter().filter(|(h, m)| concerns(h) && m.rules().is_some()).map(|(h, _)| h.clone()).collect();
+    hosts.iter().flat_map(|h| one_machine(net, policy, h, required)).collect()
 }
 
 /// Packets the edge must let through.
 #[derive(Debug, Default)]
-struct Required {
+pub(crate) struct Required {
     /// Opening, to published addresses, by zone pair: before translation.
     published: BTreeMap<(ZoneName, ZoneName), Set>,
     /// Destinations that are reached from outside only under another address, by zone pair.
@@ -79,7 +77,7 @@ struct Required {
     replies: BTreeMap<ZoneName, Set>,
 }
 
-fn required(net: &mut Network<'_>) -> Required {
+pub(crate) fn required(net: &mut Network<'_>) -> Required {
     let model = net.model;
     let store = net.store();
     let mut replies: BTreeMap<ZoneName, Gather<'_>> = BTreeMap::new();

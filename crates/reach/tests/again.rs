@@ -4,7 +4,7 @@ mod common;
 
 use common::Planned;
 use reach::{Proof, Prover, Violation};
-use ruleset::form::{Rule, Ruleset, Statement, Verdict};
+use ruleset::form::{Rule, Ruleset, Statement, Value, Verdict};
 use std::collections::BTreeMap;
 use words::HostName;
 
@@ -21,16 +21,34 @@ fn changes(rules: &Ruleset) -> [Ruleset; 2] {
     [open, narrow]
 }
 
-fn whole(site: &Planned, host: &HostName, rules: &Ruleset) -> Vec<Violation> {
+/// The same rules with another element in one of their sets: one less, and one for another port.
+fn elements(rules: &Ruleset, set: &str) -> [Ruleset; 2] {
+    let (mut less, mut other) = (rules.clone(), rules.clone());
+    let of = |r: &mut Ruleset, change: &dyn Fn(&mut ruleset::form::Set)| {
+        r.tables.iter_mut().filter_map(|t| t.sets.get_mut(set)).for_each(change);
+    };
+    of(&mut less, &|s| drop(s.elements.pop()));
+    of(&mut other, &|s| {
+        if let Some(Value::Range(first, last)) = s.elements.first_mut().and_then(|e| e.key.last_mut()) {
+            (*first, *last) = (*first ^ 1, *first ^ 1);
+        }
+    });
+    [less, other]
+}
+
+fn whole(site: &Planned, changes: &[(&HostName, &Ruleset)]) -> Vec<Violation> {
     let mut rulesets = site.rulesets.clone();
-    rulesets.insert(host.clone(), rules.clone());
+    for (host, rules) in changes {
+        rulesets.insert((*host).clone(), (*rules).clone());
+    }
     let changed = Planned { source: site.source.clone(), model: site.model.clone(), rulesets };
+    let hosts: Vec<&HostName> = changes.iter().map(|(h, _)| *h).collect();
     let mut prover = Prover::new();
     let mut found = reach::check(&mut changed.network(&mut prover));
     found.sort_by(|a, b| (a.code, &a.host).cmp(&(b.code, &b.host)));
     for threads in [1, 3] {
         let parts = reach::prove(&changed.model, &changed.rulesets, &BTreeMap::new(), threads);
-        assert_eq!(parts, found, "{host}: on {threads} threads");
+        assert_eq!(parts, found, "{hosts:?}: on {threads} threads");
     }
     found
 }
@@ -45,11 +63,11 @@ fn agrees(name: &str) {
     let mut violated = 0;
     for (host, rulesets) in &changed {
         for rules in rulesets {
-            let found = proof.replace(host, rules);
+            let found = proof.replace(&[(host, rules)]);
             violated += found.len();
-            assert_eq!(found, whole(&site, host, rules), "{name}: {host}");
+            assert_eq!(found, whole(&site, &[(host, rules)]), "{name}: {host}");
         }
-        assert_eq!(proof.replace(host, &site.rulesets[*host]), clean, "{name}: {host} as it was");
+        assert_eq!(proof.replace(&[(host, &site.rulesets[*host])]), clean, "{name}: {host} as it was");
     }
     assert!(violated > 0, "{name}: no change was noticed");
 }
@@ -62,4 +80,49 @@ fn small_is_brought_up_to_date() {
 #[test]
 fn curio_cluster_is_brought_up_to_date() {
     agrees("curio-cluster");
+}
+
+/// Hosts of the generated site.
+const HOSTS: usize = 30;
+/// Every how many sets of an edge node one is changed: each costs several whole proofs.
+const EVERY: usize = 6;
+
+/// One element on one edge node, then on both.
+fn edges_agree(name: &str, site: &Planned) {
+    let nodes = &site.model.edge.nodes;
+    let sets: Vec<&String> =
+        site.rulesets[&nodes[0]].tables.iter().flat_map(|t| &t.sets).filter(|(_, s)| s.map.is_none()).map(|(n, _)| n).collect();
+    let changed: Vec<Vec<[Ruleset; 2]>> =
+        sets.iter().step_by(EVERY).map(|set| nodes.iter().map(|n| elements(&site.rulesets[n], set)).collect()).collect();
+    let mut prover = Prover::new();
+    let mut net = site.network(&mut prover);
+    let mut proof = Proof::new(&mut net);
+    let clean = proof.violations().to_vec();
+    let as_it_was: Vec<(&HostName, &Ruleset)> = nodes.iter().map(|n| (n, &site.rulesets[n])).collect();
+    let mut violated = 0;
+    for (of_nodes, set) in changed.iter().zip(sets.iter().step_by(EVERY)) {
+        for kind in 0..2 {
+            let both: Vec<(&HostName, &Ruleset)> = nodes.iter().zip(of_nodes).map(|(n, r)| (n, &r[kind])).collect();
+            for changes in [&both[..1], &both] {
+                let found = proof.replace(changes);
+                violated += found.len();
+                assert_eq!(found, whole(site, changes), "{name}: {set}, change {kind} on {}", changes.len());
+                assert_eq!(proof.replace(&as_it_was), clean, "{name}: {set} as it was");
+            }
+            // Without a stop where nothing is violated on the way.
+            proof.replace(&both);
+            assert_eq!(proof.replace(&as_it_was), clean, "{name}: {set} on both, as it was");
+        }
+    }
+    assert!(violated > 0, "{name}: no change was noticed");
+}
+
+#[test]
+fn the_edge_of_small_is_brought_up_to_date() {
+    edges_agree("small", &Planned::example("small"));
+}
+
+#[test]
+fn the_edge_of_a_generated_site_is_brought_up_to_date() {
+    edges_agree("generated", &Planned::read("site.toml", &site::generate(HOSTS, 1)));
 }

@@ -9,10 +9,12 @@ mod hook;
 mod lookup;
 mod matching;
 mod nat;
+mod touched;
 
 pub use filter::Filter;
 pub(crate) use hook::{CONNTRACK, base_chains};
 pub(crate) use matching::{STATUS_DNAT, STATUS_LATER, WITH_PORTS, cell, direct};
+pub(crate) use touched::{Touched, touched};
 
 use crate::{
     field::Field,
@@ -71,6 +73,11 @@ const JUMPS: usize = 16;
 pub struct Columns(FxHashMap<(usize, String, Vec<Key>), Matched>);
 
 impl Columns {
+    /// Those that another version of the ruleset has as well.
+    pub(crate) fn without(&self, sets: &std::collections::BTreeSet<(usize, String)>) -> Self {
+        let kept = self.0.iter().filter(|((t, name, _), _)| !sets.contains(&(*t, name.clone())));
+        Self(kept.map(|(k, m)| (k.clone(), *m)).collect())
+    }
     /// Forgets what is not from before a mark.
     pub(crate) fn rewind(&mut self, mark: Mark) {
         self.0.retain(|_, m| mark.holds(m.may) && mark.holds(m.must));

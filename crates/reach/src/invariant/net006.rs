@@ -122,7 +122,10 @@ fn through_edge(cx: &mut Cx<'_, '_>, like: &Packet) {
             e.1.extend(f.origins.clone());
         }
     }
-    let edges: Vec<HostName> = cx.net.edges().into_iter().cloned().collect();
+    let edges: Vec<HostName> = cx.net.edges().into_iter().filter(|e| cx.concerns(e)).cloned().collect();
+    if edges.is_empty() {
+        return;
+    }
     for ((from, to), (gather, origins)) in pairs {
         let opening = gather.on(Field::Dport, cx.net.store());
         for e in &edges {

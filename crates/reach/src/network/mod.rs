@@ -19,9 +19,9 @@ pub use machine::{Machine, Maker, default_device};
 pub use prover::{Prover, Stage};
 
 use crate::{
-    eval::Past,
+    eval::{Past, touched},
     field::{Field, device},
-    set::Mark,
+    set::{Mark, Set},
 };
 use ruleset::form::Ruleset;
 use site::model::{Host, Model};
@@ -123,12 +123,21 @@ impl<'a> Network<'a> {
             self.routers.insert(name.clone(), format!("{name}, whose rules let it forward from one of its zones to another"));
         }
     }
-    /// Puts another ruleset in place of a machine's. The other machines' digests are not taken again.
-    pub fn replace(&mut self, name: &HostName, rules: &'a Ruleset) {
-        if let Some(m) = self.machines.get_mut(name).filter(|m| m.host.managed) {
-            m.change(rules, self.prover);
-            self.look_for_a_router(name);
+    /// Puts another ruleset in place of a machine's. The other machines' digests are not taken again. Out come the packets to other
+    /// machines whose fate may differ; `None` where that could be any.
+    pub fn replace(&mut self, name: &HostName, rules: &'a Ruleset) -> Option<Set> {
+        let m = self.machines.get_mut(name).filter(|m| m.host.managed)?;
+        let touched = match m.rules().filter(|_| m.host.edge) {
+            Some(old) => touched(&mut self.prover.store, &m.place, old, rules),
+            None => None,
+        };
+        let old = m.id;
+        m.change(rules, self.prover);
+        if let Some(touched) = &touched {
+            self.prover.follows(m.id, old, touched);
         }
+        self.look_for_a_router(name);
+        touched.map(|t| t.packets)
     }
     /// The machines.
     pub fn machines(&self) -> &BTreeMap<HostName, Machine<'a>> {

@@ -3,7 +3,7 @@
 
 use super::{Machine, machine::Rules};
 use crate::{
-    eval::{Columns, Eval, Filter, Outcome, Past},
+    eval::{Columns, Eval, Filter, Outcome, Past, Touched},
     field::{Field, device, state},
     place::Place,
     set::{Mark, Set, Store},
@@ -64,6 +64,8 @@ pub struct Prover {
     judged: FxHashMap<(u32, Past, Part), Filter>,
     memo: FxHashMap<(u32, Stage, Past, Set), Outcome>,
     own: FxHashMap<u32, Set>,
+    /// What a ruleset was before, and the packets that can tell.
+    before: FxHashMap<u32, (u32, Set)>,
 }
 
 /// Collects what a type hashes, so that a digest can be taken of it.
@@ -116,6 +118,21 @@ impl Prover {
         self.judged.retain(|_, f| mark.holds(f.may) && mark.holds(f.must));
         self.memo.retain(|(_, _, _, start), o| mark.holds(*start) && mark.holds(o.passed) && mark.holds(o.dropped));
         self.own.retain(|_, own| mark.holds(*own));
+        self.before.retain(|_, (_, touched)| mark.holds(*touched));
+    }
+
+    /// Remembers that the ruleset `new` differs from `old`, on the same machine, by what is touched alone.
+    pub(super) fn follows(&mut self, new: u32, old: u32, touched: &Touched) {
+        if new == old {
+            return;
+        }
+        self.before.insert(new, (old, touched.packets));
+        for past in [Past::Any, Past::Quiet] {
+            if let (Some(columns), false) = (self.columns.get(&(old, past)), self.columns.contains_key(&(new, past))) {
+                let kept = columns.without(&touched.sets);
+                self.columns.insert((new, past), kept);
+            }
+        }
     }
 
     pub(super) fn id(&mut self, rules: &Rules<'_>, place: &Place) -> u32 {
@@ -184,6 +201,10 @@ impl Prover {
         if let Some(known) = self.memo.get(&key) {
             return *known;
         }
+        if let Some(out) = self.anew(m, stage, past, start) {
+            self.memo.insert(key, out);
+            return out;
+        }
         let out = match stage {
             Stage::Prerouting => self.part(m, past, Part::Before, start),
             Stage::Inbound => {
@@ -217,6 +238,24 @@ impl Prover {
         };
         self.memo.insert(key, out);
         out
+    }
+
+    /// What is known of the ruleset before, brought up to date: only packets that can tell go through the rules again.
+    fn anew(&mut self, m: &Machine<'_>, stage: Stage, past: Past, start: Set) -> Option<Outcome> {
+        let (old, touched) = *self.before.get(&m.id)?;
+        let before = *self.memo.get(&(old, stage, past, start))?;
+        match stage {
+            // Nothing that is asked there has changed.
+            Stage::Prerouting => Some(before),
+            Stage::JudgedOnly => {
+                let again = self.store.and(start, touched);
+                let routed = self.routed(m, again);
+                let now = self.with(m, past, |e| e.hooks(Part::Through.hooks(), routed));
+                let (passed, dropped) = (self.store.minus(before.passed, touched), self.store.minus(before.dropped, touched));
+                Some(Outcome { passed: self.store.or(passed, now.passed), dropped: self.store.or(dropped, now.dropped) })
+            }
+            Stage::Inbound | Stage::Forward | Stage::Judged | Stage::Outbound => None,
+        }
     }
 
     /// What a machine's own hooks make of any packet at all, for machines that only judge: what may pass of a set of packets is
