@@ -123,6 +123,7 @@ impl<'a> Build<'a> {
             ruleset: Ruleset { tables: vec![self.table], unread: Vec::new() },
             ufw: None,
             sysctls,
+            addresses: Vec::new(),
             rules: self.rules,
             system: None,
             selinux: None,
