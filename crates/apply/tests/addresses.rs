@@ -167,3 +167,21 @@ fn connections_of_the_machines_own_do_not_begin_at_a_virtual_address() {
     assert!(begins_at(true).contains("src 2001:db8::f000"));
     assert!(begins_at(false).contains("src 2001:db8::2 "));
 }
+
+#[test]
+fn an_address_that_another_machine_of_the_link_has_is_told() {
+    if !inside("an_address_that_another_machine_of_the_link_has_is_told") {
+        return;
+    }
+    let mut line = Line::new(&[]);
+    run("ip", &["link", "set", "wan-peer", "up"]);
+    run("ip", &["address", "add", "2001:db8::12/64", "dev", "wan-peer", "nodad"]);
+    line.apply(&["2001:db8::12/128", "2001:db8::13/128"]);
+    let begun = std::time::Instant::now();
+    while drift(&line.state()).is_empty() {
+        let seen = run("ip", &["address", "show", "dev", WAN]);
+        assert!(begun.elapsed() < std::time::Duration::from_secs(20), "{seen}");
+        std::thread::sleep(std::time::Duration::from_millis(100));
+    }
+    assert_eq!(drift(&line.state()), ["address 2001:db8::12 on wan is of no use: another machine of the link has it"]);
+}
