@@ -3,7 +3,7 @@
 //! take away what nobody wants any more. Never: takes away one that was there before, whatever a bundle says of it.
 
 use crate::{Error, revert::namespace, settings, state::State, timer};
-use bundle::OwnAddress;
+use bundle::{Draft, OwnAddress};
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 use sys::address::{self, Addresses, Entry};
@@ -28,6 +28,11 @@ fn same(a: &OwnAddress, b: &OwnAddress) -> bool {
 fn recorded(state: &State) -> Result<Vec<OwnAddress>, Error> {
     let record = state.record()?.filter(|r| r.boot_id == timer::boot_id() && r.namespace == namespace());
     Ok(record.map(|r| r.addresses).unwrap_or_default())
+}
+
+/// What the record says of the boot before, where this one has none yet.
+fn of_an_earlier_boot(state: &State) -> Result<Vec<OwnAddress>, Error> {
+    Ok(state.record()?.filter(|r| r.boot_id != timer::boot_id()).map(|r| r.addresses).unwrap_or_default())
 }
 
 fn remember(state: &State, addresses: &[OwnAddress]) -> Result<(), Error> {
@@ -86,8 +91,22 @@ fn refused(what: &str, a: &OwnAddress, e: &sys::Error) -> Error {
 }
 
 /// Whether every device is there.
-pub fn check<'a>(wanted: impl IntoIterator<Item = &'a OwnAddress>) -> Result<(), Error> {
-    wanted.into_iter().try_for_each(|a| if address::device(&a.device)?.is_some() { Ok(()) } else { Err(no_device(a)) })
+pub fn check(draft: &Draft) -> Result<(), Error> {
+    wanted(draft).try_for_each(|a| if address::device(&a.device)?.is_some() { Ok(()) } else { Err(no_device(a)) })
+}
+
+/// What must be on its device: nothing where addresses are left as they are.
+fn wanted(draft: &Draft) -> impl Iterator<Item = &OwnAddress> {
+    draft.addresses().filter(|_| !draft.leaves_addresses())
+}
+
+/// Puts on what a bundle wants. Where it leaves addresses as they are, those of ours that it names stay, and are back after a boot.
+pub fn put_all(state: &State, draft: &Draft) -> Result<(), Error> {
+    if !draft.leaves_addresses() {
+        return put(state, draft.addresses());
+    }
+    let ours = [held(state)?, of_an_earlier_boot(state)?].concat();
+    put(state, draft.addresses().filter(|a| ours.contains(a)))
 }
 
 /// Ours that are on their devices now: what a revert goes back to.
@@ -132,6 +151,11 @@ pub fn put<'a>(state: &State, wanted: impl IntoIterator<Item = &'a OwnAddress>) 
     new.iter().try_for_each(|a| kernel.add(a))?;
     gone.into_iter().try_for_each(|a| kernel.delete(a))?;
     remember(state, &[kept, new].concat())
+}
+
+/// What a bundle wants and is not where it should be.
+pub fn of_bundle(draft: &Draft) -> Result<Vec<String>, Error> {
+    differences(wanted(draft))
 }
 
 /// Addresses that are not where they should be.

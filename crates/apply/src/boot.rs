@@ -81,7 +81,7 @@ pub fn addresses(state: &State) -> Result<Loaded, Error> {
     let waits = state.pending()?.is_some_and(|p| p.phase == Phase::Waiting && p.boot_id == crate::timer::boot_id());
     let in_force = if waits { state.pending_bundle()? } else { state.confirmed_bundle()? };
     let Some(bundle) = in_force else { return Ok(Loaded::Nothing) };
-    addresses::put(state, bundle.draft().addresses())?;
+    addresses::put_all(state, bundle.draft())?;
     Ok(Loaded::Confirmed { generation: bundle.draft().generation, notes: Vec::new() })
 }
 

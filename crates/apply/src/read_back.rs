@@ -18,7 +18,7 @@ pub fn differences(draft: &Draft) -> Result<Vec<String>, Error> {
         out.extend(ufw::differences(files)?);
     }
     out.extend(settings::differences(&draft.settings()));
-    out.extend(addresses::differences(draft.addresses())?);
+    out.extend(addresses::of_bundle(draft)?);
     out.extend(files::differences(draft.files()));
     Ok(out)
 }

@@ -6,7 +6,7 @@ use crate::{
     state::{Pending, State},
     timer, ufw,
 };
-use bundle::{After, OwnAddress};
+use bundle::After;
 use serde::Serialize;
 use std::collections::BTreeSet;
 
@@ -136,7 +136,7 @@ fn put_back(state: &State) -> Result<(Restored, Vec<String>), Error> {
             let done = nft::load(&snapshot.script()).and_then(|()| snapshot.ufw.as_ref().map_or(Ok(Vec::new()), ufw::put_back));
             match done {
                 Ok(more) => {
-                    let left = addresses_back(state, &snapshot.addresses);
+                    let left = addresses_back(addresses::put(state, &snapshot.addresses));
                     return Ok((Restored::Snapshot, [notes, more, left].concat()));
                 }
                 Err(e) => failed.push(format!("snapshot: {}", e.chain())),
@@ -148,7 +148,7 @@ fn put_back(state: &State) -> Result<(Restored, Vec<String>), Error> {
     match state.confirmed_bundle() {
         Ok(Some(bundle)) => match boot::load(&bundle) {
             Ok(notes) => {
-                let left = addresses_back(state, bundle.draft().addresses());
+                let left = addresses_back(addresses::put_all(state, bundle.draft()));
                 return Ok((Restored::ConfirmedBundle, [failed, notes, left].concat()));
             }
             Err(e) => failed.push(format!("confirmed bundle: {}", e.chain())),
@@ -167,8 +167,8 @@ fn put_back(state: &State) -> Result<(Restored, Vec<String>), Error> {
 
 /// One that will not come off, or not go back, must not keep the rules of before away. The record still names it: the next change
 /// tries again.
-fn addresses_back<'a>(state: &State, wanted: impl IntoIterator<Item = &'a OwnAddress>) -> Vec<String> {
-    addresses::put(state, wanted).err().map(|e| e.chain()).into_iter().collect()
+fn addresses_back(done: Result<(), Error>) -> Vec<String> {
+    done.err().map(|e| e.chain()).into_iter().collect()
 }
 
 /// The network namespace of this thread, where it can be seen.

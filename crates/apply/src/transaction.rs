@@ -209,7 +209,7 @@ impl Walk<'_> {
             Step::Check => {
                 draft.ufw().map_or(Ok(()), ufw::check)?;
                 nft::check(&script(draft))?;
-                addresses::check(draft.addresses())?;
+                addresses::check(draft)?;
             }
             Step::ArmRevert => timer::arm(self.state, &self.options.program, self.bundle.digest())?,
             Step::Track => {
@@ -221,7 +221,7 @@ impl Walk<'_> {
             Step::SeedFlows if self.is_first() => self.seed()?,
             Step::SeedFlows => {}
             Step::Settings => self.outcome.notes = settings::set_all(&draft.settings())?,
-            Step::Addresses => addresses::put(self.state, draft.addresses())?,
+            Step::Addresses => addresses::put_all(self.state, draft)?,
             // UFW first: where it takes over from our own table, it filters before that goes.
             Step::Commit => {
                 draft.ufw().map_or(Ok(()), ufw::load)?;

@@ -76,6 +76,30 @@ fn ours_go_when_nobody_wants_them_and_an_operators_never() {
 }
 
 #[test]
+fn while_observing_ours_stay_and_none_comes() {
+    if !inside("while_observing_ours_stay_and_none_comes") {
+        return;
+    }
+    let mut line = Line::new(&["192.0.2.2/24"]);
+    line.apply(&["192.0.2.6/32", "192.0.2.7/32"]);
+    // The site goes back to observing, and is asked for one address less and one more.
+    line.generation += 1;
+    let mut with = draft(&ruleset("22"), line.generation, line.parent);
+    let one = |a: &str| OwnAddress { device: WAN.into(), address: a.parse().expect("address"), source: false };
+    with.artefacts.push(Artefact::Addresses { addresses: ["192.0.2.6/32", "192.0.2.8/32"].map(one).to_vec(), leave: true });
+    let path = line.written(&Bundle::seal(with).expect("seals"));
+    applied(&line.state(), &["apply", &path, "--auto-confirm"]);
+    assert_eq!((addresses_on(WAN), drift(&line.state())), (vec!["192.0.2.2/24".into(), "192.0.2.6/32".into()], vec![]));
+    // After a boot what was ours is back, and nothing else.
+    device_of_its_own(WAN, &["192.0.2.2/24"]);
+    let file = line.state().join("addresses.json");
+    let text = std::fs::read_to_string(&file).expect("record");
+    std::fs::write(&file, text.replace(&apply::timer::boot_id(), "another")).expect("writes");
+    applied(&line.state(), &["addresses"]);
+    assert_eq!(addresses_on(WAN), ["192.0.2.2/24", "192.0.2.6/32"]);
+}
+
+#[test]
 fn a_record_of_another_kernel_says_nothing() {
     if !inside("a_record_of_another_kernel_says_nothing") {
         return;
@@ -149,7 +173,7 @@ fn connections_of_the_machines_own_do_not_begin_at_a_virtual_address() {
     let begins_at = |source| {
         let mut with = draft(&ruleset("22"), if source { 1 } else { 2 }, None);
         let one = OwnAddress { device: WAN.into(), address: "2001:db8::f000/128".parse().expect("address"), source };
-        with.artefacts.push(Artefact::Addresses { addresses: vec![one] });
+        with.artefacts.push(Artefact::Addresses { addresses: vec![one], leave: false });
         let state = line.dir.path().join(format!("state-{source}"));
         device_of_its_own(WAN, &["2001:db8::2/64"]);
         run("ip", &["link", "set", "wan-peer", "up"]);

@@ -79,6 +79,8 @@ pub enum Artefact {
     Addresses {
         /// The addresses, sorted.
         addresses: Vec<OwnAddress>,
+        /// None is put on, and those that were put on before stay: while a layer observes nothing changes.
+        leave: bool,
     },
 }
 
@@ -170,6 +172,11 @@ impl Draft {
     }
     /// All addresses.
     pub fn addresses(&self) -> impl Iterator<Item = &OwnAddress> {
-        self.artefacts.iter().filter_map(|a| if let Artefact::Addresses { addresses } = a { Some(addresses) } else { None }).flatten()
+        let of = |a| if let &Artefact::Addresses { ref addresses, .. } = a { Some(addresses) } else { None };
+        self.artefacts.iter().filter_map(of).flatten()
+    }
+    /// Whether addresses are left as they are: none is put on, none of these is taken off.
+    pub fn leaves_addresses(&self) -> bool {
+        self.artefacts.iter().any(|a| matches!(a, Artefact::Addresses { leave: true, .. }))
     }
 }

@@ -2,13 +2,13 @@
 //! another form. Never: an address without its reason.
 
 use bundle::OwnAddress;
-use plan::{Address, MachinePlan};
+use plan::Address;
 use std::fmt::Write as _;
 
 /// What the bundle puts on the machine.
-pub fn own(machine: &MachinePlan) -> Vec<OwnAddress> {
+pub fn own(addresses: &[Address]) -> Vec<OwnAddress> {
     let one = |a: &Address| OwnAddress { device: a.device.clone(), address: a.address, source: a.source };
-    let mut all: Vec<OwnAddress> = machine.addresses.iter().map(one).collect();
+    let mut all: Vec<OwnAddress> = addresses.iter().map(one).collect();
     all.sort();
     all
 }

@@ -55,7 +55,7 @@ pub fn draft(model: &Model, machine: &MachinePlan, break_glass: &Ruleset, site: 
         artefacts.push(Artefact::Nft { text: nft::script(&machine.ruleset, TableFamily::Inet, TABLE) });
         artefacts.push(Artefact::Sysctl { settings: settings(machine) });
         if !machine.addresses.is_empty() {
-            artefacts.push(Artefact::Addresses { addresses: address::own(machine) });
+            artefacts.push(Artefact::Addresses { addresses: address::own(&machine.addresses), leave: machine.leaves_addresses });
         }
     }
     Draft {

@@ -45,8 +45,8 @@ pub fn files(model: &Model, plan: &Plan, devices: &Devices) -> BTreeMap<String, 
             put(format!("{host}/ufw/applications.d/{name}"), text);
         }
         put(format!("{host}/90-ravelin.conf"), sysctl::file(&machine.sysctls));
-        if !machine.addresses.is_empty() {
-            put(format!("{host}/addresses.ip"), address::file(&machine.addresses));
+        if !machine.wanted_addresses().is_empty() {
+            put(format!("{host}/addresses.ip"), address::file(machine.wanted_addresses()));
         }
         put(format!("{host}/rules.json"), pretty(&serde_json::to_value(&machine.rules).unwrap_or_default()));
         let system_mode = machine.system.as_ref().map_or(Mode::Off, |s| s.mode);

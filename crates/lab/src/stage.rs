@@ -87,8 +87,8 @@ impl Stage {
     pub fn load_all(&self) -> Result<(), LabError> {
         self.each_machine(|machine| {
             self.load(machine.host.as_str(), &script(machine))?;
-            if !machine.addresses.is_empty() {
-                let lines = emit::address::file(&machine.addresses);
+            if !machine.wanted_addresses().is_empty() {
+                let lines = emit::address::file(machine.wanted_addresses());
                 self.lab.space(machine.host.as_str())?.program("ip", &["-batch", "-"], Some(&lines))?;
             }
             self.load_ufw(machine)?;
@@ -101,7 +101,7 @@ impl Stage {
             Ok(())
         })?;
         // Of an edge that enforces nothing is added that the plan forgot.
-        let planned = |m: &MachinePlan| m.role == Role::Edge && (m.mode == Mode::Enforce || !m.addresses.is_empty());
+        let planned = |m: &MachinePlan| m.role == Role::Edge && (m.mode == Mode::Enforce || !m.wanted_addresses().is_empty());
         if self.plan.machines.values().any(planned) { self.ask_for_translated() } else { self.lab.by_hand() }
     }
 

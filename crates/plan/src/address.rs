@@ -1,6 +1,6 @@
 //! Addresses an edge node must hold besides its own: the virtual ones, which are the zones' gateways, and public ones at which
 //! services are published or private sources leave. In comes an edge node of the model, out come addresses with device and
-//! reason. Never: one that a machine of the site has itself, or any while only observing, as translation.
+//! reason. Never: one that a machine of the site has itself.
 
 use crate::Address;
 use crate::build::Build;
@@ -10,8 +10,7 @@ use words::{Family, Origin, ZoneName};
 
 /// What the node must hold. Of a pair it is the first node: until the two elect one, virtual addresses move by hand.
 pub(crate) fn of(b: &Build<'_>) -> Vec<Address> {
-    let first = b.model.edge.nodes.first() == Some(&b.host.name);
-    if !first || b.observing() && !b.options.translate_while_observing {
+    if b.model.edge.nodes.first() != Some(&b.host.name) {
         return Vec::new();
     }
     let mut out = Vec::new();

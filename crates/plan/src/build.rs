@@ -124,6 +124,7 @@ impl<'a> Build<'a> {
             ufw: None,
             sysctls,
             addresses: Vec::new(),
+            leaves_addresses: false,
             rules: self.rules,
             system: None,
             selinux: None,

@@ -65,13 +65,13 @@ fn machine(old: &MachinePlan, new: &MachinePlan) -> Vec<String> {
             _ => {}
         }
     }
-    let addresses = |m: &MachinePlan| {
+    let told = |all: &[crate::Address]| {
         let line = |a: &crate::Address| format!("address {} on {}: {}", a.address, a.device, a.why);
-        m.addresses.iter().map(line).collect::<BTreeSet<_>>()
+        all.iter().map(line).collect::<BTreeSet<_>>()
     };
-    let (a, b) = (addresses(old), addresses(new));
-    lines.extend(a.difference(&b).map(|l| format!("- {l}")));
-    lines.extend(b.difference(&a).map(|l| format!("+ {l}")));
+    // What is left as it is neither comes nor goes.
+    lines.extend(told(old.wanted_addresses()).difference(&told(&new.addresses)).map(|l| format!("- {l}")));
+    lines.extend(told(new.wanted_addresses()).difference(&told(old.wanted_addresses())).map(|l| format!("+ {l}")));
     let system = |m: &MachinePlan| m.system.as_ref().map(crate::system::SystemPlan::lines).unwrap_or_default();
     let (a, b) = (system(old), system(new));
     lines.extend(a.difference(&b).map(|l| format!("- {l}")));

@@ -32,7 +32,8 @@ pub(crate) fn plan(mut build: Build<'_>) -> MachinePlan {
     let rules = output(b);
     b.base("output", ChainKind::Filter, Hook::Output, 0, Policy::Drop, rules);
     let (sysctls, addresses) = (sysctl::edge(&build), address::of(&build));
-    MachinePlan { addresses, ..build.finish(Role::Edge, sysctls) }
+    let leaves_addresses = build.observing() && !build.options.translate_while_observing;
+    MachinePlan { addresses, leaves_addresses, ..build.finish(Role::Edge, sysctls) }
 }
 
 /// Whether a party is one of the edge nodes: its flows are for its own input and output, not for forwarding.

@@ -41,12 +41,22 @@ pub struct MachinePlan {
     /// Addresses it must hold besides its own, sorted; an edge node's alone.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub addresses: Vec<Address>,
+    /// They are left as they are: none is put on, none that was put on before is taken off. While observing nothing changes.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub leaves_addresses: bool,
     /// Every id that stands in the ruleset, with its reason.
     pub rules: BTreeMap<String, RuleInfo>,
     /// Accounts, directories and units; `None` where only rulesets were asked for.
     pub system: Option<crate::system::SystemPlan>,
     /// Domains, labels and port types; `None` where only rulesets were asked for.
     pub selinux: Option<crate::selinux::SelinuxPlan>,
+}
+
+impl MachinePlan {
+    /// The addresses that are put on: none where they are left as they are.
+    pub fn wanted_addresses(&self) -> &[Address] {
+        if self.leaves_addresses { &[] } else { &self.addresses }
+    }
 }
 
 /// An address a machine must hold besides those it has of its own.

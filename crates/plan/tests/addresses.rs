@@ -59,9 +59,10 @@ fn an_address_somebody_has_is_not_taken_and_observing_takes_none() {
     let holds = |model: &Model| of(&plan(model), "fw-a").iter().any(|a| a.address.addr() == published);
     assert!(holds(&model));
     model.layers.network = Mode::Observe;
-    assert!(of(&plan(&model), "fw-a").is_empty());
+    let observing = plan(&model);
+    assert!(observing.machines["fw-a"].wanted_addresses().is_empty() && !of(&observing, "fw-a").is_empty(), "left as they are");
     let options = Options { translate_while_observing: true };
-    assert!(!plan::plan(&model, &Devices::default(), options).machines["fw-a"].addresses.is_empty());
+    assert!(!plan::plan(&model, &Devices::default(), options).machines["fw-a"].wanted_addresses().is_empty());
     model.layers.network = Mode::Enforce;
     // The standby's own, then a host's.
     let internet = ZoneName::internet();
@@ -87,4 +88,10 @@ fn a_change_of_them_is_told() {
     let lines = plan::difference(&plan(&old), &plan(&new)).remove("fw-a").expect("differs").lines;
     let line = format!("- address {gone}/32 on internet: services are published at it");
     assert!(lines.contains(&line), "{lines:?}");
+    // Back to observing takes none away, and coming from there puts them on.
+    let mut watched = old.clone();
+    watched.layers.network = Mode::Observe;
+    let told = |a: &Model, b: &Model| plan::difference(&plan(a), &plan(b)).remove("fw-a").expect("differs").lines;
+    assert!(!told(&old, &watched).iter().any(|l| l.contains("address 203")));
+    assert!(told(&watched, &old).iter().any(|l| l.starts_with("+ address 203")));
 }

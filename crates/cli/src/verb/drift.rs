@@ -123,7 +123,7 @@ pub fn run(arguments: &Arguments, global: &Global) -> Result<Exit, Trouble> {
     let wanted = if machine.mode == Mode::Off { &[][..] } else { &machine.sysctls };
     let settings = settings(wanted);
     let (own, waiting) = machine.system.as_ref().map(|s| planning::own_files(s, &facts)).unwrap_or_default();
-    let addresses = apply::addresses::differences(&emit::address::own(machine))
+    let addresses = apply::addresses::differences(&emit::address::own(machine.wanted_addresses()))
         .map_err(|e| Trouble::usage(e.chain(), "the addresses of this machine could not be listed"))?;
     let drift = Drift { host, rules, settings, addresses, files: apply::files::differences(&own), waiting, unread: live.unread };
     show(global, &drift)?;

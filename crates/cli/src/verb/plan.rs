@@ -328,7 +328,7 @@ fn machine(host: &HostName, old: Option<&MachinePlan>, new: Option<&MachinePlan>
         mode: shown.map_or(site::model::Mode::Off, |m| m.mode),
         ids: shown.map_or(0, |m| m.rules.len()),
         sysctls: shown.map_or(0, |m| m.sysctls.len()),
-        addresses: shown.map(|m| m.addresses.clone()).unwrap_or_default(),
+        addresses: shown.map(|m| m.wanted_addresses().to_vec()).unwrap_or_default(),
         state,
         lines: lines.cloned().unwrap_or_default(),
         system: new.and_then(|m| m.system.as_ref()).and_then(System::of),
