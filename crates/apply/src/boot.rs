@@ -1,10 +1,10 @@
 //! After a power loss, and on the console. Loads the last confirmed generation; if it cannot, the management path alone.
 
 use crate::{
-    Error, nft,
+    Error, addresses, nft,
     revert::{self, namespace},
     settings,
-    state::{self, State},
+    state::{self, Phase, State},
     ufw,
 };
 use bundle::{Artefact, Bundle, TABLE_FAMILY, TABLE_NAME};
@@ -75,6 +75,16 @@ pub fn run(state: &State) -> Result<Loaded, Error> {
     Ok(Loaded::ManagementPath { why })
 }
 
+/// Puts on the addresses of what is in force: a change that waits, else the confirmed one.
+pub fn addresses(state: &State) -> Result<Loaded, Error> {
+    let _lock = state.lock(crate::transaction::LOCK_PATIENCE)?;
+    let waits = state.pending()?.is_some_and(|p| p.phase == Phase::Waiting && p.boot_id == crate::timer::boot_id());
+    let in_force = if waits { state.pending_bundle()? } else { state.confirmed_bundle()? };
+    let Some(bundle) = in_force else { return Ok(Loaded::Nothing) };
+    addresses::put_all(state, bundle.draft())?;
+    Ok(Loaded::Confirmed { generation: bundle.draft().generation, notes: Vec::new() })
+}
+
 /// Loads a bundle's ruleset and settings as they are. Out come notes.
 pub fn load(bundle: &Bundle) -> Result<Vec<String>, Error> {
     let mut notes = Vec::new();
@@ -88,7 +98,8 @@ pub fn load(bundle: &Bundle) -> Result<Vec<String>, Error> {
                 notes.extend(settings::set_all(&all).unwrap_or_else(|e| vec![e.chain()]));
             }
             // Files are on disk already: they went there before the bundle was confirmed.
-            Artefact::File(_) => {}
+            // Addresses come when their devices are there and whoever configures them is done: `addresses`.
+            Artefact::File(_) | Artefact::Addresses { .. } => {}
         }
     }
     if bundle.draft().nft().is_none() {

@@ -52,6 +52,10 @@ pub enum Error {
     Foreign { path: String },
     #[error("setting {name} = {value}: {why}")]
     Setting { name: String, value: String, why: String },
+    #[error("there is no device {device} to put {address} on")]
+    NoDevice { device: String, address: std::net::IpAddr },
+    #[error("{what}: {why}")]
+    Address { what: String, why: String },
     #[error("the kernel does not hold what was meant: {}", .0.join("; "))]
     ReadBack(Vec<String>),
     #[error("what must work does not: {}", .0.join("; "))]
@@ -102,6 +106,7 @@ impl Error {
             }
             Error::NotConsole => "leave --from-console away",
             Error::Foreign { .. } => "move it away, or name another unit in the site file; it was left alone",
+            Error::NoDevice { .. } => "name the zone's device in the site file: [hosts.NAME] devices = { ZONE = \"eth1\" }",
             Error::OtherNamespace => "run it where the change was made",
             _ => return None,
         })

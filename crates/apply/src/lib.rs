@@ -10,6 +10,7 @@
 //! | [`ufw`] | Ravelin's rules among UFW's |
 //! | [`snapshot`] | what was there, as text, and putting it back |
 //! | [`settings`] | kernel settings |
+//! | [`addresses`] | addresses of ours on devices, and the record of which are ours |
 //! | [`files`] | files of our own under `/etc`, and who is told of them |
 //! | [`modes`] | modes that systemd-tmpfiles closes, kept before |
 //! | [`flows`] | connections under way before the first apply |
@@ -27,6 +28,7 @@
 //! `inet ravelin`, no file that is not its own and, in UFW's chains of people's rules, no rule that is not its own; decides
 //! nothing: what to do stands in the bundle.
 
+pub mod addresses;
 pub mod boot;
 pub mod came_by;
 pub mod cut;

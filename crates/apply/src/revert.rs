@@ -2,7 +2,7 @@
 //! order is: the snapshot; the confirmed bundle; the management path alone. Never wider than one of these.
 
 use crate::{
-    Error, boot, files, modes, nft, settings,
+    Error, addresses, boot, files, modes, nft, settings,
     state::{Pending, State},
     timer, ufw,
 };
@@ -135,7 +135,10 @@ fn put_back(state: &State) -> Result<(Restored, Vec<String>), Error> {
             // Our own table first: where UFW took over from it, it filters again before UFW lets go.
             let done = nft::load(&snapshot.script()).and_then(|()| snapshot.ufw.as_ref().map_or(Ok(Vec::new()), ufw::put_back));
             match done {
-                Ok(more) => return Ok((Restored::Snapshot, [notes, more].concat())),
+                Ok(more) => {
+                    let left = addresses_back(addresses::put(state, &snapshot.addresses));
+                    return Ok((Restored::Snapshot, [notes, more, left].concat()));
+                }
                 Err(e) => failed.push(format!("snapshot: {}", e.chain())),
             }
         }
@@ -144,7 +147,10 @@ fn put_back(state: &State) -> Result<(Restored, Vec<String>), Error> {
     }
     match state.confirmed_bundle() {
         Ok(Some(bundle)) => match boot::load(&bundle) {
-            Ok(notes) => return Ok((Restored::ConfirmedBundle, [failed, notes].concat())),
+            Ok(notes) => {
+                let left = addresses_back(addresses::put_all(state, bundle.draft()));
+                return Ok((Restored::ConfirmedBundle, [failed, notes, left].concat()));
+            }
             Err(e) => failed.push(format!("confirmed bundle: {}", e.chain())),
         },
         Ok(None) => failed.push("confirmed bundle: there is none".into()),
@@ -157,6 +163,12 @@ fn put_back(state: &State) -> Result<(Restored, Vec<String>), Error> {
             Err(Error::Lost(failed))
         }
     }
+}
+
+/// One that will not come off, or not go back, must not keep the rules of before away. The record still names it: the next change
+/// tries again.
+fn addresses_back(done: Result<(), Error>) -> Vec<String> {
+    done.err().map(|e| e.chain()).into_iter().collect()
 }
 
 /// The network namespace of this thread, where it can be seen.

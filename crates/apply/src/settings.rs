@@ -72,7 +72,8 @@ fn holds(setting: &Setting, is: Option<String>) -> bool {
     is == normal(&setting.value) || (setting.at_least && enough())
 }
 
-fn set(name: &str, value: &str) -> Result<(), String> {
+/// Writes one and reads it back.
+pub(crate) fn set(name: &str, value: &str) -> Result<(), String> {
     let path = path(name).ok_or("not a setting's name")?;
     fs::write(&path, value).map_err(|e| match e.kind() {
         io::ErrorKind::NotFound => "this kernel or namespace does not have it".to_owned(),

@@ -1,8 +1,8 @@
 //! What was there before a change, as text, and putting it back. Only our own table,
-//! and the settings, files and modes the change touches.
+//! the settings, files and modes the change touches, and addresses of ours.
 
 use crate::{Error, files, modes, nft, settings, ufw};
-use bundle::{Bundle, Draft};
+use bundle::{Bundle, Draft, OwnAddress};
 use serde::{Deserialize, Serialize};
 
 /// What was there.
@@ -12,6 +12,9 @@ pub struct Snapshot {
     pub table: Option<String>,
     /// Settings the change touches.
     pub settings: settings::Values,
+    /// Addresses of ours, put on by changes before.
+    #[serde(default)]
+    pub addresses: Vec<OwnAddress>,
     /// Files the change writes or clears.
     #[serde(default)]
     pub files: Vec<files::Kept>,
@@ -39,7 +42,7 @@ pub fn take(draft: Option<&Draft>) -> Result<Snapshot, Error> {
             }
         },
     };
-    Ok(Snapshot { table, settings, ufw, files: Vec::new(), modes: Vec::new() })
+    Ok(Snapshot { table, settings, ufw, ..Snapshot::default() })
 }
 
 /// The same with the files and modes of a change that follows `before`.

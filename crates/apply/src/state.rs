@@ -7,10 +7,11 @@
 //! confirmed/bundle     last known good; replaced by rename: that is the moment a change counts
 //! confirmed/break-glass.nft   its management path, apart, so that a damaged bundle does not take it along
 //! confirmed/proof.json what the confirmation rested on, with the digest it is about; none where probes alone confirmed
+//! addresses.json       addresses we put on devices, with boot and namespace: what is not in it was there before
 //! pending/             a change under way: meta.json, bundle, snapshot.json, timer.json
 //! ```
 
-use crate::{Error, Step, snapshot::Snapshot, way_in::Proof};
+use crate::{Error, Step, addresses::Record, snapshot::Snapshot, way_in::Proof};
 use bundle::Bundle;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::{
@@ -170,6 +171,14 @@ impl State {
     /// The confirmed management path.
     pub fn break_glass(&self) -> Option<String> {
         fs::read_to_string(self.confirmed().join("break-glass.nft")).ok()
+    }
+    /// Addresses we put on.
+    pub fn record(&self) -> Result<Option<Record>, Error> {
+        read_json(&self.path("addresses.json"))
+    }
+    /// Remembers addresses we put on, or are about to.
+    pub fn set_record(&self, record: &Record) -> Result<(), Error> {
+        Ok(file::replace(&self.path("addresses.json"), &json(record))?)
     }
     /// Puts a change under way: all its files, its description last.
     pub fn stage(&self, bundle: &Bundle, snapshot: &Snapshot, pending: &Pending) -> Result<(), Error> {

@@ -27,6 +27,9 @@ pub enum Step {
     Commit,
     /// Kernel settings are written: after the ruleset, so that nothing is forwarded before it is filtered.
     Settings,
+    /// Addresses of ours are on their devices, those nobody wants any more are off: after the ruleset, so that nothing comes in by
+    /// them before it is filtered.
+    Addresses,
     /// Files of our own lie under `/etc`, those of the generation before that are no longer meant are gone.
     Files,
     /// systemd's tools know of them: accounts, directories and modes, units. Nothing is restarted.
@@ -45,7 +48,7 @@ pub enum Step {
 
 impl Step {
     /// All, in order.
-    pub const ALL: [Step; 17] = [
+    pub const ALL: [Step; 18] = [
         Step::Lock,
         Step::Verify,
         Step::Snapshot,
@@ -56,6 +59,7 @@ impl Step {
         Step::SeedFlows,
         Step::Commit,
         Step::Settings,
+        Step::Addresses,
         Step::Files,
         Step::Activate,
         Step::ReadBack,
@@ -77,6 +81,7 @@ impl Step {
             Step::SeedFlows => "seed-flows",
             Step::Settings => "settings",
             Step::Commit => "commit",
+            Step::Addresses => "addresses",
             Step::Files => "files",
             Step::Activate => "activate",
             Step::ReadBack => "read-back",

@@ -2,7 +2,7 @@
 //! ends in the last known good state: an error reverts here, a death is noticed by the timer, a power loss by boot.
 
 use crate::{
-    Error, Step, came_by, files,
+    Error, Step, addresses, came_by, files,
     flows::{self, Seeded},
     inject::Injection,
     nft, probe, read_back,
@@ -202,12 +202,14 @@ impl Walk<'_> {
             Step::Verify => return self.verify(),
             Step::Snapshot => {
                 self.snapshot = snapshot::before(draft, self.state.confirmed_bundle()?.as_ref())?;
+                self.snapshot.addresses = addresses::held(self.state)?;
                 self.silent_before = probe::failures(&draft.probes).into_keys().collect();
             }
             Step::Stage => self.stage()?,
             Step::Check => {
                 draft.ufw().map_or(Ok(()), ufw::check)?;
                 nft::check(&script(draft))?;
+                addresses::check(draft)?;
             }
             Step::ArmRevert => timer::arm(self.state, &self.options.program, self.bundle.digest())?,
             Step::Track => {
@@ -219,6 +221,7 @@ impl Walk<'_> {
             Step::SeedFlows if self.is_first() => self.seed()?,
             Step::SeedFlows => {}
             Step::Settings => self.outcome.notes = settings::set_all(&draft.settings())?,
+            Step::Addresses => addresses::put_all(self.state, draft)?,
             // UFW first: where it takes over from our own table, it filters before that goes.
             Step::Commit => {
                 draft.ufw().map_or(Ok(()), ufw::load)?;

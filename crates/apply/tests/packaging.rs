@@ -1,4 +1,4 @@
-//! The unit that loads the confirmed generation at boot, held against systemd's own opinion.
+//! The units that load the confirmed generation at boot, held against systemd's own opinion.
 
 use std::{path::Path, process::Command};
 
@@ -10,6 +10,7 @@ fn the_boot_unit_is_well_formed_and_comes_before_the_network() {
         "Before=network-pre.target shutdown.target",
         "Before=sysinit.target systemd-tmpfiles-setup.service",
         "OnFailure=ravelin-closed.service",
+        "Also=ravelin-addresses.service",
         "ConditionPathExists=|/var/lib/ravelin/pending/meta.json",
         "ExecStart=/usr/sbin/ravelin-applier boot",
         "ConditionPathExists=|/var/lib/ravelin/confirmed/bundle",
@@ -19,7 +20,7 @@ fn the_boot_unit_is_well_formed_and_comes_before_the_network() {
     }
     // systemd-analyze wants the program to exist: the one that was built takes its place.
     let dir = tempfile::tempdir().expect("directory");
-    let copies = ["ravelin-restore.service", "ravelin-closed.service"].map(|name| {
+    let copies = ["ravelin-restore.service", "ravelin-closed.service", "ravelin-addresses.service"].map(|name| {
         let text = std::fs::read_to_string(unit.with_file_name(name)).expect("is there");
         let copy = dir.path().join(name);
         std::fs::write(&copy, text.replace("/usr/sbin/ravelin-applier", env!("CARGO_BIN_EXE_ravelin-applier"))).expect("writes");

@@ -1,5 +1,6 @@
 //! On a machine with a kernel and an init of its own, SELinux enforcing: the power goes at a step of a change, the machine boots,
-//! and the last confirmed generation is in force before its network comes up, its files before its services start. Also the revert timer as a unit of systemd.
+//! and the last confirmed generation is in force before its network comes up, its files before its services start, its addresses
+//! after the network. Also the revert timer as a unit of systemd.
 //!
 //! Each step costs a boot under emulation. Ordinary runs take those around which the outcome changes; `RAVELIN_LONG=1` takes
 //! all.
@@ -24,9 +25,10 @@ const STEP_WITHIN: Duration = Duration::from_secs(120);
 const SESSION_WITHIN: Duration = Duration::from_secs(150);
 /// A service whose account is the generation's.
 const SERVICE: &str = "[Service]\nExecStart=/bin/sleep infinity\n[Install]\nWantedBy=multi-user.target\n";
-const UNITS: [(&str, &str); 2] = [
+const UNITS: [(&str, &str); 3] = [
     ("ravelin-restore", include_str!("../../../packaging/ravelin-restore.service")),
     ("ravelin-closed", include_str!("../../../packaging/ravelin-closed.service")),
+    ("ravelin-addresses", include_str!("../../../packaging/ravelin-addresses.service")),
 ];
 
 const RESTORE: &str = "ravelin-restore.service";
@@ -60,7 +62,7 @@ fn install(machine: &mut Machine) {
     machine.put("/etc/systemd/system/plain.service", 0o644, SERVICE.as_bytes()).unwrap_or_else(|e| panic!("{e}"));
     must(
         machine,
-        "systemctl daemon-reload && systemctl enable plain.service ravelin-restore.service systemd-networkd.service nftables.service && sync",
+        "systemctl daemon-reload && systemctl enable plain.service ravelin-restore.service systemd-networkd.service nftables.service && ip link add up0 type dummy && sync",
     );
 }
 
@@ -74,6 +76,9 @@ impl Line {
     fn port(generation: u64) -> u64 {
         1000 + generation
     }
+    fn address(generation: u64) -> String {
+        format!("198.51.100.{generation}/32")
+    }
     fn account(generation: u64) -> String {
         format!("gen{generation}")
     }
@@ -82,7 +87,7 @@ impl Line {
         self.generation += 1;
         let script = ruleset(&format!("22, {}", Self::port(self.generation)));
         let files = own_files(&Self::account(self.generation), &["plain.service"]);
-        let bundle = sealed_with(&script, self.generation, self.parent, files);
+        let bundle = sealed_on(&script, self.generation, self.parent, files, "up0", &[&Self::address(self.generation)]);
         machine.put("/root/bundle", 0o600, &bundle.to_bytes()).unwrap_or_else(|e| panic!("{e}"));
         bundle.digest()
     }
@@ -130,6 +135,21 @@ fn held_from_the_start(machine: &mut Machine, unit: &str, name: &str) {
     management_is_open(machine, name);
 }
 
+/// Once the network is up the generation's address is beside the network's own, and no other one.
+fn addresses_are_back(machine: &mut Machine, generation: Option<u64>, name: &str) {
+    let begun = Instant::now();
+    while must(machine, "systemctl is-active ravelin-addresses.service; true").trim() != "active" {
+        let told = "systemctl --no-pager status ravelin-addresses.service systemd-networkd-wait-online.service; networkctl; true";
+        assert!(begun.elapsed() < STEP_WITHIN, "{name}: {}", must(machine, told));
+        std::thread::sleep(Duration::from_millis(500));
+    }
+    let listed = must(machine, "ip -o -4 address show dev up0");
+    let listed: Vec<&str> = listed.lines().filter_map(|l| l.split_whitespace().nth(3)).collect();
+    let mut meant = vec!["192.0.2.1/24".to_owned()];
+    meant.extend(generation.map(Line::address));
+    assert_eq!(listed, meant, "{name}");
+}
+
 /// Real packets, from a namespace of the machine that stands for an administrator's.
 fn management_is_open(machine: &mut Machine, name: &str) {
     must(
@@ -168,6 +188,8 @@ fn after_a_power_cut_at_any_step_the_confirmed_generation_holds_before_the_netwo
     );
     must(&mut machine, "! test -e /etc/systemd/system/plain.service.d && ! test -e /etc/sysusers.d/ravelin.conf");
 
+    addresses_are_back(&mut machine, None, "nothing was confirmed");
+
     line.next(&mut machine);
     must(&mut machine, "ravelin-applier apply /root/bundle --auto-confirm");
     let digest = must(&mut machine, "ravelin-applier status --json");
@@ -188,6 +210,7 @@ fn after_a_power_cut_at_any_step_the_confirmed_generation_holds_before_the_netwo
         assert!(now.contains(&format!("{}", Line::port(confirmed))), "{name}: generation {confirmed} is not in force: {now}");
         assert!(confirmed == line.generation || !now.contains(&format!("{}", Line::port(line.generation))), "{name}: {now}");
         assert_eq!(runs_as(&mut machine), Line::account(confirmed), "{name}");
+        addresses_are_back(&mut machine, Some(confirmed), &name);
         assert_eq!(must(&mut machine, "ravelin-applier status | grep drift; true"), "", "{name}");
         held_from_the_start(&mut machine, RESTORE, &name);
         println!("{name}: generation {confirmed} was in force before the network");

@@ -1,7 +1,7 @@
 //! The draft: everything a machine must hold and how to tell that it does. All of it is decided before; the applier
 //! decides nothing.
 
-use crate::{file::OwnFile, seed::SeedFlow};
+use crate::{address::OwnAddress, file::OwnFile, seed::SeedFlow};
 use facts::Tuple;
 use ipnet::IpNet;
 use ruleset::form::Ruleset;
@@ -75,6 +75,13 @@ pub enum Artefact {
     },
     /// A file of our own.
     File(OwnFile),
+    /// Addresses on its devices, besides those it has of its own.
+    Addresses {
+        /// The addresses, sorted.
+        addresses: Vec<OwnAddress>,
+        /// None is put on, and those that were put on before stay: while a layer observes nothing changes.
+        leave: bool,
+    },
 }
 
 /// A kernel setting.
@@ -138,7 +145,7 @@ impl Draft {
     pub fn nft(&self) -> Option<&str> {
         self.artefacts.iter().find_map(|a| match a {
             Artefact::Nft { text } => Some(text.as_str()),
-            Artefact::Sysctl { .. } | Artefact::File(_) | Artefact::Ufw { .. } => None,
+            Artefact::Sysctl { .. } | Artefact::File(_) | Artefact::Ufw { .. } | Artefact::Addresses { .. } => None,
         })
     }
     /// Ravelin's part of UFW's files, where the machine has one.
@@ -151,7 +158,7 @@ impl Draft {
             .iter()
             .filter_map(|a| match a {
                 Artefact::Sysctl { settings } => Some(settings),
-                Artefact::Nft { .. } | Artefact::File(_) | Artefact::Ufw { .. } => None,
+                Artefact::Nft { .. } | Artefact::File(_) | Artefact::Ufw { .. } | Artefact::Addresses { .. } => None,
             })
             .flat_map(|s| s.iter().map(|(name, setting)| (name.as_str(), setting)))
             .collect()
@@ -160,7 +167,16 @@ impl Draft {
     pub fn files(&self) -> impl Iterator<Item = &OwnFile> {
         self.artefacts.iter().filter_map(|a| match a {
             Artefact::File(file) => Some(file),
-            Artefact::Nft { .. } | Artefact::Sysctl { .. } | Artefact::Ufw { .. } => None,
+            Artefact::Nft { .. } | Artefact::Sysctl { .. } | Artefact::Ufw { .. } | Artefact::Addresses { .. } => None,
         })
+    }
+    /// All addresses.
+    pub fn addresses(&self) -> impl Iterator<Item = &OwnAddress> {
+        let of = |a| if let &Artefact::Addresses { ref addresses, .. } = a { Some(addresses) } else { None };
+        self.artefacts.iter().filter_map(of).flatten()
+    }
+    /// Whether addresses are left as they are: none is put on, none of these is taken off.
+    pub fn leaves_addresses(&self) -> bool {
+        self.artefacts.iter().any(|a| matches!(a, Artefact::Addresses { leave: true, .. }))
     }
 }

@@ -9,10 +9,12 @@
 //! | `unit` | the check that no unit of a bundle runs anything as root
 //! | [`own`] | the check that an nft script touches our own table and no other |
 //! | [`ufw`] | Ravelin's part of UFW's files |
+//! | [`address`] | the check that an address is one a gateway or a published service can have |
 //! | [`seed`] | connections under way before the first apply, from what hosts report |
 //!
 //! Pure. Never signs, sends, or looks at a machine.
 
+pub mod address;
 pub mod content;
 pub mod file;
 pub mod own;
@@ -21,6 +23,7 @@ pub mod seed;
 pub mod ufw;
 mod unit;
 
+pub use address::{AddressError, OwnAddress};
 pub use content::{Artefact, Draft, Expected, LayerMode, Management, Probe, Setting};
 pub use file::{After, FileError, OwnFile, Place};
 pub use own::{OwnError, TABLE_FAMILY, TABLE_NAME, only_own_table};

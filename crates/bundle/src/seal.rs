@@ -3,6 +3,7 @@
 //! one content has one digest.
 
 use crate::{
+    address::{self, AddressError},
     content::{Artefact, Draft, SCHEMA},
     file::{self, FileError},
     own::{OwnError, only_own_table},
@@ -68,6 +69,9 @@ pub enum ReadError {
     /// A file that is not ours, or that would run something as root.
     #[error("the bundle has a file that is not accepted")]
     File(#[source] FileError),
+    /// An address that no gateway or published service can have.
+    #[error("the bundle has an address that is not accepted")]
+    Address(#[source] AddressError),
     /// Something in UFW's files that is not Ravelin's to write.
     #[error("the bundle writes what is not Ravelin's into UFW's files: `{0}`")]
     Ufw(String),
@@ -92,10 +96,11 @@ impl Bundle {
                         return Err(ReadError::Setting(name.clone()));
                     }
                 }
-                Artefact::File(_) => {}
+                Artefact::File(_) | Artefact::Addresses { .. } => {}
             }
         }
         file::check(draft.files()).map_err(ReadError::File)?;
+        address::check(draft.addresses()).map_err(ReadError::Address)?;
         only_own_table(&draft.break_glass).map_err(ReadError::Own)?;
         let body = canonical(&draft);
         Ok(Self { digest: Digest::of(&body), draft, body })
@@ -221,6 +226,20 @@ mod tests {
         assert!(matches!(with("/etc/cron.d/x", "# Written by ravelin\n"), Err(ReadError::File(_))));
         let sealed = with("/etc/sysusers.d/ravelin.conf", "# Written by ravelin\ng video -\n").expect("seals");
         assert_eq!(Bundle::read(&sealed.to_bytes()).expect("reads"), sealed);
+    }
+
+    #[test]
+    fn an_address_of_a_link_is_refused() {
+        let with = |address: &str| {
+            let mut draft = draft();
+            let one = crate::OwnAddress { device: "internet".into(), address: address.parse().expect("address"), source: false };
+            draft.artefacts.push(Artefact::Addresses { addresses: vec![one], leave: false });
+            Bundle::seal(draft)
+        };
+        assert!(matches!(with("169.254.0.1/32"), Err(ReadError::Address(_))));
+        let sealed = with("203.0.113.5/32").expect("seals");
+        assert_eq!(Bundle::read(&sealed.to_bytes()).expect("reads"), sealed);
+        assert_ne!(sealed.draft().policy(), draft().policy());
     }
 
     #[test]

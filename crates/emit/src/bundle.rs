@@ -2,7 +2,7 @@
 //! the machine's plan, the model it was made from and where it stands in the machine's history, out comes the draft.
 //! Never: seals or sends it.
 
-use crate::{nft, ufw};
+use crate::{address, nft, ufw};
 use bundle::{Artefact, Draft, Expected, LayerMode, Management, Probe, SeedFlow, Setting, UfwFile, UfwFiles};
 use plan::{MachinePlan, SysctlRule, TABLE};
 use ruleset::{Ruleset, form::TableFamily};
@@ -54,6 +54,9 @@ pub fn draft(model: &Model, machine: &MachinePlan, break_glass: &Ruleset, site: 
         artefacts.extend(ufw_files(machine, link.ufw.as_ref()).map(|files| Artefact::Ufw { files }));
         artefacts.push(Artefact::Nft { text: nft::script(&machine.ruleset, TableFamily::Inet, TABLE) });
         artefacts.push(Artefact::Sysctl { settings: settings(machine) });
+        if !machine.addresses.is_empty() {
+            artefacts.push(Artefact::Addresses { addresses: address::own(&machine.addresses), leave: machine.leaves_addresses });
+        }
     }
     Draft {
         schema: bundle::content::SCHEMA,

@@ -6,6 +6,7 @@
 //! | [`nft`] | one atomic nft script |
 //! | [`ufw`] | UFW's rule files and application profiles |
 //! | [`sysctl`] | a `sysctl.d` file |
+//! | [`address`] | addresses of an edge node, for `ip -batch` |
 //! | [`accounts`] | `sysusers.d` and `tmpfiles.d` |
 //! | [`containers`] | compose overrides and Quadlets |
 //! | [`systemd`] | units and drop-ins |
@@ -16,6 +17,7 @@
 //! | [`mod@bundle`] | the draft of a machine's bundle |
 
 pub mod accounts;
+pub mod address;
 pub mod bundle;
 pub mod containers;
 pub mod flows;

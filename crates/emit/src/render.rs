@@ -7,6 +7,7 @@
 //! MACHINE/ufw/...               where UFW filters: Ravelin's entries of user.rules and user6.rules, application profiles
 //! MACHINE/break-glass.nft        the management path alone
 //! MACHINE/90-ravelin.conf        sysctl.d
+//! MACHINE/addresses.ip           an edge node's virtual and translated addresses, for `ip -batch`
 //! MACHINE/rules.json             why each id is there
 //! MACHINE/system/etc/...         accounts, modes, units and drop-ins; MACHINE/proposed/etc/... while the layer observes
 //! MACHINE/selinux/*.cil          modules for `semodule -i`
@@ -14,7 +15,7 @@
 //! aerleon/def/ravelin.yaml aerleon/policies/ravelin.yaml
 //! ```
 
-use crate::{accounts, flows, nft, selinux, sysctl, systemd, ufw};
+use crate::{accounts, address, flows, nft, selinux, sysctl, systemd, ufw};
 use plan::{Devices, Plan, TABLE, system::SystemPlan};
 use ruleset::TableFamily;
 use site::model::{Mode, Model};
@@ -44,6 +45,9 @@ pub fn files(model: &Model, plan: &Plan, devices: &Devices) -> BTreeMap<String, 
             put(format!("{host}/ufw/applications.d/{name}"), text);
         }
         put(format!("{host}/90-ravelin.conf"), sysctl::file(&machine.sysctls));
+        if !machine.wanted_addresses().is_empty() {
+            put(format!("{host}/addresses.ip"), address::file(machine.wanted_addresses()));
+        }
         put(format!("{host}/rules.json"), pretty(&serde_json::to_value(&machine.rules).unwrap_or_default()));
         let system_mode = machine.system.as_ref().map_or(Mode::Off, |s| s.mode);
         for (path, text) in machine.system.iter().flat_map(system_files) {

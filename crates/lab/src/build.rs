@@ -7,14 +7,15 @@
 use crate::{
     error::LabError,
     space::{Space, run_program},
-    topology::{Node, Role, Topology},
+    topology::{Node, Role, Topology, Virtual},
 };
 use ipnet::IpNet;
 use std::{
     collections::BTreeMap,
     fmt::Write,
-    net::IpAddr,
+    net::{IpAddr, Ipv4Addr, UdpSocket},
     sync::{Mutex, PoisonError},
+    time::{Duration, Instant},
 };
 use words::Family;
 
@@ -22,6 +23,11 @@ use words::Family;
 pub const SWITCH: &str = "Switch";
 /// Threads that configure nodes; the work waits on the kernel's network lock more than on processors.
 const BUILDERS: usize = 4;
+
+/// RFC 863.
+const DISCARD: u16 = 9;
+/// The kernel asks three times for a neighbour, a second apart (`mcast_solicit`, `retrans_time_ms`); in a lab the first is answered.
+const ANSWERED_WITHIN: Duration = Duration::from_secs(2);
 
 /// How nodes find each other's hardware addresses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,7 +50,7 @@ pub struct Lab {
 }
 
 impl Lab {
-    /// Builds everything. On an error the caller leaves the namespaces, which takes down what stands already.
+    /// Builds everything but virtual and translated addresses, which are the plan's to put on. On an error the caller leaves the namespaces, which takes down what stands already.
     pub fn build(topology: Topology, neighbours: Neighbours) -> Result<Self, LabError> {
         let mut names = format!("netns add {SWITCH}\n");
         for name in topology.nodes.keys() {
@@ -58,9 +64,6 @@ impl Lab {
         }
         lab.plug()?;
         lab.configure()?;
-        if let Some(active) = lab.active.clone() {
-            lab.place_virtuals(&active)?;
-        }
         lab.fix_neighbours()?;
         Ok(lab)
     }
@@ -89,11 +92,11 @@ impl Lab {
     pub fn move_virtuals(&mut self, to: &str) -> Result<(), LabError> {
         self.space(to)?;
         if let Some(old) = self.active.take() {
-            let lines = self.virtual_lines(&old, "del");
+            let lines = self.virtual_lines(&old, |v, device| format!("addr flush dev {device} to {}", IpNet::from(v.address)));
             self.batch(&old, &lines)?;
         }
         self.active = Some(to.to_owned());
-        self.place_virtuals(to)?;
+        self.batch(to, &self.virtual_lines(to, added))?;
         if self.neighbours == Neighbours::Dynamic {
             for name in self.topology.nodes.keys() {
                 self.batch(name, "neigh flush all\n")?;
@@ -102,19 +105,40 @@ impl Lab {
         self.fix_neighbours()
     }
 
-    fn place_virtuals(&self, on: &str) -> Result<(), LabError> {
-        self.batch(on, &self.virtual_lines(on, "add"))
+    /// Puts the virtual addresses on the active node by hand, as they were before Ravelin: for a site that is not enforced yet.
+    pub fn by_hand(&self) -> Result<(), LabError> {
+        let Some(active) = &self.active else { return Ok(()) };
+        let lines = self.virtual_lines(active, |v, device| if v.translated { String::new() } else { added(v, device) });
+        self.batch(active, &lines)
     }
 
-    fn virtual_lines(&self, on: &str, verb: &str) -> String {
-        let mut lines = String::new();
-        let Some(node) = self.topology.nodes.get(on) else { return lines };
-        for v in &self.topology.virtuals {
-            let Some(port) = node.ports.iter().find(|p| p.segment == v.segment) else { continue };
-            let nodad = if verb == "add" && v.address.is_ipv6() { " nodad" } else { "" };
-            let _ = writeln!(lines, "addr {verb} {} dev {}{nodad}", IpNet::from(v.address), port.device);
-        }
-        lines
+    fn virtual_lines(&self, on: &str, line: impl Fn(&Virtual, &str) -> String) -> String {
+        let ports = self.topology.nodes.get(on).map(|n| n.ports.as_slice()).unwrap_or_default();
+        let there = self.topology.virtuals.iter().filter_map(|v| Some((v, ports.iter().find(|p| p.segment == v.segment)?)));
+        there.map(|(v, port)| line(v, &port.device) + "\n").collect()
+    }
+
+    /// Who answers a node's question for an IPv4 address on one of its segments, by the node's own list of neighbours.
+    pub fn answers(&self, node: &str, address: Ipv4Addr) -> Result<Option<String>, LabError> {
+        self.space(node)?.run(|| {
+            let socket = UdpSocket::bind("0.0.0.0:0").map_err(LabError::io("open a socket"))?;
+            // What it says does not matter: before the first packet the kernel asks for the neighbour.
+            let _ = socket.send_to(&[0], (address, DISCARD));
+            let begun = Instant::now();
+            loop {
+                let table = std::fs::read_to_string("/proc/thread-self/net/arp").map_err(LabError::io("read the neighbours"))?;
+                let mut rows = table.lines().skip(1).map(|l| l.split_whitespace().collect::<Vec<_>>());
+                // Address, hardware type, flags, hardware address. Flags without ATF_COM of `if_arp.h`: nobody has answered yet.
+                let row = rows.find(|w| w.first().is_some_and(|a| *a == address.to_string()) && w.get(2).is_some_and(|f| *f != "0x0"));
+                if let Some(mac) = row.and_then(|w| w.get(3).copied().map(str::to_owned)) {
+                    return Ok(Some(mac));
+                }
+                if begun.elapsed() > ANSWERED_WITHIN {
+                    return Ok(None);
+                }
+                std::thread::sleep(Duration::from_millis(10));
+            }
+        })
     }
 
     /// Bridges, and a cable from each to every port on its segment.
@@ -214,6 +238,11 @@ impl Lab {
 
 fn open(topology: &Topology) -> Result<BTreeMap<String, Space>, LabError> {
     topology.nodes.keys().map(String::as_str).chain([SWITCH]).map(|n| Space::open(n).map(|s| (n.to_owned(), s))).collect()
+}
+
+fn added(v: &Virtual, device: &str) -> String {
+    let nodad = if v.address.is_ipv6() { " nodad" } else { "" };
+    format!("addr add {} dev {device}{nodad}", IpNet::from(v.address))
 }
 
 /// Lines for `ip -batch`, run where the lab's own processes stand.

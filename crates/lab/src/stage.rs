@@ -7,16 +7,17 @@
 use crate::{
     build::{Lab, Neighbours},
     error::LabError,
-    topology::topology,
+    topology::{self, topology},
 };
 use bundle::{Bundle, Draft, SeedFlow};
 use emit::bundle::Link;
 use plan::{Devices, MachinePlan, Options, Plan, Role, TABLE};
 use ruleset::form::TableFamily;
 use serde_json::Value;
-use site::model::Model;
+use site::model::{Mode, Model};
 use std::{
     fs,
+    net::IpAddr,
     path::{Path, PathBuf},
     sync::{Mutex, PoisonError},
     time::Duration,
@@ -81,10 +82,15 @@ impl Stage {
         Ok(Self { model, plan, lab, applier: beside_this_program(APPLIER) })
     }
 
-    /// Loads every machine's script as it is, with its settings.
+    /// Loads every machine's script as it is, with its settings and addresses. While a site observes, its virtual addresses are the
+    /// ones that were there before.
     pub fn load_all(&self) -> Result<(), LabError> {
         self.each_machine(|machine| {
             self.load(machine.host.as_str(), &script(machine))?;
+            if !machine.wanted_addresses().is_empty() {
+                let lines = emit::address::file(machine.wanted_addresses());
+                self.lab.space(machine.host.as_str())?.program("ip", &["-batch", "-"], Some(&lines))?;
+            }
             self.load_ufw(machine)?;
             let space = self.lab.space(machine.host.as_str())?;
             for s in &machine.sysctls {
@@ -93,7 +99,26 @@ impl Stage {
                 let _ = space.run(|| Ok(fs::write(Path::new("/proc/sys").join(&s.key), value)));
             }
             Ok(())
-        })
+        })?;
+        // Of an edge that enforces nothing is added that the plan forgot.
+        let planned = |m: &MachinePlan| m.role == Role::Edge && (m.mode == Mode::Enforce || !m.wanted_addresses().is_empty());
+        if self.plan.machines.values().any(planned) { self.ask_for_translated() } else { self.lab.by_hand() }
+    }
+
+    /// Everybody outside asks for the addresses that nobody but the edge can answer for: no filter is met by who finds no neighbour,
+    /// and in a volley the packets that wait for an answer would be too many.
+    fn ask_for_translated(&self) -> Result<(), LabError> {
+        let outside = self.lab.topology.nodes.values().filter(|n| n.role == topology::Role::Outside);
+        let outside: Vec<&str> = outside.map(|n| n.name.as_str()).collect();
+        for v in self.lab.topology.virtuals.iter().filter(|v| v.translated) {
+            let IpAddr::V4(address) = v.address else { continue };
+            for node in &outside {
+                if self.lab.answers(node, address)?.is_none() {
+                    return Err(LabError::Other(format!("nobody answers {node} for {address}: no machine holds it")));
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Loads one script.

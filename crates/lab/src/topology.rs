@@ -1,7 +1,7 @@
 //! What to build for a model: nodes, segments, addresses, routes. Pure; the same model gives the same topology.
 //!
 //! A zone is a segment (a bridge), a host is a node with one port per zone it stands in, named as the plan names devices.
-//! The virtual addresses sit on the active edge node. Where the site has no edge node of its own, a plain router without
+//! Virtual and translated addresses are expected on the active edge node, which has them from its plan. Where the site has no edge node of its own, a plain router without
 //! any filter joins the zones: then what is denied is denied by the hosts. The Internet is one segment; its machines have
 //! on-link routes to each other and send everything else to the site, private destinations included, as an attacker on
 //! the next hop could. Never: invents an address inside a zone unless the zone has no gateway and needs one.
@@ -64,13 +64,15 @@ pub struct Port {
     pub addresses: Vec<IpNet>,
 }
 
-/// A virtual address and where it lives.
+/// A virtual or translated address and where it lives.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Virtual {
     /// Segment.
     pub segment: String,
     /// Address.
     pub address: IpAddr,
+    /// Services are published at it, or private sources leave by it: before Ravelin nobody had it.
+    pub translated: bool,
 }
 
 /// A whole lab, before it is built.
@@ -80,7 +82,7 @@ pub struct Topology {
     pub segments: BTreeSet<String>,
     /// Nodes by name.
     pub nodes: BTreeMap<String, Node>,
-    /// Virtual addresses of the edge.
+    /// Virtual and translated addresses of the edge, as the model has them: what the plan makes of it is what is tried.
     pub virtuals: Vec<Virtual>,
     /// Edge nodes in order of preference; the virtual addresses begin on the first.
     pub edges: Vec<String>,
@@ -95,8 +97,15 @@ pub fn topology(model: &Model, devices: &Devices) -> Topology {
     if model.edge.kind == EdgeKind::Ravelin {
         for (zone, addresses) in &model.edge.vip {
             let own = |a: &IpAddr| model.edge.nodes.iter().filter_map(|n| model.hosts.get(n)).any(|h| h.addresses().any(|x| x == *a));
-            t.virtuals.extend(addresses.iter().filter(|a| !own(a)).map(|a| Virtual { segment: zone.as_str().to_owned(), address: *a }));
+            t.virtuals.extend(addresses.iter().filter(|a| !own(a)).map(|a| Virtual {
+                segment: zone.as_str().to_owned(),
+                address: *a,
+                translated: false,
+            }));
         }
+        let segment = ZoneName::INTERNET;
+        let translated = site::translated(model).into_keys();
+        t.virtuals.extend(translated.map(|address| Virtual { segment: segment.to_owned(), address, translated: true }));
     } else {
         add_router(model, &mut t);
     }
@@ -270,14 +279,15 @@ fn number_ports(t: &mut Topology) {
 }
 
 impl Topology {
-    /// Every address on a segment with the hardware address that answers for it; virtual ones on `active`.
+    /// Every address on a segment with the hardware address that answers for it; virtual ones on `active`, without translated ones:
+    /// the edge must answer for those itself.
     pub fn neighbours(&self, segment: &str, active: Option<&str>) -> Vec<(IpAddr, [u8; 6])> {
         let ports = self.nodes.values().flat_map(|n| n.ports.iter().map(move |p| (n, p))).filter(|(_, p)| p.segment == segment);
         let mut all: Vec<(IpAddr, [u8; 6])> = Vec::new();
         for (node, port) in ports {
             all.extend(port.addresses.iter().map(|a| (a.addr(), port.mac)));
             if active == Some(node.name.as_str()) {
-                all.extend(self.virtuals.iter().filter(|v| v.segment == segment).map(|v| (v.address, port.mac)));
+                all.extend(self.virtuals.iter().filter(|v| v.segment == segment && !v.translated).map(|v| (v.address, port.mac)));
             }
         }
         all

@@ -45,7 +45,11 @@ fn tiny() -> Topology {
             vec![],
         ),
     ]);
-    let on = |segment: &str, address: &str| lab::topology::Virtual { segment: segment.into(), address: address.parse().expect("address") };
+    let on = |segment: &str, address: &str| lab::topology::Virtual {
+        segment: segment.into(),
+        address: address.parse().expect("address"),
+        translated: false,
+    };
     Topology {
         segments: ["left", "right"].map(str::to_owned).into(),
         nodes,
@@ -73,6 +77,7 @@ fn connections_cross_the_edge_and_survive_its_move() {
     }
     for neighbours in [Neighbours::Dynamic, Neighbours::Fixed] {
         let mut lab = Lab::build(tiny(), neighbours).expect("built");
+        lab.by_hand().expect("virtual addresses");
         assert_eq!(listen::serve(&lab, &ports()).expect("listeners"), 6);
         for to in B {
             assert_eq!(ask(&lab, to, 1234, Proto::Tcp), Answer::From { node: "b".into(), port: 1234 }, "{neighbours:?}");
@@ -119,6 +124,7 @@ fn every_packet_of_a_volley_is_accounted_for() {
         return;
     }
     let lab = Lab::build(tiny(), Neighbours::Fixed).expect("built");
+    lab.by_hand().expect("virtual addresses");
     for (node, text) in [("fw1", EDGE), ("b", RECEIVER)] {
         lab.space(node).expect("node").program("nft", &["-f", "-"], Some(text)).expect("rules");
     }

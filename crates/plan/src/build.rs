@@ -123,6 +123,8 @@ impl<'a> Build<'a> {
             ruleset: Ruleset { tables: vec![self.table], unread: Vec::new() },
             ufw: None,
             sysctls,
+            addresses: Vec::new(),
+            leaves_addresses: false,
             rules: self.rules,
             system: None,
             selinux: None,

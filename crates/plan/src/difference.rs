@@ -65,6 +65,13 @@ fn machine(old: &MachinePlan, new: &MachinePlan) -> Vec<String> {
             _ => {}
         }
     }
+    let told = |all: &[crate::Address]| {
+        let line = |a: &crate::Address| format!("address {} on {}: {}", a.address, a.device, a.why);
+        all.iter().map(line).collect::<BTreeSet<_>>()
+    };
+    // What is left as it is neither comes nor goes.
+    lines.extend(told(old.wanted_addresses()).difference(&told(&new.addresses)).map(|l| format!("- {l}")));
+    lines.extend(told(new.wanted_addresses()).difference(&told(old.wanted_addresses())).map(|l| format!("+ {l}")));
     let system = |m: &MachinePlan| m.system.as_ref().map(crate::system::SystemPlan::lines).unwrap_or_default();
     let (a, b) = (system(old), system(new));
     lines.extend(a.difference(&b).map(|l| format!("- {l}")));

@@ -5,7 +5,7 @@
 use crate::build::{Build, NF_V4, address_type, addresses, digit, one_of};
 use crate::grant::{Grant, admit, number};
 use crate::host::{Side, advertised, grants};
-use crate::{MachinePlan, Role, essential, guard, limit, sysctl, translate};
+use crate::{MachinePlan, Role, address, essential, guard, limit, sysctl, translate};
 use ipnet::IpNet;
 use ruleset::{ChainKind, Data, Element, Hook, Key, MapRef, Policy, Rule, Set, Statement, Value, Verdict};
 use site::model::{FlowKind, Party};
@@ -31,8 +31,9 @@ pub(crate) fn plan(mut build: Build<'_>) -> MachinePlan {
     b.base("input", ChainKind::Filter, Hook::Input, 0, Policy::Drop, rules);
     let rules = output(b);
     b.base("output", ChainKind::Filter, Hook::Output, 0, Policy::Drop, rules);
-    let sysctls = sysctl::edge(&build);
-    build.finish(Role::Edge, sysctls)
+    let (sysctls, addresses) = (sysctl::edge(&build), address::of(&build));
+    let leaves_addresses = build.observing() && !build.options.translate_while_observing;
+    MachinePlan { addresses, leaves_addresses, ..build.finish(Role::Edge, sysctls) }
 }
 
 /// Whether a party is one of the edge nodes: its flows are for its own input and output, not for forwarding.
@@ -222,10 +223,11 @@ pub(crate) fn site_prefixes(b: &Build<'_>) -> Vec<IpNet> {
     out
 }
 
-/// Every address the node may hold itself: its own and, since either node may be active, the virtual ones.
+/// Every address the node may hold itself: its own and, since either node may be active, the virtual and translated ones.
 pub(crate) fn held(b: &Build<'_>) -> Vec<IpAddr> {
     let mut out: Vec<IpAddr> = b.host.addresses().collect();
     out.extend(b.model.edge.vip.values().flatten().copied());
+    out.extend(site::translated(b.model).into_keys());
     out.sort();
     out.dedup();
     out

@@ -150,10 +150,11 @@ pub(crate) fn closed(b: &mut Build<'_>) {
     let zones = b.model.zones.values().filter(|z| !z.name.is_internet());
     let mut nets: Vec<IpNet> = zones.flat_map(|z| z.subnets.iter().copied()).filter(|n| !special::touches_public(n)).collect();
     nets.extend(b.model.edge.sync);
+    let translated = site::translated(b.model);
     let outer = |a: &IpAddr| {
         let own = b.host.interfaces.iter().filter(|i| i.zone.is_internet()).flat_map(|i| i.addresses.iter().map(|n| n.addr()));
         let shared = b.model.edge.vip.iter().filter(|(z, _)| z.is_internet()).flat_map(|(_, a)| a.iter().copied());
-        own.chain(shared).any(|o| o == *a)
+        own.chain(shared).any(|o| o == *a) || translated.contains_key(a)
     };
     nets.extend(held(b).into_iter().filter(|a| !outer(a)).map(IpNet::from));
     let mut rules = Vec::new();

@@ -10,6 +10,7 @@
 //! | `index` | what every machine asks of the model, asked once |
 //! | `essential` | ICMP, neighbour discovery, DHCP, and no more |
 //! | `edge`, `guard`, `translate` | an edge node: zone matrix, anti-spoofing, NAT |
+//! | `address` | addresses an edge node must hold: virtual and translated ones |
 //! | `host`, `container` | a host's own filter, engines on it included |
 //! | [`ufw`] | a host that UFW filters
 //! | `limit` | rates and counts of the public |
@@ -23,6 +24,7 @@
 //!
 //! Pure: no clock, network, file system or process. Never: prints, applies, or opens what no flow of the model asks for.
 
+mod address;
 pub mod break_glass;
 mod build;
 mod container;
@@ -49,7 +51,7 @@ pub use break_glass::break_glass;
 pub use device::Devices;
 pub use difference::{MachineDifference, difference};
 pub use tokens::{Holder, tokens};
-pub use types::{MachinePlan, Options, Plan, Role, RuleInfo, Sysctl, SysctlPhase, SysctlRule};
+pub use types::{Address, MachinePlan, Options, Plan, Role, RuleInfo, Sysctl, SysctlPhase, SysctlRule};
 
 use ruleset::Ruleset;
 use site::model::{Mode, Model};

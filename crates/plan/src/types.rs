@@ -1,5 +1,6 @@
 //! The plan's own types. A plan can be printed, compared, signed and read by a stranger.
 
+use ipnet::IpNet;
 use ruleset::Ruleset;
 use serde::Serialize;
 use site::model::Mode;
@@ -37,12 +38,42 @@ pub struct MachinePlan {
     pub ufw: Option<crate::ufw::UfwPlan>,
     /// Kernel settings, sorted by key.
     pub sysctls: Vec<Sysctl>,
+    /// Addresses it must hold besides its own, sorted; an edge node's alone.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub addresses: Vec<Address>,
+    /// They are left as they are: none is put on, none that was put on before is taken off. While observing nothing changes.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub leaves_addresses: bool,
     /// Every id that stands in the ruleset, with its reason.
     pub rules: BTreeMap<String, RuleInfo>,
     /// Accounts, directories and units; `None` where only rulesets were asked for.
     pub system: Option<crate::system::SystemPlan>,
     /// Domains, labels and port types; `None` where only rulesets were asked for.
     pub selinux: Option<crate::selinux::SelinuxPlan>,
+}
+
+impl MachinePlan {
+    /// The addresses that are put on: none where they are left as they are.
+    pub fn wanted_addresses(&self) -> &[Address] {
+        if self.leaves_addresses { &[] } else { &self.addresses }
+    }
+}
+
+/// An address a machine must hold besides those it has of its own.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Address {
+    /// The zone it is reached from.
+    pub zone: ZoneName,
+    /// The device of that zone, which it is put on.
+    pub device: String,
+    /// The address, with the length of the prefix that is on the link with it.
+    pub address: IpNet,
+    /// Connections of the machine's own may begin at it. Not where it has an address of its own there.
+    pub source: bool,
+    /// What for.
+    pub why: String,
+    /// Lines it comes from. Never empty.
+    pub origins: Vec<Origin>,
 }
 
 /// What a machine is to the network.

@@ -2,6 +2,7 @@
 
 mod common;
 
+use common::example;
 use plan::{Devices, Options};
 use ruleset::TableFamily;
 use site::model::Mode;
@@ -22,15 +23,6 @@ fn the_kernel_takes_every_plan() {
             assert_eq!(ruleset::canonical::digest(&machine.ruleset), ruleset::canonical::digest(&live), "{host}");
         }
     }
-}
-
-/// The example sites, read as the command line reads them.
-fn example(name: &str) -> site::Model {
-    let path = format!("{}/../../examples/{name}/site.toml", env!("CARGO_MANIFEST_DIR"));
-    let source = words::SourceFile::new("site.toml", std::fs::read_to_string(&path).expect(&path));
-    let outcome = site::read(&source, "2026-11-22");
-    let text = outcome.render(&source);
-    outcome.model.expect(&text)
 }
 
 #[test]

@@ -3,6 +3,7 @@
 //! (`reach`), held against the kernel by the lab; the expectations cover what conformance leaves aside (ICMP, the pair's
 //! advertisements, source translation) and ask for the id that refused, which is what its counter proves.
 
+mod common;
 mod expect;
 
 use expect::Expectation;
@@ -10,14 +11,10 @@ use reach::{Network, Prover, conformance, policy};
 use ruleset::{Ruleset, mutate};
 use site::model::{Mode, Model};
 use std::collections::BTreeMap;
-use words::{HostName, SourceFile};
+use words::HostName;
 
 fn example(name: &str) -> Model {
-    let path = format!("{}/../../examples/{name}/site.toml", env!("CARGO_MANIFEST_DIR"));
-    let source = SourceFile::new("site.toml", std::fs::read_to_string(&path).expect(&path));
-    let outcome = site::read(&source, "2026-11-22");
-    let text = outcome.render(&source);
-    let mut model = outcome.model.expect(&text);
+    let mut model = common::example(name);
     model.layers.network = Mode::Enforce;
     model
 }

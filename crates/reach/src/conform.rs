@@ -220,6 +220,11 @@ fn one_machine(net: &mut Network<'_>, policy: &Policy, h: &HostName, required: &
             let here = store.value(Field::In, device(d_in));
             let needed = store.all([needed, fresh, here, new]);
             let cut = prover.through(m, Stage::Judged, Past::Quiet, needed).dropped;
+            // The node has the public address itself: what is not translated ends at the node, and nobody drops it on the way.
+            let public = prover.store().and(needed, published);
+            let arrived = prover.through(m, Stage::Prerouting, Past::Quiet, public).passed;
+            let kept = prover.store().and(arrived, own);
+            let cut = prover.store().or(cut, kept);
             let cut = prover.store().minus(cut, icmp);
             let hooks = vec![Hook::Prerouting, Hook::Forward];
             let w = prover.store().pick(cut, &like).map(|w| if w.get(Field::Out) == 0 { w.with(Field::Out, device(d_out)) } else { w });

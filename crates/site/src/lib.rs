@@ -15,6 +15,7 @@
 //! | [`mod@generate`] | made-up sites of any size |
 //! | [`code`] | every diagnostic's code |
 //! | [`special`] | what a public address is |
+//! | [`mod@translated`] | public addresses that the edge answers for |
 //! | [`vantage`] | what somebody who stands at an address may open |
 
 pub mod ansible;
@@ -30,6 +31,7 @@ pub mod schema;
 pub mod special;
 pub mod syntax;
 pub mod tier;
+pub mod translated;
 pub mod vantage;
 
 pub use fmt::format;
@@ -39,6 +41,7 @@ pub use propose::propose;
 pub use resolve::services::Catalog;
 pub use schema::schema;
 pub use tier::{Row, Stand, tier};
+pub use translated::translated;
 
 use cx::Cx;
 use words::{Code, Diagnostic, SourceFile};

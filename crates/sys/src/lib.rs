@@ -6,6 +6,7 @@
 //! | [`netlink`] | netlink sockets: requests, dumps, acknowledgements |
 //! | [`diag`] | `sock_diag`: TCP and UDP sockets of this network namespace |
 //! | [`track`] | `ctnetlink`: tracked connections, listed, put in, taken out |
+//! | [`address`] | `rtnetlink`: addresses of devices, listed, put on, taken off |
 //! | [`netns`] | network namespaces: entering, telling apart |
 //! | [`file`] | files that are either the old or the new, also after a power loss |
 //! | [`beneath`] | directories and files below them, no link followed
@@ -15,6 +16,7 @@
 //!
 //! If unsafe code is ever needed, it is needed here and nowhere else; `rustix` has spared us all of it so far. Never decides.
 
+pub mod address;
 pub mod beneath;
 pub mod detach;
 pub mod diag;

@@ -21,6 +21,8 @@ pub enum Family {
     SockDiag,
     /// Packet filter, connection tracking.
     Netfilter,
+    /// Devices, addresses, routes.
+    Route,
 }
 
 /// Bytes taken per datagram: the kernel builds dumps in pieces of at most 32 KiB.
@@ -44,11 +46,13 @@ impl Netlink {
     /// Opens one in the network namespace of this thread.
     pub fn open(family: Family) -> Result<Self, Error> {
         let (protocol, what) = match family {
-            Family::SockDiag => (netlink::SOCK_DIAG, "netlink sock_diag"),
-            Family::Netfilter => (netlink::NETFILTER, "netlink netfilter"),
+            Family::SockDiag => (Some(netlink::SOCK_DIAG), "netlink sock_diag"),
+            Family::Netfilter => (Some(netlink::NETFILTER), "netlink netfilter"),
+            // Its number is 0, which is what no number means.
+            Family::Route => (None, "netlink route"),
         };
         let call = |e: rustix::io::Errno| Error::call(what, e);
-        let fd = socket_with(AddressFamily::NETLINK, SocketType::RAW, SocketFlags::CLOEXEC, Some(protocol)).map_err(call)?;
+        let fd = socket_with(AddressFamily::NETLINK, SocketType::RAW, SocketFlags::CLOEXEC, protocol).map_err(call)?;
         // A smaller buffer only means more turns: refusal does no harm.
         let _ = sockopt::set_socket_recv_buffer_size(&fd, RECEIVE_BUFFER);
         sockopt::set_socket_timeout(&fd, sockopt::Timeout::Recv, Some(ANSWER_TIMEOUT)).map_err(call)?;

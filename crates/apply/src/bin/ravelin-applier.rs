@@ -82,6 +82,8 @@ enum Verb {
     Status,
     /// Load the last confirmed generation; for the unit that runs before the network.
     Boot,
+    /// Put the addresses of what is in force on their devices; for the unit that runs after the network.
+    Addresses,
     /// On the console: leave the management path and what is established, drop the rest.
     BreakGlass {
         /// End what is established too, the management path excepted.
@@ -197,6 +199,7 @@ fn run(arguments: &Arguments) -> Result<(), Trouble> {
                 return Err(Trouble { error: why, step: None, help: None, restored: None, lost: false });
             }
         }
+        Verb::Addresses => say(&Plain(boot::addresses(&state)?)),
         // No lock: the console must get through while something hangs with it held.
         Verb::BreakGlass { cut, spare } => {
             boot::management_only(&state)?;

@@ -1,7 +1,7 @@
 //! Private namespaces and small bundles for the tests. Nothing here touches the machine's own network.
 #![allow(dead_code, reason = "each test program uses a part of it")]
 
-use bundle::{Artefact, Bundle, Draft, Expected, Management, OwnFile, content::SCHEMA};
+use bundle::{Artefact, Bundle, Draft, Expected, Management, OwnAddress, OwnFile, content::SCHEMA};
 use std::{
     collections::BTreeMap,
     path::Path,
@@ -170,6 +170,33 @@ pub fn sealed_with(script: &str, generation: u64, parent: Option<Digest>, files:
     let mut with = draft(script, generation, parent);
     with.artefacts.extend(files.into_iter().map(Artefact::File));
     Bundle::seal(with).expect("seals")
+}
+
+/// The same with these addresses on a device.
+pub fn sealed_on(script: &str, generation: u64, parent: Option<Digest>, files: Vec<OwnFile>, device: &str, all: &[&str]) -> Bundle {
+    let mut with = draft(script, generation, parent);
+    with.artefacts.extend(files.into_iter().map(Artefact::File));
+    let one = |a: &&str| OwnAddress { device: device.to_owned(), address: a.parse().expect("address"), source: false };
+    with.artefacts.push(Artefact::Addresses { addresses: all.iter().map(one).collect(), leave: false });
+    Bundle::seal(with).expect("seals")
+}
+
+/// A device of the test's own, made anew, with the addresses an operator gave it.
+pub fn device_of_its_own(device: &str, addresses: &[&str]) {
+    assert!(std::env::var_os(INSIDE).is_some(), "never on the machine's own devices");
+    let _ = Command::new("ip").args(["link", "del", device]).output();
+    run("ip", &["link", "add", device, "type", "veth", "peer", "name", &format!("{device}-peer")]);
+    run("ip", &["link", "set", device, "up"]);
+    addresses.iter().for_each(|a| drop(run("ip", &["address", "add", a, "dev", device])));
+}
+
+/// A device's addresses as `ip` lists them, sorted, without link-local ones.
+pub fn addresses_on(device: &str) -> Vec<String> {
+    let text = run("ip", &["-o", "address", "show", "dev", device]);
+    let mut out: Vec<String> = text.lines().filter_map(|l| l.split_whitespace().nth(3)).map(str::to_owned).collect();
+    out.retain(|a| !a.starts_with("fe80"));
+    out.sort();
+    out
 }
 
 /// Everything below the places of our files, and the modes that may be closed: path, kind, mode, content or target.

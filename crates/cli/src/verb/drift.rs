@@ -35,6 +35,8 @@ struct Drift {
     rules: Vec<Found>,
     /// Kernel settings against the plan.
     settings: Vec<Setting>,
+    /// Addresses of an edge node against the plan.
+    addresses: Vec<String>,
     /// Files of the system layer against the plan.
     files: Vec<String>,
     /// Units whose drop-ins wait for a move: no drift, and not yet what the site file says.
@@ -58,6 +60,12 @@ struct Setting {
     is: String,
 }
 
+impl Drift {
+    fn count(&self) -> usize {
+        self.rules.len() + self.settings.len() + self.addresses.len() + self.files.len()
+    }
+}
+
 impl Face for Drift {
     fn text(&self) -> String {
         let mut out = String::new();
@@ -69,7 +77,7 @@ impl Face for Drift {
         for s in &self.settings {
             out += &format!("{} is {}, should be {}\n", paint(BAD, &s.key), s.is, s.wanted);
         }
-        for f in &self.files {
+        for f in self.addresses.iter().chain(&self.files) {
             out += &format!("{}\n", paint(BAD, f));
         }
         for w in &self.waiting {
@@ -78,7 +86,7 @@ impl Face for Drift {
         for u in &self.unread {
             out += &format!("{} {u}\n", paint(WARN, "cannot be read:"));
         }
-        out + &match self.rules.len() + self.settings.len() + self.files.len() {
+        out + &match self.count() {
             0 => format!("{}: {}\n", self.host, paint(GOOD, "holds what the site file says")),
             n => format!("{}: {n} differences; `ravelin apply` puts them right\n", self.host),
         }
@@ -87,7 +95,7 @@ impl Face for Drift {
         let finding = |message: String| sarif::Finding { code: "DRIFT".into(), level: "error", message, place: None };
         let rules = self.rules.iter().map(|f| finding(format!("{}: {}", self.host, f.difference)));
         let settings = self.settings.iter().map(|s| finding(format!("{}: {} should be {}", self.host, s.key, s.wanted)));
-        let files = self.files.iter().map(|f| finding(format!("{}: {f}", self.host)));
+        let files = self.addresses.iter().chain(&self.files).map(|f| finding(format!("{}: {f}", self.host)));
         Some(sarif::log(&rules.chain(settings).chain(files).collect::<Vec<_>>()))
     }
 }
@@ -115,9 +123,11 @@ pub fn run(arguments: &Arguments, global: &Global) -> Result<Exit, Trouble> {
     let wanted = if machine.mode == Mode::Off { &[][..] } else { &machine.sysctls };
     let settings = settings(wanted);
     let (own, waiting) = machine.system.as_ref().map(|s| planning::own_files(s, &facts)).unwrap_or_default();
-    let drift = Drift { host, rules, settings, files: apply::files::differences(&own), waiting, unread: live.unread };
+    let addresses = apply::addresses::differences(&emit::address::own(machine.wanted_addresses()))
+        .map_err(|e| Trouble::usage(e.chain(), "the addresses of this machine could not be listed"))?;
+    let drift = Drift { host, rules, settings, addresses, files: apply::files::differences(&own), waiting, unread: live.unread };
     show(global, &drift)?;
-    Ok(match (drift.rules.len() + drift.settings.len() + drift.files.len(), drift.unread.len()) {
+    Ok(match (drift.count(), drift.unread.len()) {
         (0, 0) => Exit::Ok,
         (0, _) => Exit::Unproven,
         _ => Exit::Found,

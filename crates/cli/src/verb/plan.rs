@@ -74,6 +74,8 @@ struct Machine {
     /// Rules and set elements that carry an id.
     ids: usize,
     sysctls: usize,
+    /// Addresses an edge node must hold besides its own.
+    addresses: Vec<plan::Address>,
     state: State,
     /// What changes, a rule, element or setting a line.
     lines: Vec<String>,
@@ -214,7 +216,14 @@ impl Machine {
             State::Changed => paint(WARN, "~"),
             State::Unchanged => "=".to_owned(),
         };
-        let about = format!("{} {}, {} rules and elements, {} kernel settings", word(&self.mode), word(&self.role), self.ids, self.sysctls);
+        let addresses = if self.addresses.is_empty() { String::new() } else { format!(", {} addresses", self.addresses.len()) };
+        let about = format!(
+            "{} {}, {} rules and elements, {} kernel settings{addresses}",
+            word(&self.mode),
+            word(&self.role),
+            self.ids,
+            self.sysctls
+        );
         format!("{sign} {} {}\n", paint(HEAD, &self.host), paint(DIM, about))
     }
 }
@@ -319,6 +328,7 @@ fn machine(host: &HostName, old: Option<&MachinePlan>, new: Option<&MachinePlan>
         mode: shown.map_or(site::model::Mode::Off, |m| m.mode),
         ids: shown.map_or(0, |m| m.rules.len()),
         sysctls: shown.map_or(0, |m| m.sysctls.len()),
+        addresses: shown.map(|m| m.wanted_addresses().to_vec()).unwrap_or_default(),
         state,
         lines: lines.cloned().unwrap_or_default(),
         system: new.and_then(|m| m.system.as_ref()).and_then(System::of),

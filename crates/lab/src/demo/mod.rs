@@ -74,6 +74,7 @@ pub fn run(mut model: Model, tell: &mut dyn FnMut(Progress<'_>)) -> Result<Demo,
     let mut built = None;
     scene(&mut demo, tell, "The site is built in namespaces, everything open, every service port listening", || {
         let stage = Stage::build(model.clone(), Options::default(), Neighbours::Dynamic)?;
+        stage.lab.by_hand()?;
         let sockets = listen::serve(&stage.lab, &ports(&stage))?;
         let counted = format!(
             "{} machines and outsiders on {} segments, {sockets} listening sockets",

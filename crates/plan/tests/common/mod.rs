@@ -276,6 +276,15 @@ pub fn model() -> Model {
     }
 }
 
+/// An example's model.
+pub fn example(name: &str) -> Model {
+    let path = format!("{}/../../examples/{name}/site.toml", env!("CARGO_MANIFEST_DIR"));
+    let source = words::SourceFile::new("site.toml", std::fs::read_to_string(&path).expect(&path));
+    let outcome = site::read(&source, "2026-11-22");
+    let text = outcome.render(&source);
+    outcome.model.expect(&text)
+}
+
 /// Every id a ruleset carries.
 pub fn ids(table: &ruleset::Table) -> BTreeSet<String> {
     let rules = table.chains.iter().flat_map(|c| &c.rules).filter_map(|r| r.id.clone());

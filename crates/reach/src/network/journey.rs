@@ -106,6 +106,10 @@ impl Network<'_> {
     fn wire(&self, j: &mut Journey, zone: &ZoneName, packet: Packet, past: Past, wanted: bool) {
         let holder = self.holder(&packet.dst()).and_then(|h| self.machines.get(h));
         if let Some(m) = holder.filter(|m| m.devices.contains_key(zone)) {
+            // An edge node's own address may be translated to a machine's behind it.
+            if m.host.edge {
+                return self.over(j, m, zone, packet, past, wanted);
+            }
             return self.receive(j, m, zone, packet, past, wanted);
         }
         if self.model.edge.kind != EdgeKind::Ravelin {

@@ -135,6 +135,7 @@ fn place(model: &Model, host: &Host, devices: &BTreeMap<ZoneName, String>) -> Pl
     let mut own: BTreeSet<_> = host.addresses().collect();
     if host.edge {
         own.extend(model.edge.vip.values().flatten().copied());
+        own.extend(site::translated(model).into_keys());
     }
     let links = devices
         .iter()

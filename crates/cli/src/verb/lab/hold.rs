@@ -23,7 +23,12 @@ pub fn hold(site: &Path, bare: bool, global: &Global) -> Result<Exit, Trouble> {
     let (model, _) = input::model(site, global)?;
     let stage = Stage::build(model, Options::default(), Neighbours::Dynamic).map_err(trouble)?;
     let sockets = serve(&stage.lab, &demo::ports(&stage)).map_err(trouble)?;
-    let rules = if bare { 0 } else { stage.apply_all(Generation(1), &[]).map_err(trouble)? };
+    let rules = if bare {
+        stage.lab.by_hand().map_err(trouble)?;
+        0
+    } else {
+        stage.apply_all(Generation(1), &[]).map_err(trouble)?
+    };
     let hosts: Vec<&str> = stage.lab.topology.nodes.keys().map(String::as_str).collect();
     face::print(&format!(
         "{READY}{rules} machines hold their rules, {sockets} sockets listen; machines: {}; {}\n",
