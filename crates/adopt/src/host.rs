@@ -31,7 +31,7 @@ impl Machine for Host {
         self.account(&plan.account).ok_or_else(|| Error::Apply(format!("account {} was not made", plan.account)))
     }
     fn account(&self, name: &str) -> Option<(u32, u32)> {
-        let accounts = observe::account::accounts(&mut Vec::new()).ok()?;
+        let accounts = observe::account::accounts(&observe::Root::machine(), &mut Vec::new()).ok()?;
         accounts.into_iter().find(|a| a.name == name).map(|a| (a.uid, a.gid))
     }
     fn stop(&mut self, unit: &str) -> Result<(), Error> {
@@ -79,7 +79,7 @@ fn look(plan: &Adoption, uid: u32) -> Result<String, String> {
         return Err(format!("{} is {state}", plan.unit));
     }
     let process = property("MainPID")?;
-    let processes = observe::process::list().map_err(|e| e.to_string())?;
+    let processes = observe::process::list(&observe::Root::machine()).map_err(|e| e.to_string())?;
     match processes.iter().find(|p| p.pid.to_string() == process) {
         Some(p) if p.uid == uid => {}
         Some(p) => return Err(format!("its process runs as uid {}, not as {}", p.uid, plan.account)),

@@ -35,8 +35,10 @@ fn daemon(dir: &std::path::Path, name: &str, listen: &str) -> Child {
 }
 
 fn observe_now() -> Facts {
-    let interests: Vec<observe::Interest> =
-        audit::wanted().into_iter().map(|w| observe::Interest { path: w.path, holds: w.holds, text: w.text }).collect();
+    let interests: Vec<observe::Interest> = audit::wanted()
+        .into_iter()
+        .map(|w| observe::Interest { path: w.path, holds: w.holds, keep: observe::file::Keep::configuration(w.text) })
+        .collect();
     observe::machine(&interests)
 }
 

@@ -200,7 +200,8 @@ fn by_lotus(script: &str) -> Command {
 }
 
 fn closure(sweep: bool) -> (Facts, Closure) {
-    let texts = breach::wanted().into_iter().map(|w| observe::Interest { path: w.path.to_owned(), holds: None, text: true });
+    let texts =
+        breach::wanted().into_iter().map(|w| observe::Interest { path: w.path.to_owned(), holds: None, keep: observe::file::Keep::Text });
     let mut facts = observe::machine(&texts.collect::<Vec<_>>());
     if sweep {
         let limits = observe::sweep::Limits {

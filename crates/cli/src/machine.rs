@@ -29,7 +29,10 @@ fn look(facts: &mut Facts) {
 
 /// Files the audit's rules ask about, besides the observer's usual ones.
 fn interests() -> Vec<observe::Interest> {
-    audit::wanted().into_iter().map(|w| observe::Interest { path: w.path, holds: w.holds, text: w.text }).collect()
+    audit::wanted()
+        .into_iter()
+        .map(|w| observe::Interest { path: w.path, holds: w.holds, keep: observe::file::Keep::configuration(w.text) })
+        .collect()
 }
 
 /// What its network reports; quicker.
@@ -40,7 +43,7 @@ pub fn network() -> Facts {
 /// What its network reports, and its processes: enough to know the way in of whoever asks, also behind sudo.
 pub fn connections() -> Facts {
     let mut facts = network();
-    facts.processes = observe::process::list().unwrap_or_default();
+    facts.processes = observe::process::list(&observe::Root::machine()).unwrap_or_default();
     facts
 }
 

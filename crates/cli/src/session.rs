@@ -133,6 +133,7 @@ mod tests {
             seccomp: 0,
             label: None,
             cwd: None,
+            core_limit: None,
         };
         let socket = |local: &str, remote: Option<&str>, state, pid| Socket {
             proto: Proto::Tcp,

@@ -18,6 +18,12 @@ pub struct Account {
     pub shell: String,
     /// Can be logged into with a password; `None` where `/etc/shadow` could not be read.
     pub password: Option<bool>,
+    /// Lets everybody in: the password's field is empty.
+    pub empty_password: Option<bool>,
+    /// How the password is hashed, as crypt(5) names it (`1`, `5`, `6`, `y`, `des`); never the hash.
+    pub hash: Option<String>,
+    /// Days after which the password must be changed; `None` where it need not be, or where it could not be read.
+    pub max_days: Option<u32>,
     /// Keys in `authorized_keys`; `None` where it could not be read.
     pub ssh_keys: Option<u32>,
 }

@@ -3,6 +3,10 @@
 //! | module | speaks of |
 //! |---|---|
 //! | [`system`] | kernel, distribution, clock |
+//! | [`boot`] | how the kernel was started, and its locks |
+//! | [`mount`] | mounted file systems, swap |
+//! | [`package`] | packages, archives, updates that wait |
+//! | [`backup`] | backups that were declared, and what lies there |
 //! | [`net`] | interfaces, routes, sockets, tracked connections, rulesets |
 //! | [`process`] | processes, containers |
 //! | [`account`] | accounts, groups |
@@ -17,8 +21,12 @@
 //! A source that could not be read stands in [`Facts::failures`]; what is missing because of it is unknown, not absent.
 
 pub mod account;
+pub mod backup;
+pub mod boot;
 pub mod file;
+pub mod mount;
 pub mod net;
+pub mod package;
 pub mod path;
 pub mod process;
 pub mod secret;
@@ -28,8 +36,12 @@ pub mod ufw;
 pub mod unit;
 
 pub use account::{Account, Group};
+pub use backup::{Asset, Backup, BackupFile, RestoreTest};
+pub use boot::Boot;
 pub use file::{File, FileKind};
+pub use mount::{Mount, Swap};
 pub use net::{Connection, Interface, Route, Rulesets, Socket, SocketState, Tuple};
+pub use package::{Packages, Repository, Update};
 pub use path::{AclEntry, AclName, PathFact, PathState, Sweep};
 pub use process::{Container, PortMapping, Process};
 pub use secret::{Redacted, SecretKind};
@@ -90,6 +102,16 @@ pub struct Facts {
     pub sudoers: Vec<SudoersLine>,
     /// Time synchronisation.
     pub clock: Clock,
+    /// How the kernel was started.
+    pub boot: Boot,
+    /// Mounted file systems, in the order in which they were mounted.
+    pub mounts: Vec<Mount>,
+    /// Swap in use.
+    pub swaps: Vec<Swap>,
+    /// Packages and their archives.
+    pub packages: Packages,
+    /// Declared backups with what lies there.
+    pub backups: Vec<Backup>,
     /// Sources that could not be read.
     pub failures: Vec<Failure>,
 }
@@ -119,6 +141,10 @@ pub enum Source {
     Containers,
     Sudoers,
     Clock,
+    Boot,
+    Mounts,
+    Packages,
+    Backups,
 }
 
 /// A source that could not be read, or only in part.

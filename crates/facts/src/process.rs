@@ -44,6 +44,8 @@ pub struct Process {
     pub label: Option<String>,
     /// Working directory.
     pub cwd: Option<String>,
+    /// Largest core dump in bytes (soft limit); the largest number is no limit.
+    pub core_limit: Option<u64>,
 }
 
 /// A container.

@@ -1,44 +1,79 @@
 //! Accounts and groups, from their files. Password hashes are looked at and forgotten.
 
-use crate::{Error, text};
+use crate::{Error, Root};
 use facts::{Account, Failure, Group, Source};
 use std::{collections::BTreeMap, path::Path};
 
 /// Largest `authorized_keys` that is read, in bytes: some thousand keys.
 const MOST_KEYS: u64 = 4 << 20;
+/// Fields of a line of shadow(5).
+const SHADOW_FIELDS: usize = 9;
+/// From here on a greatest age in days is none: what `useradd` writes for "never".
+const NEVER_DAYS: u32 = 99_999;
 
 /// Accounts, sorted by uid. Lines that do not read are named.
-pub fn accounts(failed: &mut Vec<Failure>) -> Result<Vec<Account>, Error> {
-    let passwd = text("/etc/passwd")?;
+pub fn accounts(root: &Root, failed: &mut Vec<Failure>) -> Result<Vec<Account>, Error> {
+    let passwd = root.text("/etc/passwd")?;
     note(failed, Source::Accounts, "/etc/passwd", &passwd, |l| account(l, None).is_some());
-    let shadow = text("/etc/shadow").ok();
+    let shadow = root.text("/etc/shadow").ok();
+    if let Some(shadow) = &shadow {
+        note(failed, Source::Accounts, "/etc/shadow", shadow, |l| l.split(':').count() == SHADOW_FIELDS);
+    }
     let mut out = read_accounts(&passwd, shadow.as_deref());
-    out.iter_mut().for_each(|a| a.ssh_keys = ssh_keys(&a.home));
+    out.iter_mut().for_each(|a| a.ssh_keys = ssh_keys(root, &a.home));
     Ok(out)
 }
 
 /// Accounts as `passwd(5)` and `shadow(5)` have them, sorted by uid; lines of another form are left out. Their keys lie in
 /// other files and are not counted here.
 pub fn read_accounts(passwd: &str, shadow: Option<&str>) -> Vec<Account> {
-    let passwords: Option<BTreeMap<&str, bool>> = shadow.map(|shadow| {
-        let fields = shadow.lines().filter_map(|l| l.split_once(':'));
-        // `!` and `*` lock; an empty field lets everybody in, which is a password all the same.
-        fields.map(|(name, rest)| (name, !rest.starts_with(['!', '*']))).collect()
-    });
+    let passwords: Option<BTreeMap<&str, Password>> =
+        shadow.map(|shadow| shadow.lines().filter_map(|l| l.split_once(':')).map(|(name, rest)| (name, password(rest))).collect());
     let mut out: Vec<Account> = passwd.lines().filter_map(|l| account(l, passwords.as_ref())).collect();
     out.sort_by(|a, b| (a.uid, &a.name).cmp(&(b.uid, &b.name)));
     out
 }
 
-fn account(line: &str, passwords: Option<&BTreeMap<&str, bool>>) -> Option<Account> {
-    let [name, _, uid, gid, _, home, shell] = line.split(':').collect::<Vec<_>>()[..] else { return None };
+/// What a line of shadow(5) says, the hash left out.
+#[derive(Debug, Clone, Default)]
+struct Password {
+    /// `!` and `*` lock; an empty field lets everybody in, which is a password all the same.
+    open: bool,
+    empty: bool,
+    hash: Option<String>,
+    max_days: Option<u32>,
+}
+
+fn password(fields: &str) -> Password {
+    let mut fields = fields.split(':');
+    let hash = fields.next().unwrap_or_default();
+    let kind = match hash.strip_prefix('$') {
+        Some(rest) => rest.split('$').next().unwrap_or_default().chars().filter(char::is_ascii_alphanumeric).take(8).collect(),
+        None => "des".to_owned(),
+    };
+    let open = !hash.starts_with(['!', '*']);
+    Password {
+        open,
+        empty: hash.is_empty(),
+        hash: (open && !hash.is_empty()).then_some(kind),
+        max_days: fields.nth(2).and_then(|d| d.parse().ok()).filter(|d| *d < NEVER_DAYS),
+    }
+}
+
+fn account(line: &str, passwords: Option<&BTreeMap<&str, Password>>) -> Option<Account> {
+    let [name, secret, uid, gid, _, home, shell] = line.split(':').collect::<Vec<_>>()[..] else { return None };
+    let said = passwords.map(|p| p.get(name).cloned().unwrap_or_default());
     Some(Account {
         name: name.to_owned(),
         uid: uid.parse().ok()?,
         gid: gid.parse().ok()?,
         home: home.to_owned(),
         shell: shell.to_owned(),
-        password: passwords.map(|p| p.get(name).copied().unwrap_or(false)),
+        password: said.as_ref().map(|s| s.open),
+        // An empty field in passwd itself needs no look into shadow.
+        empty_password: if secret.is_empty() { Some(true) } else { said.as_ref().map(|s| s.empty) },
+        hash: said.as_ref().and_then(|s| s.hash.clone()),
+        max_days: said.and_then(|s| s.max_days),
         ssh_keys: None,
     })
 }
@@ -52,9 +87,9 @@ fn note(failed: &mut Vec<Failure>, source: Source, path: &str, text: &str, reads
     }
 }
 
-fn ssh_keys(home: &str) -> Option<u32> {
+fn ssh_keys(root: &Root, home: &str) -> Option<u32> {
     // The file is its owner's: a pipe or an endless device in its place must not hold up whoever looks.
-    match sys::file::regular(&Path::new(home).join(".ssh/authorized_keys"), MOST_KEYS, true) {
+    match sys::file::regular(&root.followed(Path::new(home).join(".ssh/authorized_keys")), MOST_KEYS, root.is_machine()) {
         Ok(keys) => {
             let count = String::from_utf8_lossy(&keys).lines().filter(|l| !l.trim().is_empty() && !l.trim_start().starts_with('#')).count();
             u32::try_from(count).ok()
@@ -65,8 +100,8 @@ fn ssh_keys(home: &str) -> Option<u32> {
 }
 
 /// Groups, sorted by gid. Lines that do not read are named.
-pub fn groups(failed: &mut Vec<Failure>) -> Result<Vec<Group>, Error> {
-    let text = text("/etc/group")?;
+pub fn groups(root: &Root, failed: &mut Vec<Failure>) -> Result<Vec<Group>, Error> {
+    let text = root.text("/etc/group")?;
     note(failed, Source::Groups, "/etc/group", &text, |l| group(l).is_some());
     Ok(read_groups(&text))
 }

@@ -3,6 +3,7 @@
 //! | module | source |
 //! |---|---|
 //! | [`machine`] | all of them together |
+//! | [`root`] | where a look begins: this machine, or a tree that stands for one |
 //! | [`run`] | programs asked for their output |
 //! | [`system`] | kernel, distribution, clock, settings |
 //! | [`link`] | interfaces and routes |
@@ -15,6 +16,10 @@
 //! | [`sudo`] | the sudo policy's lines |
 //! | [`unit`] | systemd's unit files |
 //! | [`container`] | Docker and Podman |
+//! | [`boot`] | the kernel's command line and its locks |
+//! | [`mount`] | mounted file systems, swap |
+//! | [`package`] | packages, archives, updates that wait |
+//! | [`backup`] | declared backups |
 //! | [`file`] | files of interest |
 //! | [`path`] | paths with every directory above them |
 //! | [`sweep`] | a walk over the file systems |
@@ -22,13 +27,18 @@
 //! Makes no choices and changes nothing. Secrets are taken out before anything is kept.
 
 pub mod account;
+pub mod backup;
+pub mod boot;
 pub mod container;
 pub mod file;
 pub mod filter;
 pub mod link;
 pub mod machine;
+pub mod mount;
+pub mod package;
 pub mod path;
 pub mod process;
+pub mod root;
 pub mod run;
 pub mod socket;
 pub mod sudo;
@@ -39,7 +49,8 @@ pub mod ufw;
 pub mod unit;
 
 pub use file::Interest;
-pub use machine::{machine, network};
+pub use machine::{from_tree, machine, network};
+pub use root::Root;
 
 /// Why a source could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -67,15 +78,4 @@ pub enum Error {
     /// Only in part.
     #[error("{0}")]
     Partly(String),
-}
-
-/// Most bytes of one file that is kept as text: ten times the longest table of a large machine.
-const MOST_BYTES: u64 = 64 << 20;
-
-/// Reads a text file of the system; bytes that are no UTF-8 are replaced.
-pub(crate) fn text(path: &str) -> Result<String, Error> {
-    match sys::file::regular(std::path::Path::new(path), MOST_BYTES, true) {
-        Ok(bytes) => Ok(String::from_utf8_lossy(&bytes).into_owned()),
-        Err(source) => Err(Error::File { path: path.to_owned(), source }),
-    }
 }

@@ -1,41 +1,84 @@
 //! All sources together. In come files of interest, out come facts. What fails is named in them.
 
-use crate::{Error, Interest, account, container, file, filter, link, process, socket, sudo, system, track, ufw, unit};
+use crate::{
+    Error, Interest, Root, account, boot, container, file, filter, link, mount, package, process, socket, sudo, system, track, ufw, unit,
+};
 use facts::{Facts, SCHEMA, Source};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Everything this machine can report. `interests` are files to look at besides the usual ones.
 pub fn machine(interests: &[Interest]) -> Facts {
     let mut facts = network();
+    let root = Root::machine();
+    local(&root, interests, &mut facts);
+    facts.containers = take(&mut facts.failures, Source::Containers, container::list());
+    facts
+}
+
+/// What a tree of files can report of the machine it stands for. What only a kernel or a program knows is named as not read.
+pub fn from_tree(root: &Root, interests: &[Interest], now: u64) -> Facts {
+    let mut facts = Facts { schema: SCHEMA, taken_at: now, ..Facts::default() };
+    let reason = "a tree of files does not tell".to_owned();
+    let silent = [
+        Source::Interfaces,
+        Source::Routes,
+        Source::Sockets,
+        Source::SocketOwners,
+        Source::Connections,
+        Source::Nft,
+        Source::Iptables,
+        Source::Containers,
+        Source::Clock,
+        Source::Sweep,
+    ];
+    facts.failures.extend(silent.map(|source| facts::Failure { source, reason: reason.clone() }));
     let failed = &mut facts.failures;
-    facts.processes = take(failed, Source::Processes, process::list());
-    let accounts = account::accounts(failed);
+    facts.host = take(failed, Source::System, system::host_name(root));
+    facts.system = take(failed, Source::System, system::system(root));
+    let (ufw, troubles) = ufw::look(root, &facts.rulesets);
+    facts.ufw = ufw;
+    troubles.iter().for_each(|e| note(failed, Source::Ufw, e));
+    local(root, interests, &mut facts);
+    facts
+}
+
+/// What files tell, those under `/proc` and `/sys` among them.
+fn local(root: &Root, interests: &[Interest], facts: &mut Facts) {
+    let failed = &mut facts.failures;
+    facts.processes = take(failed, Source::Processes, process::list(root));
+    let accounts = account::accounts(root, failed);
     facts.accounts = take(failed, Source::Accounts, accounts);
-    let groups = account::groups(failed);
+    let groups = account::groups(root, failed);
     facts.groups = take(failed, Source::Groups, groups);
-    facts.sudoers = sudo::lines(&facts.host, &mut |source, why| failed.push(facts::Failure { source, reason: why }));
+    facts.sudoers = sudo::lines(root, &facts.host, &mut |source, why| failed.push(facts::Failure { source, reason: why }));
     for p in &mut facts.processes {
         p.user = facts.accounts.iter().find(|a| a.uid == p.uid).map(|a| a.name.clone());
     }
-    facts.units = take(failed, Source::Units, unit::list());
+    let units = unit::list(root, failed);
+    facts.units = take(failed, Source::Units, units);
     for u in &mut facts.units {
         u.active = facts.processes.iter().any(|p| p.unit.as_ref() == Some(&u.name));
     }
-    facts.containers = take(failed, Source::Containers, container::list());
-    facts.sysctls = take(failed, Source::Sysctls, system::settings());
-    facts.clock = system::clock(&facts.processes);
+    facts.sysctls = take(failed, Source::Sysctls, system::settings(root));
+    facts.clock = system::clock(root, &facts.processes);
+    facts.boot = take(failed, Source::Boot, boot::read(root));
+    let mounts = mount::mounts(root, failed);
+    facts.mounts = take(failed, Source::Mounts, mounts);
+    facts.swaps = take(failed, Source::Mounts, mount::swaps(root));
+    let packages = package::look(root, failed);
+    facts.packages = take(failed, Source::Packages, packages);
     let all: Vec<Interest> = file::usual().into_iter().chain(interests.iter().cloned()).collect();
-    facts.files = file::list(&all, &facts);
-    facts
+    facts.files = file::list(root, &all, facts);
 }
 
 /// What `learn` needs again and again: sockets with their processes, tracked connections, rulesets, interfaces.
 pub fn network() -> Facts {
     let mut facts =
         Facts { schema: SCHEMA, taken_at: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs()), ..Facts::default() };
+    let root = Root::machine();
     let failed = &mut facts.failures;
-    facts.host = take(failed, Source::System, system::host_name());
-    facts.system = take(failed, Source::System, system::system());
+    facts.host = take(failed, Source::System, system::host_name(&root));
+    facts.system = take(failed, Source::System, system::system(&root));
     facts.interfaces = take(failed, Source::Interfaces, link::interfaces());
     facts.routes = take(failed, Source::Routes, link::routes());
     facts.sockets = take(failed, Source::Sockets, socket::list());
@@ -54,7 +97,7 @@ pub fn network() -> Facts {
     let (rulesets, troubles) = filter::rulesets();
     facts.rulesets = rulesets;
     troubles.iter().for_each(|(source, e)| note(failed, *source, e));
-    let (ufw, troubles) = ufw::look(&facts.rulesets);
+    let (ufw, troubles) = ufw::look(&root, &facts.rulesets);
     facts.ufw = ufw;
     troubles.iter().for_each(|e| note(failed, Source::Ufw, e));
     facts

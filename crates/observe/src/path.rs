@@ -2,6 +2,7 @@
 //! access lists, capabilities. Links are looked at and their targets walked on their own, each step bounded; content is
 //! never read. Never: decides which paths matter.
 
+use crate::Root;
 use facts::{AclEntry, AclName, Failure, FileKind, PathFact, PathState, Source};
 use std::{
     collections::BTreeMap,
@@ -20,13 +21,18 @@ const MOST_ENTRIES: usize = 20_000;
 
 /// Looks at paths; one that ends in `/*` is every entry of a directory. Sorted by path, each once.
 pub fn look(wanted: &[String], failed: &mut Vec<Failure>) -> Vec<PathFact> {
+    look_in(&Root::machine(), wanted, failed)
+}
+
+/// The same below a root.
+pub fn look_in(root: &Root, wanted: &[String], failed: &mut Vec<Failure>) -> Vec<PathFact> {
     let mut seen: BTreeMap<PathBuf, PathFact> = BTreeMap::new();
     for path in wanted {
         match path.strip_suffix("/*") {
-            None => walk(Path::new(path), MOST_LINKS, &mut seen),
+            None => walk(root, Path::new(path), MOST_LINKS, &mut seen),
             Some(directory) => {
-                walk(Path::new(directory), MOST_LINKS, &mut seen);
-                let entries = match fs::read_dir(directory) {
+                walk(root, Path::new(directory), MOST_LINKS, &mut seen);
+                let entries = match fs::read_dir(root.followed(directory)) {
                     Ok(entries) => Some(entries),
                     Err(e) if e.kind() == std::io::ErrorKind::PermissionDenied => {
                         failed.push(Failure { source: Source::Paths, reason: format!("list {directory}: {e}") });
@@ -34,14 +40,15 @@ pub fn look(wanted: &[String], failed: &mut Vec<Failure>) -> Vec<PathFact> {
                     }
                     Err(_) => None,
                 };
-                let mut names: Vec<PathBuf> = entries.into_iter().flatten().flatten().take(MOST_ENTRIES).map(|e| e.path()).collect();
+                let mut names: Vec<PathBuf> =
+                    entries.into_iter().flatten().flatten().take(MOST_ENTRIES).map(|e| Path::new(directory).join(e.file_name())).collect();
                 names.sort();
                 for name in names {
                     if name.to_str().is_none() {
                         failed.push(Failure { source: Source::Paths, reason: format!("{}: a name that is no UTF-8", name.display()) });
                         continue;
                     }
-                    walk(&name, MOST_LINKS, &mut seen);
+                    walk(root, &name, MOST_LINKS, &mut seen);
                 }
             }
         }
@@ -53,7 +60,7 @@ pub fn look(wanted: &[String], failed: &mut Vec<Failure>) -> Vec<PathFact> {
     seen.into_values().collect()
 }
 
-fn walk(path: &Path, links: u32, seen: &mut BTreeMap<PathBuf, PathFact>) {
+fn walk(root: &Root, path: &Path, links: u32, seen: &mut BTreeMap<PathBuf, PathFact>) {
     let mut current = PathBuf::from("/");
     let mut rest: Vec<&OsStr> = path
         .components()
@@ -64,7 +71,7 @@ fn walk(path: &Path, links: u32, seen: &mut BTreeMap<PathBuf, PathFact>) {
             _ => None,
         })
         .collect();
-    seen.entry(current.clone()).or_insert_with(|| one(Path::new("/")));
+    seen.entry(current.clone()).or_insert_with(|| one(root, Path::new("/")));
     while let Some(name) = rest.pop() {
         if name == ".." {
             current.pop();
@@ -72,7 +79,7 @@ fn walk(path: &Path, links: u32, seen: &mut BTreeMap<PathBuf, PathFact>) {
         }
         let parent = current.clone();
         current.push(name);
-        let fact = seen.entry(current.clone()).or_insert_with(|| one(&current));
+        let fact = seen.entry(current.clone()).or_insert_with(|| one(root, &current));
         if fact.state != PathState::Seen {
             return;
         }
@@ -80,7 +87,7 @@ fn walk(path: &Path, links: u32, seen: &mut BTreeMap<PathBuf, PathFact>) {
             if links > 0 {
                 let mut next = parent.join(target);
                 next.extend(rest.iter().rev());
-                walk(&next, links - 1, seen);
+                walk(root, &next, links - 1, seen);
             }
             return;
         }
@@ -88,8 +95,9 @@ fn walk(path: &Path, links: u32, seen: &mut BTreeMap<PathBuf, PathFact>) {
 }
 
 /// One path, its link not followed.
-pub(crate) fn one(path: &Path) -> PathFact {
+pub(crate) fn one(root: &Root, path: &Path) -> PathFact {
     let mut fact = PathFact { path: path.display().to_string(), ..PathFact::default() };
+    let path = &root.at(path);
     let m = match fs::symlink_metadata(path) {
         Ok(m) => m,
         Err(e) => {

@@ -1,6 +1,6 @@
 //! Processes from `/proc`. Arguments are redacted; of the environment only the names of secret variables are kept.
 
-use crate::{Error, text};
+use crate::{Error, Root};
 use facts::{Process, secret};
 use std::fs;
 
@@ -8,15 +8,16 @@ use std::fs;
 const MOST_ARGUMENTS: usize = 200;
 
 /// All processes, sorted by id. Those that end meanwhile are left out.
-pub fn list() -> Result<Vec<Process>, Error> {
-    let entries = fs::read_dir("/proc").map_err(|source| Error::File { path: "/proc".into(), source })?;
+pub fn list(root: &Root) -> Result<Vec<Process>, Error> {
+    let entries = fs::read_dir(root.at("/proc")).map_err(|source| Error::File { path: "/proc".into(), source })?;
     let mut pids: Vec<u32> = entries.flatten().filter_map(|e| e.file_name().to_str()?.parse().ok()).collect();
     pids.sort_unstable();
-    Ok(pids.into_iter().filter_map(one).collect())
+    Ok(pids.into_iter().filter_map(|pid| one(root, pid)).collect())
 }
 
-fn one(pid: u32) -> Option<Process> {
+fn one(root: &Root, pid: u32) -> Option<Process> {
     let path = |name: &str| format!("/proc/{pid}/{name}");
+    let text = |path: &str| root.text(path);
     let status = text(&path("status")).ok()?;
     let field = |key: &str| status.lines().find_map(|l| l.strip_prefix(key)?.strip_prefix(':')).map(str::trim).unwrap_or_default();
     // Real, effective, saved, file system.
@@ -25,7 +26,7 @@ fn one(pid: u32) -> Option<Process> {
     let cgroup = text(&path("cgroup")).unwrap_or_default();
     let arguments = text(&path("cmdline")).unwrap_or_default();
     let arguments: Vec<&str> = arguments.split('\0').take(MOST_ARGUMENTS).filter(|a| !a.is_empty()).collect();
-    let link = |name: &str| fs::read_link(path(name)).ok().map(|p| p.to_string_lossy().into_owned());
+    let link = |name: &str| fs::read_link(root.at(path(name))).ok().map(|p| p.to_string_lossy().into_owned());
     let label = text(&path("attr/current")).unwrap_or_default().trim_matches(['\0', '\n', ' ']).to_owned();
     Some(Process {
         pid,
@@ -46,7 +47,14 @@ fn one(pid: u32) -> Option<Process> {
         seccomp: field("Seccomp").parse().unwrap_or(0),
         label: (!label.is_empty()).then_some(label),
         cwd: link("cwd"),
+        core_limit: core_limit(&text(&path("limits")).unwrap_or_default()),
     })
+}
+
+/// The soft limit of core dumps in `/proc/PID/limits`.
+fn core_limit(limits: &str) -> Option<u64> {
+    let soft = limits.lines().find_map(|l| l.strip_prefix("Max core file size"))?.split_whitespace().next()?;
+    if soft == "unlimited" { Some(u64::MAX) } else { soft.parse().ok() }
 }
 
 fn secret_variables(environment: &str) -> Vec<String> {

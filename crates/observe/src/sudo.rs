@@ -1,7 +1,7 @@
 //! The sudo policy with its includes, line by line. In comes the host's name, out come logical lines; what could not be
 //! followed is said. Secrets in arguments are taken out, names and tags are kept: a rule must stay the rule it is.
 
-use crate::{Error, text};
+use crate::{Error, Root};
 use facts::{
     Source, SudoersLine, secret,
     sudo::{counts, include, lines as logical, resolve},
@@ -14,17 +14,17 @@ const DEEPEST: u32 = 12;
 const MOST_LINES: usize = 60_000;
 
 /// Lines of the policy. A machine without sudo has none.
-pub fn lines(host: &str, failed: &mut dyn FnMut(Source, String)) -> Vec<SudoersLine> {
+pub fn lines(root: &Root, host: &str, failed: &mut dyn FnMut(Source, String)) -> Vec<SudoersLine> {
     let mut out = Vec::new();
-    match fs::metadata("/etc/sudoers") {
+    match fs::metadata(root.followed("/etc/sudoers")) {
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
-        _ => follow("/etc/sudoers", host, DEEPEST, &mut out, failed),
+        _ => follow(root, "/etc/sudoers", host, DEEPEST, &mut out, failed),
     }
     out
 }
 
-fn follow(path: &str, host: &str, depth: u32, out: &mut Vec<SudoersLine>, failed: &mut dyn FnMut(Source, String)) {
-    let content = match text(path) {
+fn follow(root: &Root, path: &str, host: &str, depth: u32, out: &mut Vec<SudoersLine>, failed: &mut dyn FnMut(Source, String)) {
+    let content = match root.text(path) {
         Ok(content) => content,
         Err(e) => {
             let cause = std::error::Error::source(&e).map_or(String::new(), |c| format!(": {c}"));
@@ -43,9 +43,9 @@ fn follow(path: &str, host: &str, depth: u32, out: &mut Vec<SudoersLine>, failed
         if depth == 0 {
             failed(Source::Sudoers, format!("{path}:{line}: includes nest deeper than {DEEPEST}"));
         } else if !found.directory {
-            follow(&target, host, depth - 1, out, failed);
+            follow(root, &target, host, depth - 1, out, failed);
         } else {
-            match fs::read_dir(&target) {
+            match fs::read_dir(root.followed(&target)) {
                 // sudo takes a missing directory for an empty one.
                 Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
                 Err(e) => failed(Source::Sudoers, format!("read {target}: {e}")),
@@ -55,8 +55,8 @@ fn follow(path: &str, host: &str, depth: u32, out: &mut Vec<SudoersLine>, failed
                     names.sort();
                     for name in names {
                         let file = format!("{target}/{name}");
-                        if fs::metadata(&file).is_ok_and(|m| m.is_file()) {
-                            follow(&file, host, depth - 1, out, failed);
+                        if fs::metadata(root.followed(&file)).is_ok_and(|m| m.is_file()) {
+                            follow(root, &file, host, depth - 1, out, failed);
                         }
                     }
                 }

@@ -151,7 +151,7 @@ fn list(directory: &Path, limits: &Limits, mounts: &BTreeSet<PathBuf>) -> Listed
                 out.left_out.push(format!("{}: another kind of file system", path.display()));
             } else {
                 if fs::symlink_metadata(&path).is_ok_and(|m| m.mode() & 0o1002 == 0o002) {
-                    out.found.push(one(&path));
+                    out.found.push(one(&crate::Root::machine(), &path));
                 }
                 out.directories.push(path);
             }
@@ -159,7 +159,7 @@ fn list(directory: &Path, limits: &Limits, mounts: &BTreeSet<PathBuf>) -> Listed
             let Ok(m) = entry.metadata() else { continue };
             let mode = m.mode();
             let matters = mode & 0o6000 != 0 && mode & 0o111 != 0 || mode & 0o002 != 0;
-            let fact = if matters || mode & 0o111 != 0 { Some(one(&path)) } else { None };
+            let fact = if matters || mode & 0o111 != 0 { Some(one(&crate::Root::machine(), &path)) } else { None };
             out.found.extend(fact.filter(|f| f.kind == FileKind::File && (matters || f.capabilities != 0)));
         }
     }
@@ -168,7 +168,7 @@ fn list(directory: &Path, limits: &Limits, mounts: &BTreeSet<PathBuf>) -> Listed
 
 /// Mount points that are not entered.
 fn mounts() -> BTreeSet<PathBuf> {
-    let text = crate::text("/proc/self/mounts").unwrap_or_default();
+    let text = crate::Root::machine().text("/proc/self/mounts").unwrap_or_default();
     let fields = text.lines().filter_map(|l| {
         let mut words = l.split(' ');
         Some((words.nth(1)?.replace("\\040", " "), words.next()?.to_owned()))

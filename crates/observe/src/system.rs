@@ -1,23 +1,25 @@
 //! Kernel, distribution, SELinux, clock, settings.
 
-use crate::{Error, run, text};
+use crate::{Error, Root, run};
 use facts::{Clock, Process, Selinux, System};
-use std::{collections::BTreeMap, fs, path::Path};
+use std::{collections::BTreeMap, fs};
 
 /// The kernel's name for this machine.
-pub fn host_name() -> Result<String, Error> {
-    text("/proc/sys/kernel/hostname").map(|t| t.trim().to_owned())
+pub fn host_name(root: &Root) -> Result<String, Error> {
+    root.text("/proc/sys/kernel/hostname").or_else(|_| root.text("/etc/hostname")).map(|t| t.trim().to_owned())
 }
 
 /// What the machine is.
-pub fn system() -> Result<System, Error> {
-    let kernel = text("/proc/sys/kernel/osrelease")?.trim().to_owned();
-    let release = text("/etc/os-release").or_else(|_| text("/usr/lib/os-release")).unwrap_or_default();
+pub fn system(root: &Root) -> Result<System, Error> {
+    // A tree that is no running machine has no kernel.
+    let kernel =
+        root.text("/proc/sys/kernel/osrelease").or_else(|e| if root.is_machine() { Err(e) } else { Ok(String::new()) })?.trim().to_owned();
+    let release = root.text("/etc/os-release").or_else(|_| root.text("/usr/lib/os-release")).unwrap_or_default();
     let value = |key: &str| {
         let line = release.lines().find_map(|l| l.strip_prefix(key)?.strip_prefix('='));
         line.unwrap_or_default().trim_matches(['"', '\'']).to_owned()
     };
-    let first = |path: &str| text(path).unwrap_or_default().trim().to_owned();
+    let first = |path: &str| root.text(path).unwrap_or_default().trim().to_owned();
     Ok(System {
         kernel,
         architecture: std::env::consts::ARCH.to_owned(),
@@ -41,11 +43,11 @@ pub fn system() -> Result<System, Error> {
 const TIME_DAEMONS: [&str; 4] = ["chronyd", "ntpd", "systemd-timesyn", "openntpd"];
 
 /// Time synchronisation.
-pub fn clock(processes: &[Process]) -> Clock {
+pub fn clock(root: &Root, processes: &[Process]) -> Clock {
     let mut daemons: Vec<String> = processes.iter().filter(|p| TIME_DAEMONS.contains(&p.comm.as_str())).map(|p| p.comm.clone()).collect();
     daemons.sort();
     daemons.dedup();
-    let said = run::output("timedatectl", &["show", "-p", "NTPSynchronized", "--value"]).ok();
+    let said = root.is_machine().then(|| run::output("timedatectl", &["show", "-p", "NTPSynchronized", "--value"]).ok()).flatten();
     let synchronised = match said.as_deref().map(str::trim) {
         Some("yes") => Some(true),
         Some("no") => Some(false),
@@ -55,7 +57,7 @@ pub fn clock(processes: &[Process]) -> Clock {
 }
 
 /// Settings every rule of ours speaks about, without those per device.
-const SETTINGS: [&str; 13] = [
+const SETTINGS: [&str; 29] = [
     "net.ipv4.ip_forward",
     "net.ipv4.tcp_syncookies",
     "net.ipv4.icmp_echo_ignore_broadcasts",
@@ -68,7 +70,23 @@ const SETTINGS: [&str; 13] = [
     "kernel.kptr_restrict",
     "kernel.unprivileged_bpf_disabled",
     "kernel.yama.ptrace_scope",
+    "kernel.dmesg_restrict",
+    "kernel.kexec_load_disabled",
+    "kernel.modules_disabled",
+    "kernel.perf_event_paranoid",
+    "kernel.randomize_va_space",
+    "kernel.sysrq",
+    "kernel.core_pattern",
+    "kernel.unprivileged_userns_clone",
+    "kernel.apparmor_restrict_unprivileged_userns",
+    "user.max_user_namespaces",
+    "vm.unprivileged_userfaultfd",
+    "vm.hugetlb_shm_group",
+    "net.core.bpf_jit_harden",
+    "fs.suid_dumpable",
     "fs.protected_symlinks",
+    "fs.protected_hardlinks",
+    "fs.protected_fifos",
 ];
 
 /// Settings per device.
@@ -90,24 +108,23 @@ const PER_DEVICE: [(&str, &[&str]); 2] = [
 ];
 
 /// Settings by dotted name; a dot in a device's name is written as a slash. Missing ones are left out.
-pub fn settings() -> Result<BTreeMap<String, String>, Error> {
+pub fn settings(root: &Root) -> Result<BTreeMap<String, String>, Error> {
     let mut out = BTreeMap::new();
     for name in SETTINGS {
-        if let Ok(value) = fs::read_to_string(Path::new("/proc/sys").join(name.replace('.', "/"))) {
+        if let Ok(value) = fs::read_to_string(root.at(format!("/proc/sys/{}", name.replace('.', "/")))) {
             out.insert(name.to_owned(), value.split_whitespace().collect::<Vec<_>>().join(" "));
         }
     }
     for (family, names) in PER_DEVICE {
         let base = format!("/proc/sys/net/{family}/conf");
-        let Ok(devices) = fs::read_dir(&base) else { continue };
-        for device in devices.flatten() {
-            let device = device.file_name().to_string_lossy().into_owned();
+        for (device, _) in root.entries(&base) {
+            let device = device.to_string_lossy().into_owned();
             for name in names {
-                if let Ok(value) = fs::read_to_string(format!("{base}/{device}/{name}")) {
+                if let Ok(value) = fs::read_to_string(root.at(format!("{base}/{device}/{name}"))) {
                     out.insert(format!("net.{family}.conf.{}.{name}", device.replace('.', "/")), value.trim().to_owned());
                 }
             }
         }
     }
-    if out.is_empty() { Err(Error::Partly("/proc/sys/net cannot be read".into())) } else { Ok(out) }
+    if out.is_empty() { Err(Error::Partly("/proc/sys cannot be read".into())) } else { Ok(out) }
 }

@@ -1,7 +1,7 @@
 //! UFW's configuration and files of rules. In comes what iptables holds, out comes what UFW says of itself; nothing where it is not
 //! installed. Never: runs UFW.
 
-use crate::Error;
+use crate::{Error, Root};
 use facts::{Rulesets, Ufw};
 use std::{fs, io, path::Path};
 
@@ -11,9 +11,9 @@ pub const DIRECTORY: &str = "/etc/ufw";
 const DEFAULTS: &str = "/etc/default/ufw";
 
 /// What is there, and the files that could not be read.
-pub fn look(rulesets: &Rulesets) -> (Option<Ufw>, Vec<Error>) {
+pub fn look(root: &Root, rulesets: &Rulesets) -> (Option<Ufw>, Vec<Error>) {
     let mut troubles = Vec::new();
-    let mut read = |path: &Path| match fs::read_to_string(path) {
+    let mut read = |path: &Path| match fs::read_to_string(root.followed(path)) {
         Ok(text) => Some(text),
         Err(e) if e.kind() == io::ErrorKind::NotFound => None,
         Err(source) => {

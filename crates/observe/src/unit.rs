@@ -1,11 +1,10 @@
 //! systemd's unit files, read as systemd reads them: the first directory that has the unit wins, drop-ins of all
 //! directories are added in the order of their names. Values are redacted.
 
-use crate::{Error, account::joined};
-use facts::{Directive, Unit, secret};
+use crate::{Error, Root, account::joined};
+use facts::{Directive, Failure, Source, Unit, secret};
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fs,
     path::{Path, PathBuf},
 };
 
@@ -26,22 +25,22 @@ const MOST_TEXT: u64 = 1 << 20;
 const KINDS: [&str; 4] = [".service", ".socket", ".timer", ".mount"];
 
 /// All units of these kinds, sorted by name. A machine without systemd has none.
-pub fn list() -> Result<Vec<Unit>, Error> {
-    list_in(&DIRECTORIES.map(PathBuf::from))
+pub fn list(root: &Root, failed: &mut Vec<Failure>) -> Result<Vec<Unit>, Error> {
+    list_in(root, &DIRECTORIES.map(PathBuf::from), failed)
 }
 
-fn list_in(directories: &[PathBuf]) -> Result<Vec<Unit>, Error> {
+fn list_in(root: &Root, directories: &[PathBuf], failed: &mut Vec<Failure>) -> Result<Vec<Unit>, Error> {
     let mut main: BTreeMap<String, PathBuf> = BTreeMap::new();
     let mut drop_ins: BTreeMap<String, BTreeMap<String, PathBuf>> = BTreeMap::new();
     let mut enabled: BTreeSet<String> = BTreeSet::new();
     for directory in directories {
-        for (name, path) in entries(directory) {
+        for (name, path) in entries(root, directory) {
             if let Some(unit) = name.strip_suffix(".d").filter(|u| is_unit(u)) {
-                for (file, path) in entries(&path).into_iter().filter(|(f, _)| f.ends_with(".conf")) {
+                for (file, path) in entries(root, &path).into_iter().filter(|(f, _)| f.ends_with(".conf")) {
                     drop_ins.entry(unit.to_owned()).or_default().entry(file).or_insert(path);
                 }
             } else if name.ends_with(".wants") || name.ends_with(".requires") {
-                enabled.extend(entries(&path).into_iter().map(|(unit, _)| unit));
+                enabled.extend(entries(root, &path).into_iter().map(|(unit, _)| unit));
             } else if is_unit(&name) {
                 main.entry(name).or_insert(path);
             }
@@ -53,8 +52,13 @@ fn list_in(directories: &[PathBuf]) -> Result<Vec<Unit>, Error> {
         let mut unit = Unit { enabled: enabled.contains(&name), name, ..Unit::default() };
         for part in parts {
             // Masked units are links to /dev/null: no regular file, so empty. Bytes that are no UTF-8 do not hide a unit.
-            let text = sys::file::regular(&part, MOST_TEXT, true).map(|b| String::from_utf8_lossy(&b).into_owned()).unwrap_or_default();
+            let text = sys::file::regular(&root.followed(&part), MOST_TEXT, root.is_machine())
+                .map(|b| String::from_utf8_lossy(&b).into_owned())
+                .unwrap_or_default();
             let file = part.display().to_string();
+            failed.extend(
+                unread(&text).into_iter().map(|line| Failure { source: Source::Units, reason: format!("{file}:{line}: does not read") }),
+            );
             unit.directives.extend(directives(&text, &file));
             unit.files.push(file);
         }
@@ -67,11 +71,8 @@ fn is_unit(name: &str) -> bool {
     KINDS.iter().any(|k| name.ends_with(k))
 }
 
-fn entries(directory: &Path) -> Vec<(String, PathBuf)> {
-    let all = fs::read_dir(directory).into_iter().flatten().flatten();
-    let mut out: Vec<_> = all.filter_map(|e| Some((e.file_name().into_string().ok()?, e.path()))).collect();
-    out.sort();
-    out
+fn entries(root: &Root, directory: &Path) -> Vec<(String, PathBuf)> {
+    root.entries(directory).into_iter().filter_map(|(name, path)| Some((name.into_string().ok()?, path))).collect()
 }
 
 /// The settings of one unit file or drop-in, continuations joined, secrets taken out.
@@ -93,9 +94,17 @@ pub fn directives(text: &str, file: &str) -> Vec<Directive> {
     out
 }
 
+/// Lines that are neither section nor setting nor comment, by number: systemd leaves them out and says so in the journal.
+fn unread(text: &str) -> Vec<u32> {
+    let odd = |body: &str| !body.is_empty() && !body.starts_with(['#', ';', '[']) && !body.contains('=');
+    // A comment inside a continued setting is none of its lines.
+    joined(text).into_iter().filter(|(_, l)| odd(l.trim())).map(|(n, _)| n).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs;
 
     #[test]
     fn the_strongest_file_wins_and_drop_ins_add() {
@@ -106,13 +115,17 @@ mod tests {
         }
         fs::write(etc.join("lotus.service"), "[Service]\nUser=lotus\n").expect("writes");
         fs::write(lib.join("lotus.service"), "[Service]\nUser=root\n").expect("writes");
-        fs::write(etc.join("lotus.service.d/a.conf"), "[Service]\nEnvironment=DB_PASSWORD=hunter2 \\\n  X=1\n").expect("writes");
+        fs::write(etc.join("lotus.service.d/a.conf"), "[Service]\nEnvironment=DB_PASSWORD=hunter2 \\\n  X=1\nno setting\n")
+            .expect("writes");
         fs::write(etc.join("multi-user.target.wants/lotus.service"), "").expect("writes");
-        let units = list_in(&[etc, lib]).expect("lists");
+        let mut failed = Vec::new();
+        let units = list_in(&Root::machine(), &[etc, lib], &mut failed).expect("lists");
         fs::remove_dir_all(dir).expect("removes");
         assert_eq!(units.len(), 1);
         assert_eq!(units[0].user(), Some("lotus"));
         assert!(units[0].enabled && units[0].files.len() == 2);
         assert!(!format!("{units:?}").contains("hunter2"));
+        let reasons: Vec<&str> = failed.iter().filter_map(|f| f.reason.rsplit('/').next()).collect();
+        assert_eq!(reasons, ["a.conf:4: does not read"]);
     }
 }
