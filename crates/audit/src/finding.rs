@@ -93,6 +93,9 @@ pub struct Finding {
     pub means: String,
     /// What to do.
     pub fix: String,
+    /// Number in a public benchmark.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reference: Option<String>,
 }
 
 impl Finding {
@@ -109,6 +112,7 @@ impl Finding {
             line: line.filter(|l| *l > 0),
             means: rule.means.to_owned(),
             fix: seen.fix.unwrap_or_else(|| rule.fix.to_owned()),
+            reference: rule.reference.map(str::to_owned),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The rules, one file each. A rule sees the [`View`] and says what it saw; its words stand in [`RULE`](Rule).
+//! The rules: files by topic, and one file each where a rule is a matter of its own. A rule sees the [`View`] and says what it saw; its words stand in [`RULE`](Rule).
 //! In come relations between facts, out come [`Seen`]s. Never: looks at the machine, counts what was not read as absent.
 
 use crate::{
@@ -23,10 +23,13 @@ pub struct Rule {
     pub means: &'static str,
     /// What to do in general.
     pub fix: &'static str,
+    /// Its number in a public benchmark, where one has it.
+    pub reference: Option<&'static str>,
     /// What is wrong here.
     pub check: fn(&View) -> Vec<Seen>,
 }
 
+pub mod account;
 pub mod aud001_daemon_as_root;
 pub mod aud002_private_port_on_every_address;
 pub mod aud003_key_file_mode;
@@ -59,6 +62,22 @@ pub mod aud029_sandbox_that_breaks;
 pub mod aud030_v6_wider_than_v4;
 pub mod aud070_reads_others_secrets;
 pub mod aud071_sudoers_does_not_read;
+pub mod authority;
+pub mod backup;
+pub mod boot;
+pub mod container;
+pub mod database;
+pub mod filecoin;
+pub mod hardware;
+pub mod kernel;
+pub mod log;
+pub mod monitoring;
+pub mod mount;
+pub mod network;
+pub mod package;
+pub mod ssh;
+pub mod trace;
+pub mod unit;
 
 /// Every rule, by code.
 pub const RULES: &[Rule] = &[
@@ -92,8 +111,99 @@ pub const RULES: &[Rule] = &[
     aud028_deleted_wallet_key::RULE,
     aud029_sandbox_that_breaks::RULE,
     aud030_v6_wider_than_v4::RULE,
+    ssh::X11,
+    ssh::AGENT,
+    ssh::TUNNELS,
+    ssh::TRIES,
+    ssh::EMPTY,
+    ssh::ANYONE,
+    ssh::OLD,
+    ssh::SERVICE_KEYS,
+    ssh::TRUST,
+    account::EMPTY,
+    account::SECOND_ROOT,
+    account::SYSTEM_LOGIN,
+    account::AGE,
+    account::HASH,
+    account::HOME,
+    account::SAME,
+    authority::SUDO_ASKS_NOBODY,
+    authority::SUDO_REMEMBERS,
+    authority::SU,
+    authority::PAM_OPEN,
+    authority::LOCKOUT,
+    authority::POLKIT,
+    authority::CRON,
+    kernel::ADDRESSES,
+    kernel::MESSAGES,
+    kernel::PTRACE,
+    kernel::BPF,
+    kernel::FAULTS,
+    kernel::KEXEC,
+    kernel::MODULES,
+    kernel::SUID_DUMPS,
+    kernel::CORES,
+    kernel::LINKS,
+    kernel::LAYOUT,
+    kernel::PERF,
+    kernel::COOKIES,
+    kernel::NAMESPACES,
+    boot::MITIGATIONS,
+    boot::MODULE_OFF,
     aud070_reads_others_secrets::RULE,
     aud071_sudoers_does_not_read::RULE,
+    boot::SHELL,
+    boot::UNCONFINED,
+    mount::SHARED,
+    mount::STORE,
+    mount::EXPORT_ROOT,
+    mount::EXPORT_WORLD,
+    mount::SWAP,
+    mount::KEY_DISK,
+    unit::SECRET,
+    unit::ROOT_LISTENS,
+    unit::NO_RESTART,
+    container::ENGINE_NETWORK,
+    container::ENGINE_SOCKET,
+    container::HOST_FILES,
+    container::FLOATING,
+    container::MAY_GAIN,
+    network::REGISTRY,
+    network::DATA_STORE,
+    network::CLEAR,
+    network::DESKTOP,
+    network::TARGET,
+    network::EXPOSED,
+    monitoring::GRAFANA,
+    monitoring::PROMETHEUS,
+    database::TRUST,
+    database::YUGABYTE,
+    database::CLEAR,
+    filecoin::SIGNER,
+    filecoin::API_CLEAR,
+    filecoin::ANNOUNCE,
+    trace::TYPED,
+    trace::EXPORTED,
+    trace::LYING,
+    log::VOLATILE,
+    log::STAYS,
+    log::NO_AUDITD,
+    log::UNWATCHED,
+    package::PENDING,
+    package::STALE,
+    package::BY_HAND,
+    package::ENDED,
+    package::UNSIGNED,
+    package::IN_THE_CLEAR,
+    package::RESTART,
+    hardware::CONTROLLER,
+    hardware::GPU_HELPER,
+    hardware::HUGE_PAGES,
+    backup::NONE,
+    backup::OLD,
+    backup::READABLE,
+    backup::ONLY_HERE,
+    backup::UNTESTED,
 ];
 
 /// What every rule uses.
@@ -155,11 +265,19 @@ mod tests {
             let case = format!("{}/cases/{}/expected.txt", env!("CARGO_MANIFEST_DIR"), r.code);
             let expected = std::fs::read_to_string(case).expect("expected.txt");
             let example = expected.split("\n\n").next().unwrap_or_default();
+            if let Some(reference) = r.reference {
+                assert!(page.contains(&format!("**Reference**: {reference}.")), "docs/audit/{}.md lacks {reference}", r.code);
+            }
             assert!(page.contains(&format!("```\n{example}\n```")), "docs/audit/{}.md shows another example than its case", r.code);
         }
         let pages = std::fs::read_dir(dir)
             .expect("docs/audit")
             .filter(|e| e.as_ref().is_ok_and(|e| e.file_name().to_string_lossy().starts_with("AUD")));
         assert_eq!(pages.count(), RULES.len());
+        let index = std::fs::read_to_string(format!("{dir}/README.md")).expect("README.md");
+        for r in RULES {
+            let row = format!("| [{0}]({0}.md) | {1} | {2} |", r.code, r.title, r.risk.word());
+            assert!(index.contains(&row), "docs/audit/README.md lacks {row}");
+        }
     }
 }

@@ -72,7 +72,7 @@ impl Report {
                     "id": r.code.0,
                     "shortDescription": { "text": r.title },
                     "fullDescription": { "text": r.means },
-                    "help": { "text": r.fix },
+                    "help": { "text": r.reference.map_or_else(|| r.fix.to_owned(), |n| format!("{} ({n})", r.fix)) },
                     "defaultConfiguration": { "level": level(r.risk) },
                     "properties": { "security-severity": score(r.risk) },
                 })

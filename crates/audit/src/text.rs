@@ -16,7 +16,11 @@ impl Report {
                 let _ = writeln!(out, "      at: {file}{}", f.line.map_or(String::new(), |l| format!(":{l}")));
             }
             let _ = writeln!(out, "   means: {}", f.means);
-            let _ = writeln!(out, "     fix: {}\n", f.fix);
+            let _ = writeln!(out, "     fix: {}", f.fix);
+            if let Some(reference) = &f.reference {
+                let _ = writeln!(out, "     ref: {reference}");
+            }
+            out.push('\n');
         }
         for u in &self.unknown {
             let _ = writeln!(out, "{} unknown: {}: {}", u.code, u.title, u.why);

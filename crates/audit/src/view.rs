@@ -1,6 +1,10 @@
 //! The facts as rules see them: which services run, as whom, where they listen, what their units and files say.
 //! In come facts and catalogue, out come relations between them. Never: a verdict.
 
+use crate::{
+    exposure::{Exposure, Who},
+    sshd::Sshd,
+};
 use catalog::{Endpoint, Service, recognise};
 use facts::{Account, Container, Facts, File, Process, Socket, Unit};
 use site::{Model, special::is_public};
@@ -48,6 +52,9 @@ pub struct View<'a> {
     pub closure: breach::Closure,
     /// An edge node of the site; `None` without a site file.
     pub edge: Option<bool>,
+    /// sshd's configuration, where it was read.
+    pub sshd: Option<Sshd<'a>>,
+    exposure: Option<Exposure>,
     public: bool,
 }
 
@@ -81,7 +88,8 @@ impl<'a> View<'a> {
         }
         let edge = place.and_then(|(m, h)| m.hosts.get(h)).map(|h| h.edge);
         let public = facts.interfaces.iter().flat_map(|i| &i.addresses).any(|a| is_public(&a.addr()));
-        Self { closure: breach::closure(facts), facts, running, units, edge, public }
+        let (sshd, exposure) = (Sshd::read(facts), Exposure::of(facts));
+        Self { closure: breach::closure(facts), facts, running, units, edge, sshd, exposure, public }
     }
 
     /// How far a socket reaches before any filter.
@@ -93,6 +101,43 @@ impl<'a> View<'a> {
             a if is_public(&a) => Reach::Public,
             _ => Reach::Private,
         }
+    }
+
+    /// Who reaches a socket through the machine's own filter; `None` where the filter is not known.
+    pub fn who(&self, socket: &Socket) -> Option<Who> {
+        self.exposure.as_ref().map(|e| e.who(socket))
+    }
+
+    /// Whether the machine's filter is known in full.
+    pub fn filter_known(&self) -> bool {
+        self.exposure.is_some()
+    }
+
+    /// What to say of a socket that others may reach; `None` where nobody's packet arrives.
+    pub fn reached(&self, socket: &Socket) -> Option<String> {
+        if self.reach(socket.local.ip()) == Reach::Loopback {
+            return None;
+        }
+        match self.who(socket) {
+            Some(Who::Nobody) => None,
+            Some(who) => Some(who.to_string()),
+            None => Some("what the filter lets through is not known".to_owned()),
+        }
+    }
+
+    /// A setting under `/proc/sys`.
+    pub fn setting(&self, name: &str) -> Option<&'a str> {
+        self.facts.sysctls.get(name).map(|v| v.trim())
+    }
+
+    /// Whether a catalogue service with an account of its own, and so with secrets, runs or starts here.
+    pub fn provider(&self) -> bool {
+        self.running.iter().any(|r| r.service.account.is_some()) || self.units.iter().any(|(s, u)| s.account.is_some() && u.enabled)
+    }
+
+    /// Lines of the files whose path is wanted, comments left out, as `(file, line, text)`.
+    pub fn lines(&self, wanted: impl Fn(&str) -> bool) -> Vec<(&'a str, u32, &'a str)> {
+        self.facts.files.iter().filter(|f| wanted(&f.path)).flat_map(lines).collect()
     }
 
     /// Accounts that services run under or should run under, root aside; each once.

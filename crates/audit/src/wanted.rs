@@ -16,14 +16,59 @@ pub struct Wanted {
     pub text: bool,
 }
 
-/// Files of the operating system that rules ask about.
-const SYSTEM: [(&str, Option<SecretKind>, bool); 6] = [
-    ("/etc/ssh/sshd_config", None, true),
-    ("/etc/ssh/sshd_config.d/*", None, true),
-    ("/etc/ssh/ssh_host_ed25519_key", Some(SecretKind::PrivateKey), false),
-    ("/etc/ssh/ssh_host_ecdsa_key", Some(SecretKind::PrivateKey), false),
-    ("/etc/ssh/ssh_host_rsa_key", Some(SecretKind::PrivateKey), false),
-    ("/etc/wireguard/wg0.conf", Some(SecretKind::PrivateKey), false),
+/// Files of the operating system and of common servers that rules ask about, with their text.
+const TEXTS: [&str; 31] = [
+    "/etc/ssh/sshd_config",
+    "/etc/ssh/sshd_config.d/*",
+    "/etc/pam.d/sshd",
+    "/etc/pam.d/login",
+    "/etc/pam.d/password-auth",
+    "/etc/exports",
+    "/etc/exports.d/*",
+    "/etc/docker/daemon.json",
+    "/etc/grafana/grafana.ini",
+    "/etc/redis/*",
+    "/etc/valkey/*",
+    "/etc/mongod.conf",
+    "/etc/default/minio",
+    "/etc/postgresql/*/*/pg_hba.conf",
+    "/etc/postgresql/*/*/postgresql.conf",
+    "/var/lib/pgsql/data/pg_hba.conf",
+    "/var/lib/pgsql/data/postgresql.conf",
+    "/var/lib/pgsql/*/data/pg_hba.conf",
+    "/var/lib/pgsql/*/data/postgresql.conf",
+    "/etc/systemd/journald.conf",
+    "/etc/systemd/journald.conf.d/*",
+    "/etc/rsyslog.conf",
+    "/etc/rsyslog.d/*",
+    "/etc/syslog-ng/*",
+    "/etc/audit/audit.rules",
+    "/etc/audit/rules.d/*",
+    "/etc/apt/apt.conf",
+    "/etc/apt/apt.conf.d/*",
+    "~/.lotusminer/storage.json",
+    "~/.lotusworker/storage.json",
+    "~/.curio/storage.json",
+];
+
+/// Files that rules ask about without their text.
+const MODES: [(&str, Option<SecretKind>); 16] = [
+    ("~", None),
+    ("/var/log/journal", None),
+    ("/run/docker.sock", None),
+    ("/var/run/docker.sock", None),
+    ("/run/podman/podman.sock", None),
+    ("/run/containerd/containerd.sock", None),
+    ("/run/crio/crio.sock", None),
+    ("/dev/ipmi0", None),
+    ("/dev/ipmi/0", None),
+    ("/dev/ipmidev/0", None),
+    ("/usr/bin/nvidia-modprobe", None),
+    ("/usr/lib/nvidia/current/nvidia-modprobe", None),
+    ("/etc/ssh/ssh_host_ed25519_key", Some(SecretKind::PrivateKey)),
+    ("/etc/ssh/ssh_host_ecdsa_key", Some(SecretKind::PrivateKey)),
+    ("/etc/ssh/ssh_host_rsa_key", Some(SecretKind::PrivateKey)),
+    ("/etc/wireguard/wg0.conf", Some(SecretKind::PrivateKey)),
 ];
 
 /// Every file, once, sorted by path.
@@ -32,9 +77,8 @@ pub fn wanted() -> Vec<Wanted> {
     let mut add = |path: &str, holds, text| {
         out.entry(path.to_owned()).or_insert(Wanted { path: path.to_owned(), holds, text });
     };
-    for (path, holds, text) in SYSTEM {
-        add(path, holds, text);
-    }
+    TEXTS.into_iter().for_each(|path| add(path, None, true));
+    MODES.into_iter().for_each(|(path, holds)| add(path, holds, false));
     for w in breach::wanted() {
         add(w.path, None, true);
     }

@@ -10,6 +10,7 @@ pub const RULE: Rule = Rule {
     needs: &[Source::Processes],
     means: "whoever takes the service over owns the machine: every key on it, its firewall and its logs",
     fix: "run it under an account of its own: User= in the unit, ownership of its directories moved to that account",
+    reference: None,
     check,
 };
 

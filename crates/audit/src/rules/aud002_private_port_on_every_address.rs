@@ -11,6 +11,7 @@ pub const RULE: Rule = Rule {
     needs: &[Source::Sockets, Source::SocketOwners],
     means: "one missing firewall rule and everybody reaches it; tokenless requests to Lotus APIs still get read",
     fix: "bind it to the one address its peers use, or to loopback",
+    reference: None,
     check,
 };
 
@@ -24,7 +25,8 @@ fn check(view: &View) -> Vec<Seen> {
             }
             match endpoint {
                 Some(e) if matches!(e.class, Class::Api | Class::Database | Class::Metrics) && e.intended != Intended::Public => {
-                    out.push(known(r, socket, e, reach));
+                    let seen = known(r, socket, e, reach);
+                    out.push(view.who(socket).map_or(seen.clone(), |who| seen.and(who.to_string())));
                 }
                 Some(_) => {}
                 None if !named_as_libp2p(view, r, socket.local.port()) => out.push(

@@ -11,6 +11,7 @@ pub const RULE: Rule = Rule {
     needs: &[Source::Files],
     means: "wallet keys lie in plain text: who reads the file moves the funds; who reads the token-signing secret mints admin tokens for ever",
     fix: "chmod 0600 the file and 0700 its directory, owned by the service account; if others could read it, count the key as known: move the funds, replace the key",
+    reference: None,
     check,
 };
 

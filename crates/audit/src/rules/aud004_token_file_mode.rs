@@ -11,6 +11,7 @@ pub const RULE: Rule = Rule {
     needs: &[Source::Files],
     means: "tokens have every permission and never expire: an account that can read one exports wallets or deletes sectors",
     fix: "chmod 0600, owned by the service account; if others could read it, replace the token-signing secret and restart: there is no other way to revoke it",
+    reference: None,
     check,
 };
 

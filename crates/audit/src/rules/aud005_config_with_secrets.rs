@@ -12,6 +12,7 @@ pub const RULE: Rule = Rule {
     needs: &[Source::Files],
     means: "Lotus and Boost write config.toml 0644, and /etc/curio.env takes the umask of root: any account on the machine reads admin tokens or the database password from it",
     fix: "chmod 0600 (or 0640 with a group of its own), owned by the service account",
+    reference: None,
     check,
 };
 

@@ -11,6 +11,7 @@ pub const RULE: Rule = Rule {
     needs: &[Source::Accounts, Source::Groups, Source::Sudoers, Source::Units, Source::Paths, Source::Sweep],
     means: "a taken-over daemon is root a few steps later; the account was for nothing",
     fix: "close the first step",
+    reference: None,
     check,
 };
 

@@ -14,6 +14,7 @@ pub const RULE: Rule = Rule {
     needs: &[Source::Sudoers],
     means: "a stolen session or key of that account is root at once",
     fix: "ask for the password, or name the few commands that need no password",
+    reference: Some("CIS Debian Linux 12 Benchmark 5.2.4"),
     check,
 };
 

@@ -10,6 +10,7 @@ pub const RULE: Rule = Rule {
     needs: &[Source::Processes, Source::Files, Source::Units],
     means: "UPnP and NAT-PMP are on by default: the router opens a port that nobody decided to open, past the firewall",
     fix: "LOTUS_LIBP2P_DISABLENATPORTMAP=true in the unit, or DisableNatPortMap = true under [Libp2p]",
+    reference: None,
     check,
 };
 

@@ -12,6 +12,7 @@ pub const RULE: Rule = Rule {
     needs: &[Source::Sockets, Source::SocketOwners, Source::Files, Source::Units],
     means: "no firewall rule can name the port: either everything is open, or peers cannot reach the node after a restart",
     fix: "pin the listen addresses to one port",
+    reference: None,
     check,
 };
 

@@ -11,6 +11,7 @@ pub const RULE: Rule = Rule {
     needs: &[Source::Units],
     means: "daemon and miner read the same LOTUS_* names: what binds one binds the other, and each holds the secrets of both",
     fix: "one EnvironmentFile for each unit",
+    reference: None,
     check,
 };
 

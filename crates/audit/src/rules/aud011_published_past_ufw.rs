@@ -11,6 +11,7 @@ pub const RULE: Rule = Rule {
     needs: &[Source::Containers],
     means: "Docker writes its own forwarding rules before UFW sees the packet: `ufw deny` does not close this port",
     fix: "publish on one address: -p 127.0.0.1:PORT:PORT, or on the address its peers use",
+    reference: None,
     check,
 };
 

@@ -10,6 +10,7 @@ pub const RULE: Rule = Rule {
     needs: &[Source::Accounts],
     means: "a password or key that leaks is a session on the machine, with the wallet in its home directory",
     fix: "usermod --shell /usr/sbin/nologin ACCOUNT; passwd --lock ACCOUNT; remove its authorized_keys",
+    reference: None,
     check,
 };
 

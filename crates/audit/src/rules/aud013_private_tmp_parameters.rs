@@ -12,6 +12,7 @@ pub const RULE: Rule = Rule {
     needs: &[Source::Units],
     means: "PrivateTmp also replaces /var/tmp, where the parameters lie by default: more than 100 GiB are fetched again at each restart, and a proof is missed meanwhile",
     fix: "set FIL_PROOFS_PARAMETER_CACHE and FIL_PROOFS_PARENT_CACHE to a directory outside /tmp and /var/tmp, move the files, then keep PrivateTmp",
+    reference: None,
     check,
 };
 

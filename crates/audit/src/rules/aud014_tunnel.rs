@@ -10,6 +10,7 @@ pub const RULE: Rule = Rule {
     needs: &[Source::Processes, Source::Units],
     means: "cloudflared dials out on 7844 and hands Internet traffic to services inside: no firewall, no IPS sees it",
     fix: "publish through the edge instead; stop and remove it: systemctl disable --now cloudflared; if it must be, on a host of its own in the DMZ",
+    reference: None,
     check,
 };
 

@@ -11,6 +11,7 @@ pub const RULE: Rule = Rule {
     needs: &[Source::Sockets, Source::SocketOwners, Source::Processes],
     means: "profiles show memory, with keys and tokens in it; asking for one costs CPU that a proof needs; pprof-set changes the process",
     fix: "bind profiling to loopback, or do not start it",
+    reference: None,
     check,
 };
 

@@ -10,6 +10,7 @@ pub const RULE: Rule = Rule {
     needs: &[Source::Units],
     means: "the limit is not in force: systemd says `Unknown key` and goes on; a daemon that dies at once is restarted for ever or not at all",
     fix: "move it from [Service] to [Unit]",
+    reference: None,
     check,
 };
 

@@ -10,6 +10,7 @@ pub const RULE: Rule = Rule {
     needs: &[Source::Units],
     means: "a taken-over service reads every home directory, loads what it likes and gains privileges through setuid programs; upstream units are rated 9.6 of 10 (unsafe) by systemd-analyze",
     fix: "add the missing directives in a drop-in, one after the other, with the traps of the catalogue in mind",
+    reference: None,
     check,
 };
 

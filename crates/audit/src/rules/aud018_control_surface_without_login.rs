@@ -11,6 +11,7 @@ pub const RULE: Rule = Rule {
     needs: &[Source::Sockets, Source::SocketOwners],
     means: "the web interfaces of Curio and Boost ask nobody who they are: whoever reaches one moves balances, rewrites configuration, imports keys and runs SQL",
     fix: "bind it to loopback and go there through ssh, or put a proxy with a login in front",
+    reference: None,
     check,
 };
 

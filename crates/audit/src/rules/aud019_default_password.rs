@@ -11,6 +11,7 @@ pub const RULE: Rule = Rule {
     needs: &[Source::Processes, Source::Files, Source::Units],
     means: "Curio's database holds wallet keys and an admin token of the chain node; yugabyte/yugabyte opens it",
     fix: "change the password in the database first, then where it is written; turn authentication on where it is off",
+    reference: None,
     check,
 };
 

@@ -10,6 +10,7 @@ pub const RULE: Rule = Rule {
     needs: &[Source::Sysctls],
     means: "it joins its networks: whoever takes over one side walks to the other past the filter between the zones",
     fix: "sysctl net.ipv4.ip_forward=0 net.ipv6.conf.all.forwarding=0, and keep it in /etc/sysctl.d",
+    reference: Some("CIS Debian Linux 12 Benchmark 3.3.1"),
     check,
 };
 

@@ -10,6 +10,7 @@ pub const RULE: Rule = Rule {
     needs: &[Source::Sysctls],
     means: "a machine on one VLAN sends in the name of another; rules by source address then mean less",
     fix: "sysctl net.ipv4.conf.all.rp_filter=1 (2 where replies leave by another interface)",
+    reference: Some("CIS Debian Linux 12 Benchmark 3.3.7"),
     check,
 };
 

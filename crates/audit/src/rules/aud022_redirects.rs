@@ -10,6 +10,7 @@ pub const RULE: Rule = Rule {
     needs: &[Source::Sysctls],
     means: "a neighbour in the VLAN sends a redirect or a source route and reads the traffic between miner and workers",
     fix: "sysctl net.ipv4.conf.all.accept_redirects=0 net.ipv6.conf.all.accept_redirects=0 net.ipv4.conf.all.accept_source_route=0",
+    reference: Some("CIS Debian Linux 12 Benchmark 3.3.5 and 3.3.8"),
     check,
 };
 

@@ -11,6 +11,7 @@ pub const RULE: Rule = Rule {
     needs: &[Source::Nft, Source::Iptables],
     means: "every port that listens is reachable from every neighbour, and from the Internet if there is a public address",
     fix: "write a site file (`ravelin init`) and apply it; until then UFW: ufw allow OpenSSH; ufw default deny incoming; ufw enable",
+    reference: None,
     check,
 };
 

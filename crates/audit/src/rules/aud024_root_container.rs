@@ -11,6 +11,7 @@ pub const RULE: Rule = Rule {
     needs: &[Source::Containers],
     means: "root inside a container with all privileges, the host network or the engine socket is root outside",
     fix: "user of its own, cap_drop: [ALL], security_opt: [no-new-privileges:true], read-only root, ports on one address",
+    reference: None,
     check,
 };
 

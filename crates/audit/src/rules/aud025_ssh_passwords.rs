@@ -10,6 +10,7 @@ pub const RULE: Rule = Rule {
     needs: &[Source::Files],
     means: "passwords are guessed day and night; a root session leaves no name in the log",
     fix: "PasswordAuthentication no and PermitRootLogin no in sshd_config, after trying a key in a second session",
+    reference: Some("CIS Debian Linux 12 Benchmark 5.1.20"),
     check,
 };
 

@@ -10,6 +10,7 @@ pub const RULE: Rule = Rule {
     needs: &[Source::Processes],
     means: "arguments are readable by every account through /proc",
     fix: "give it in a file of mode 0600 or in the environment; or mount /proc with hidepid=2",
+    reference: None,
     check,
 };
 

@@ -10,6 +10,7 @@ pub const RULE: Rule = Rule {
     needs: &[Source::Clock],
     means: "blocks and proofs come too late, YugabyteDB refuses to work, tokens and certificates expire at the wrong time, logs cannot be compared",
     fix: "run chrony or systemd-timesyncd, and let 123/udp through to a time server",
+    reference: Some("CIS Debian Linux 12 Benchmark 2.3.1.1"),
     check,
 };
 

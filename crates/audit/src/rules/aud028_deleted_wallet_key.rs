@@ -10,6 +10,7 @@ pub const RULE: Rule = Rule {
     needs: &[Source::Files],
     means: "`lotus wallet delete` only renames: the private key stays as trash-ADDRESS, and whoever copies the keystore has it",
     fix: "move what the address still holds, then remove the file by hand, from backups too",
+    reference: None,
     check,
 };
 

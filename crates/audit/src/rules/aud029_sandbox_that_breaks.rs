@@ -10,6 +10,7 @@ pub const RULE: Rule = Rule {
     needs: &[Source::Units],
     means: "the unit looks hardened and the service fails at the worst moment: a JIT cannot start, resources cannot be read, the GPU is lost after a reboot",
     fix: "take this one directive out and keep the others",
+    reference: None,
     check,
 };
 

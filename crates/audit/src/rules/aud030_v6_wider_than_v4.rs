@@ -11,6 +11,7 @@ pub const RULE: Rule = Rule {
     needs: &[Source::Nft, Source::Iptables],
     means: "the policy was written for IPv4 alone; the same ports are open over IPv6",
     fix: "the same rules for both: IPV6=yes in /etc/default/ufw, or one `inet` table (Ravelin writes one)",
+    reference: None,
     check,
 };
 

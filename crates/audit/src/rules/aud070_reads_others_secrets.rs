@@ -11,6 +11,7 @@ pub const RULE: Rule = Rule {
     needs: &[Source::Accounts, Source::Groups, Source::Files, Source::Paths],
     means: "one taken-over daemon gives away another one's wallet, token or password hashes",
     fix: "one account per service, secrets readable by their owner alone",
+    reference: None,
     check,
 };
 

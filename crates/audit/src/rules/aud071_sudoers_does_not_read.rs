@@ -11,6 +11,7 @@ pub const RULE: Rule = Rule {
     needs: &[Source::Sudoers],
     means: "sudo leaves it out: what it was to deny is allowed, and nobody notices",
     fix: "visudo --check; mend the line",
+    reference: None,
     check,
 };
 
