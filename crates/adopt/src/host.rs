@@ -31,7 +31,7 @@ impl Machine for Host {
         self.account(&plan.account).ok_or_else(|| Error::Apply(format!("account {} was not made", plan.account)))
     }
     fn account(&self, name: &str) -> Option<(u32, u32)> {
-        let accounts = observe::account::accounts(&observe::Root::machine(), &mut Vec::new()).ok()?;
+        let accounts = observe::account::accounts(&observe::Root::machine(), &mut Vec::new(), &mut Vec::new()).ok()?;
         accounts.into_iter().find(|a| a.name == name).map(|a| (a.uid, a.gid))
     }
     fn stop(&mut self, unit: &str) -> Result<(), Error> {

@@ -12,12 +12,13 @@
 //! | [`exposure`] | who reaches a socket through the machine's own filter |
 //! | [`rules`] | the rules |
 //! | [`wanted`](mod@wanted) | which files they want to see |
-//! | [`text`], [`sarif`] | faces of the report, besides its JSON |
+//! | [`text`], [`sarif`], [`html`] | faces of the report, besides its JSON |
 //!
 //! Pure: no clock, network, file system or process.
 
 pub mod exposure;
 pub mod finding;
+pub mod html;
 pub mod rules;
 pub mod sarif;
 pub mod sshd;

@@ -204,6 +204,7 @@ pub const RULES: &[Rule] = &[
     backup::READABLE,
     backup::ONLY_HERE,
     backup::UNTESTED,
+    unit::UNREAD,
 ];
 
 /// What every rule uses.

@@ -2,7 +2,12 @@
 
 use crate::{progress, sweep, trouble::Trouble};
 use facts::Facts;
+use observe::Root;
 use ruleset::Ruleset;
+use std::{
+    path::Path,
+    time::{SystemTime, UNIX_EPOCH},
+};
 
 /// Everything this machine reports.
 pub fn facts() -> Facts {
@@ -17,13 +22,28 @@ pub fn with_paths(walk: bool) -> Facts {
         let reason = "the sweep is not complete: run it again, it goes on where it stopped".to_owned();
         facts.failures.push(facts::Failure { source: facts::Source::Sweep, reason });
     }
-    progress::during("looking at paths", || look(&mut facts));
+    progress::during("looking at paths", || look(&Root::machine(), &mut facts));
     facts
 }
 
-fn look(facts: &mut Facts) {
+/// What a tree of files reports of the machine it stands for.
+pub fn tree(directory: &Path) -> Result<Facts, Trouble> {
+    if !directory.is_dir() {
+        return Err(Trouble::usage(
+            format!("{} is no directory", directory.display()),
+            "name the top of the tree: the directory with etc and usr in it",
+        ));
+    }
+    let root = Root::tree(directory);
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs());
+    let mut facts = progress::during("looking at the tree", || observe::from_tree(&root, &interests(), now));
+    progress::during("looking at paths", || look(&root, &mut facts));
+    Ok(facts)
+}
+
+fn look(root: &Root, facts: &mut Facts) {
     let mut failed = Vec::new();
-    facts.paths = observe::path::look(&breach::wanted_paths(facts), &mut failed);
+    facts.paths = observe::path::look_in(root, &breach::wanted_paths(facts), &mut failed);
     facts.failures.extend(failed);
 }
 

@@ -112,6 +112,8 @@ pub struct Facts {
     pub packages: Packages,
     /// Declared backups with what lies there.
     pub backups: Vec<Backup>,
+    /// Lines of configuration that do not read; whoever obeys the file leaves them out as well.
+    pub unread: Vec<Unread>,
     /// Sources that could not be read.
     pub failures: Vec<Failure>,
 }
@@ -154,6 +156,17 @@ pub struct Failure {
     pub source: Source,
     /// Why, naming the path or program.
     pub reason: String,
+}
+
+/// A line that does not read.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Unread {
+    /// What it is a line of.
+    pub source: Source,
+    /// File.
+    pub file: String,
+    /// Line, from 1.
+    pub line: u32,
 }
 
 impl Facts {

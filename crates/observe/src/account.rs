@@ -1,7 +1,7 @@
 //! Accounts and groups, from their files. Password hashes are looked at and forgotten.
 
 use crate::{Error, Root};
-use facts::{Account, Failure, Group, Source};
+use facts::{Account, Failure, Group, Source, Unread};
 use std::{collections::BTreeMap, path::Path};
 
 /// Largest `authorized_keys` that is read, in bytes: some thousand keys.
@@ -12,12 +12,13 @@ const SHADOW_FIELDS: usize = 9;
 const NEVER_DAYS: u32 = 99_999;
 
 /// Accounts, sorted by uid. Lines that do not read are named.
-pub fn accounts(root: &Root, failed: &mut Vec<Failure>) -> Result<Vec<Account>, Error> {
+pub fn accounts(root: &Root, failed: &mut Vec<Failure>, unread: &mut Vec<Unread>) -> Result<Vec<Account>, Error> {
     let passwd = root.text("/etc/passwd")?;
     note(failed, Source::Accounts, "/etc/passwd", &passwd, |l| account(l, None).is_some());
     let shadow = root.text("/etc/shadow").ok();
     if let Some(shadow) = &shadow {
-        note(failed, Source::Accounts, "/etc/shadow", shadow, |l| l.split(':').count() == SHADOW_FIELDS);
+        let odd = (1u32..).zip(shadow.lines()).filter(|(_, l)| !l.is_empty() && l.split(':').count() != SHADOW_FIELDS);
+        unread.extend(odd.map(|(line, _)| Unread { source: Source::Accounts, file: "/etc/shadow".to_owned(), line }));
     }
     let mut out = read_accounts(&passwd, shadow.as_deref());
     out.iter_mut().for_each(|a| a.ssh_keys = ssh_keys(root, &a.home));

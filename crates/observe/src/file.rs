@@ -121,7 +121,7 @@ fn expand(root: &Root, interest: &Interest, accounts: &[Account]) -> Vec<PathBuf
             let mut homes: Vec<&str> = accounts.iter().map(|a| a.home.as_str()).filter(|h| h.len() > 1).filter(own).collect();
             homes.sort_unstable();
             homes.dedup();
-            homes.into_iter().map(|h| Path::new(h).join(rest)).collect()
+            homes.into_iter().map(|h| if rest.is_empty() { h.trim_end_matches('/').into() } else { Path::new(h).join(rest) }).collect()
         }
         None => vec![PathBuf::from(pattern)],
     };

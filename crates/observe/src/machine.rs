@@ -44,9 +44,9 @@ pub fn from_tree(root: &Root, interests: &[Interest], now: u64) -> Facts {
 
 /// What files tell, those under `/proc` and `/sys` among them.
 fn local(root: &Root, interests: &[Interest], facts: &mut Facts) {
-    let failed = &mut facts.failures;
+    let (failed, unread) = (&mut facts.failures, &mut facts.unread);
     facts.processes = take(failed, Source::Processes, process::list(root));
-    let accounts = account::accounts(root, failed);
+    let accounts = account::accounts(root, failed, unread);
     facts.accounts = take(failed, Source::Accounts, accounts);
     let groups = account::groups(root, failed);
     facts.groups = take(failed, Source::Groups, groups);
@@ -54,7 +54,7 @@ fn local(root: &Root, interests: &[Interest], facts: &mut Facts) {
     for p in &mut facts.processes {
         p.user = facts.accounts.iter().find(|a| a.uid == p.uid).map(|a| a.name.clone());
     }
-    let units = unit::list(root, failed);
+    let units = unit::list(root, unread);
     facts.units = take(failed, Source::Units, units);
     for u in &mut facts.units {
         u.active = facts.processes.iter().any(|p| p.unit.as_ref() == Some(&u.name));
@@ -62,10 +62,10 @@ fn local(root: &Root, interests: &[Interest], facts: &mut Facts) {
     facts.sysctls = take(failed, Source::Sysctls, system::settings(root));
     facts.clock = system::clock(root, &facts.processes);
     facts.boot = take(failed, Source::Boot, boot::read(root));
-    let mounts = mount::mounts(root, failed);
+    let mounts = mount::mounts(root, unread);
     facts.mounts = take(failed, Source::Mounts, mounts);
     facts.swaps = take(failed, Source::Mounts, mount::swaps(root));
-    let packages = package::look(root, failed);
+    let packages = package::look(root, failed, unread);
     facts.packages = take(failed, Source::Packages, packages);
     let all: Vec<Interest> = file::usual().into_iter().chain(interests.iter().cloned()).collect();
     facts.files = file::list(root, &all, facts);

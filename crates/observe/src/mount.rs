@@ -2,13 +2,13 @@
 //! lies on an encrypted one is followed through the device mapper as far as it shows.
 
 use crate::{Error, Root};
-use facts::{Failure, Mount, Source, Swap};
+use facts::{Mount, Source, Swap, Unread};
 
 /// Deepest stack of devices that is followed: partition, RAID, volume, encryption, volume again.
 const DEEPEST: u32 = 8;
 
 /// All mounts, in the kernel's order. Lines that do not read are named.
-pub fn mounts(root: &Root, failed: &mut Vec<Failure>) -> Result<Vec<Mount>, Error> {
+pub fn mounts(root: &Root, odd: &mut Vec<Unread>) -> Result<Vec<Mount>, Error> {
     const TABLE: &str = "/proc/self/mounts";
     // `self` of a tree is nobody.
     let table = if root.is_machine() { TABLE } else { "/proc/mounts" };
@@ -21,7 +21,7 @@ pub fn mounts(root: &Root, failed: &mut Vec<Failure>) -> Result<Vec<Mount>, Erro
                 out.push(m);
             }
             None if line.trim().is_empty() => {}
-            None => failed.push(Failure { source: Source::Mounts, reason: format!("{table}:{number}: does not read") }),
+            None => odd.push(Unread { source: Source::Mounts, file: table.to_owned(), line: number }),
         }
     }
     Ok(out)
@@ -131,12 +131,12 @@ mod tests {
         put("sys/class/block/sda1/dev", "8:1");
         put("sys/class/block/sda2/dev", "8:2");
         let root = Root::tree(&dir);
-        let mut failed = Vec::new();
-        let (mounts, swaps) = (mounts(&root, &mut failed).expect("reads"), swaps(&root).expect("reads"));
+        let mut odd = Vec::new();
+        let (mounts, swaps) = (mounts(&root, &mut odd).expect("reads"), swaps(&root).expect("reads"));
         fs::remove_dir_all(&dir).expect("removes");
         assert_eq!(mounts.iter().map(|m| m.encrypted).collect::<Vec<_>>(), [Some(true), Some(false), None]);
         assert!(mounts[1].has("nosuid") && !mounts[1].has("noexec"));
-        assert_eq!(failed.iter().map(|f| f.reason.as_str()).collect::<Vec<_>>(), ["/proc/mounts:4: does not read"]);
+        assert_eq!(odd.iter().map(|u| (u.file.as_str(), u.line)).collect::<Vec<_>>(), [("/proc/mounts", 4)]);
         let said: Vec<(&str, Option<bool>)> = swaps.iter().map(|s| (s.device.as_str(), s.encrypted)).collect();
         assert_eq!(said, [("/swap file", Some(true)), ("/dev/sda2", Some(false)), ("/dev/zram0", Some(true))]);
     }

@@ -8,7 +8,7 @@ pub use archive::{deb822, one_line};
 pub use version::older;
 
 use crate::{Error, Root};
-use facts::{Failure, Packages, Source, Update};
+use facts::{Failure, Packages, Source, Unread, Update};
 use std::{collections::BTreeMap, fs, time::UNIX_EPOCH};
 
 /// What dpkg knows of.
@@ -19,7 +19,7 @@ const LISTS: &str = "/var/lib/apt/lists";
 const REBOOT: [&str; 2] = ["/run/reboot-required", "/var/run/reboot-required"];
 
 /// What the package manager's files say. Another manager than dpkg is not understood, and that is said.
-pub fn look(root: &Root, failed: &mut Vec<Failure>) -> Result<Packages, Error> {
+pub fn look(root: &Root, failed: &mut Vec<Failure>, unread: &mut Vec<Unread>) -> Result<Packages, Error> {
     let status = match root.text(STATUS) {
         Ok(text) => text,
         Err(Error::File { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
@@ -35,7 +35,7 @@ pub fn look(root: &Root, failed: &mut Vec<Failure>) -> Result<Packages, Error> {
         pending,
         lists_from,
         reboot: REBOOT.iter().any(|p| root.followed(p).exists()),
-        repositories: archive::all(root, failed),
+        repositories: archive::all(root, unread),
     })
 }
 
@@ -131,7 +131,7 @@ mod tests {
         put("var/lib/apt/lists/security.debian.org_debian-security_dists_bookworm-security_InRelease", "");
         put("run/reboot-required", "");
         let mut failed = Vec::new();
-        let found = look(&Root::tree(&dir), &mut failed).expect("reads");
+        let found = look(&Root::tree(&dir), &mut failed, &mut Vec::new()).expect("reads");
         fs::remove_dir_all(&dir).expect("removes");
         let waits = [Update { package: "openssl".into(), have: "3.0.9-1".into(), wants: "3.0.11-1~deb12u2".into() }];
         assert_eq!(found.pending.as_deref(), Some(&waits[..]));

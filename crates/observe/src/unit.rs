@@ -2,7 +2,7 @@
 //! directories are added in the order of their names. Values are redacted.
 
 use crate::{Error, Root, account::joined};
-use facts::{Directive, Failure, Source, Unit, secret};
+use facts::{Directive, Source, Unit, Unread, secret};
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
@@ -25,11 +25,11 @@ const MOST_TEXT: u64 = 1 << 20;
 const KINDS: [&str; 4] = [".service", ".socket", ".timer", ".mount"];
 
 /// All units of these kinds, sorted by name. A machine without systemd has none.
-pub fn list(root: &Root, failed: &mut Vec<Failure>) -> Result<Vec<Unit>, Error> {
-    list_in(root, &DIRECTORIES.map(PathBuf::from), failed)
+pub fn list(root: &Root, odd: &mut Vec<Unread>) -> Result<Vec<Unit>, Error> {
+    list_in(root, &DIRECTORIES.map(PathBuf::from), odd)
 }
 
-fn list_in(root: &Root, directories: &[PathBuf], failed: &mut Vec<Failure>) -> Result<Vec<Unit>, Error> {
+fn list_in(root: &Root, directories: &[PathBuf], odd: &mut Vec<Unread>) -> Result<Vec<Unit>, Error> {
     let mut main: BTreeMap<String, PathBuf> = BTreeMap::new();
     let mut drop_ins: BTreeMap<String, BTreeMap<String, PathBuf>> = BTreeMap::new();
     let mut enabled: BTreeSet<String> = BTreeSet::new();
@@ -56,9 +56,7 @@ fn list_in(root: &Root, directories: &[PathBuf], failed: &mut Vec<Failure>) -> R
                 .map(|b| String::from_utf8_lossy(&b).into_owned())
                 .unwrap_or_default();
             let file = part.display().to_string();
-            failed.extend(
-                unread(&text).into_iter().map(|line| Failure { source: Source::Units, reason: format!("{file}:{line}: does not read") }),
-            );
+            odd.extend(unread(&text).into_iter().map(|line| Unread { source: Source::Units, file: file.clone(), line }));
             unit.directives.extend(directives(&text, &file));
             unit.files.push(file);
         }
@@ -118,14 +116,13 @@ mod tests {
         fs::write(etc.join("lotus.service.d/a.conf"), "[Service]\nEnvironment=DB_PASSWORD=hunter2 \\\n  X=1\nno setting\n")
             .expect("writes");
         fs::write(etc.join("multi-user.target.wants/lotus.service"), "").expect("writes");
-        let mut failed = Vec::new();
-        let units = list_in(&Root::machine(), &[etc, lib], &mut failed).expect("lists");
+        let mut odd = Vec::new();
+        let units = list_in(&Root::machine(), &[etc, lib], &mut odd).expect("lists");
         fs::remove_dir_all(dir).expect("removes");
         assert_eq!(units.len(), 1);
         assert_eq!(units[0].user(), Some("lotus"));
         assert!(units[0].enabled && units[0].files.len() == 2);
         assert!(!format!("{units:?}").contains("hunter2"));
-        let reasons: Vec<&str> = failed.iter().filter_map(|f| f.reason.rsplit('/').next()).collect();
-        assert_eq!(reasons, ["a.conf:4: does not read"]);
+        assert!(odd.len() == 1 && odd[0].file.ends_with("a.conf") && odd[0].line == 4, "{odd:?}");
     }
 }

@@ -40,6 +40,20 @@ pub const NO_RESTART: Rule = Rule {
     check: no_restart,
 };
 
+/// AUD124: a line of a unit, of apt's sources, of shadow or of the mount table does not read.
+pub const UNREAD: Rule = Rule {
+    code: Code("AUD124"),
+    title: "a line of configuration does not read",
+    risk: Risk::Low,
+    needs: &[],
+    means: "systemd, apt and login leave it out: what it was to switch off is on, and nobody notices",
+    fix: "mend or remove the line; `systemd-analyze verify`, `apt update` and `pwck` say more",
+    reference: None,
+    check: |view| {
+        view.facts.unread.iter().map(|u| Seen::new(format!("{}:{}", u.file, u.line), "it does not read").at(&u.file, u.line)).collect()
+    },
+};
+
 /// Programs that have to be root until somebody has logged in, or that hold sockets for others.
 const ROOTS_OWN: [&str; 9] =
     ["sshd", "systemd", "systemd-networkd", "dhclient", "dhcpcd", "NetworkManager", "conntrackd", "keepalived", "rngd"];

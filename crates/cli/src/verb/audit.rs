@@ -3,11 +3,12 @@
 use crate::{
     args::Global,
     exit::Exit,
-    face::Face,
+    face::{Face, remark},
     input, machine,
     paint::{BAD, WARN, paint},
     planning,
     redact::{Redactor, Reveal},
+    save,
     trouble::Trouble,
 };
 use audit::{Report, Risk};
@@ -27,6 +28,12 @@ pub struct Arguments {
     /// Walk over the file systems first: set-id programs, file capabilities, what everybody may write
     #[arg(long)]
     sweep: bool,
+    /// Look at a tree of files that stands for a machine (a mounted image, a restored backup) instead of this one
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["sweep", "site"])]
+    root: Option<PathBuf>,
+    /// Write the report as one page of HTML
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
     /// Exit with 1 from this risk on
     #[arg(long, value_enum, default_value_t = Least::Low)]
     fail_on: Least,
@@ -65,7 +72,10 @@ impl Face for Audited {
 
 /// Looks and judges.
 pub fn run(arguments: &Arguments, global: &Global) -> Result<Exit, Trouble> {
-    let facts = machine::with_paths(arguments.sweep);
+    let facts = match &arguments.root {
+        Some(root) => machine::tree(root)?,
+        None => machine::with_paths(arguments.sweep),
+    };
     let site = arguments.site.as_ref().map(|path| input::model(path, global)).transpose()?;
     let host = site.as_ref().map(|(m, _)| planning::this_machine(m, arguments.host.as_deref(), &facts)).transpose()?;
     let report = audit::run(&facts, site.as_ref().map(|(m, _)| m).zip(host.as_ref()));
@@ -76,6 +86,11 @@ pub fn run(arguments: &Arguments, global: &Global) -> Result<Exit, Trouble> {
         Least::Critical => Risk::Critical,
     };
     let found = report.at_least(least) > 0;
-    Redactor::new(site.as_ref().map(|(m, _)| m), arguments.reveal).show(global, &Audited(report))?;
+    let redactor = Redactor::new(site.as_ref().map(|(m, _)| m), arguments.reveal);
+    if let Some(path) = &arguments.html {
+        save::private(path, report.html(&|t| redactor.text(t)).as_bytes())?;
+        remark(&format!("Written to {}, readable for you alone: it is a map for thieves.", path.display()));
+    }
+    redactor.show(global, &Audited(report))?;
     Ok(Exit::found(found))
 }

@@ -2,13 +2,13 @@
 //! archives with the options that speak of trust; lines that do not read are named.
 
 use crate::Root;
-use facts::{Failure, Repository, Source, secret};
+use facts::{Repository, Source, Unread, secret};
 
 /// Options kept, in small letters.
 const TRUST: [&str; 5] = ["trusted", "allow-insecure", "allow-weak", "allow-downgrade-to-insecure", "signed-by"];
 
 /// All archives of a machine.
-pub fn all(root: &Root, failed: &mut Vec<Failure>) -> Vec<Repository> {
+pub fn all(root: &Root, unread: &mut Vec<Unread>) -> Vec<Repository> {
     const DIRECTORY: &str = "/etc/apt/sources.list.d";
     let mut files = vec!["/etc/apt/sources.list".to_owned()];
     files.extend(root.entries(DIRECTORY).into_iter().map(|(_, path)| path.display().to_string()));
@@ -23,7 +23,7 @@ pub fn all(root: &Root, failed: &mut Vec<Failure>) -> Vec<Repository> {
             continue;
         };
         out.extend(found);
-        failed.extend(odd.into_iter().map(|line| Failure { source: Source::Packages, reason: format!("{file}:{line}: does not read") }));
+        unread.extend(odd.into_iter().map(|line| Unread { source: Source::Packages, file: file.clone(), line }));
     }
     out
 }
