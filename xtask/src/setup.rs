@@ -16,7 +16,8 @@ const NEEDED: [(&str, &str, &str); 7] = [
 ];
 
 /// What the tests run besides.
-const TESTED_WITH: [(&str, &str, &str); 12] = [
+const TESTED_WITH: [(&str, &str, &str); 13] = [
+    ("openssl", "openssl", "encrypts the backup of a restore test"),
     ("newuidmap", "uidmap", "gives tests of owners accounts of their own where they do not run as root"),
     // Its package starts nothing: it is off until `ufw enable`.
     ("ufw", "ufw", "reads and writes rule files, in namespaces of its own"),

@@ -46,6 +46,8 @@ pub struct Model {
     pub nevers: Vec<Never>,
     /// `[[storage]]`, resolved.
     pub storages: Vec<Storage>,
+    /// `[[backup]]`, one for each host.
+    pub backups: Vec<Backup>,
     /// `[external.*]`.
     pub externals: BTreeMap<String, External>,
     /// Accepted deviations from the catalogue's intended reach.
@@ -347,6 +349,26 @@ pub struct Storage {
     /// Where it is said.
     pub origin: Origin,
 }
+
+/// A declared backup on one host.
+#[derive(Debug, Clone, Serialize)]
+pub struct Backup {
+    /// What it is of.
+    pub of: facts::Asset,
+    /// Where it lies.
+    pub host: HostName,
+    /// Path; a star in its last part is any text.
+    pub path: String,
+    /// Hours it may be old.
+    pub max_age: u32,
+    /// Where the copy outside of the machine is.
+    pub copy: Option<String>,
+    /// Where it is said.
+    pub origin: Origin,
+}
+
+/// Hours a backup may be old where the file does not say: two days, so that one failed night is not yet a finding.
+pub const BACKUP_HOURS: u32 = 48;
 
 /// A named place outside.
 #[derive(Debug, Clone, Serialize)]

@@ -64,6 +64,13 @@ mount = "/mnt/sealed"
 users = ["workers", "miner1"]
 holds = "sectors"
 
+[[backup]]
+of      = "keystore"
+host    = ["miner1"]
+path    = "/srv/backup/keys-*.age"
+max-age = 24
+copy    = "backup1:/srv/keys"
+
 [external.alerts]
 names = ["hooks.slack.com", "events.pagerduty.com"]
 port  = "443/tcp"
@@ -106,6 +113,8 @@ fn every_key_is_understood() {
     assert_eq!((post.repo.as_deref(), post.listens[0].ports.to_string()), (Some("/data/w2"), "3457".to_owned()));
     assert_eq!(openers(&m, "worker07", "3457/tcp").iter().filter(|f| f.starts_with("worker")).count(), 39);
     assert!(openers(&m, "nas1", "2049/tcp").contains(&"worker40".to_owned()));
+    let backup = &m.backups[0];
+    assert_eq!((backup.of, backup.host.as_str(), backup.max_age, m.backups.len()), (facts::Asset::Keystore, "miner1", 24, 1));
     assert_eq!(m.hosts["market1"].coexist, ["docker"]);
     assert_eq!(m.hosts["fw-b"].interfaces.iter().find(|i| i.zone.as_str() == "dmz").and_then(|i| i.device.as_deref()), Some("bond0.10"));
 }

@@ -269,6 +269,7 @@ pub fn model() -> Model {
         publishes: vec![],
         nevers: vec![],
         storages: vec![],
+        backups: vec![],
         externals: BTreeMap::new(),
         weakenings: vec![],
         flows,

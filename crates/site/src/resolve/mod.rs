@@ -61,6 +61,7 @@ pub(crate) fn resolve<'c>(cx: &mut Cx<'_>, root: &Node, table: &Spanned<DeTable<
     let site = root.get("site");
     let externals = places::externals(cx, root, &hosts);
     let storages = places::storages(cx, root, &hosts);
+    let backups = places::backups(cx, root, &hosts);
     let parties = places::Parties { zones: &zones, hosts: &hosts, externals: &externals };
     let nevers = places::nevers(cx, root, &parties);
     let used = hosts.map.values().flat_map(|h| &h.instances).map(|i| (i.service.name.clone(), i.service.clone())).collect();
@@ -78,6 +79,7 @@ pub(crate) fn resolve<'c>(cx: &mut Cx<'_>, root: &Node, table: &Spanned<DeTable<
         publishes: publishes.iter().map(|p| p.publish.clone()).collect(),
         nevers,
         storages,
+        backups,
         externals,
         weakenings: Vec::new(),
         flows: Vec::new(),

@@ -6,7 +6,7 @@ use super::{
     zones::{SYNC, Zones},
 };
 use crate::{
-    External, Management, Never, Party, Storage, code,
+    BACKUP_HOURS, Backup, External, Management, Never, Party, Storage, code,
     cx::Cx,
     syntax::{Node, Text},
 };
@@ -28,6 +28,32 @@ pub(crate) fn storages(cx: &mut Cx<'_>, root: &Node, hosts: &Hosts) -> Vec<Stora
                 host,
                 mount: node.text("mount").map(|t| t.text),
                 holds: node.text("holds").map(|t| t.text),
+                origin: cx.origin(node.span, node.path.clone()),
+            });
+        }
+    }
+    out
+}
+
+/// Reads `[[backup]]`: one entry per host it lies on.
+pub(crate) fn backups(cx: &mut Cx<'_>, root: &Node, hosts: &Hosts) -> Vec<Backup> {
+    let mut out = Vec::new();
+    for node in root.get("backup").map(Node::items).unwrap_or_default() {
+        let Some((of, path)) = node.text("of").zip(node.text("path")) else { continue };
+        let Some(of) = facts::Asset::ALL.into_iter().find(|a| a.word() == of.text) else { continue };
+        let above = path.text.rsplit_once('/').map_or("", |(d, _)| d);
+        if !path.text.starts_with('/') || above.contains('*') || path.text.ends_with('/') {
+            let help = "an absolute path, with stars in its last part only: /srv/backup/keys-*.age";
+            cx.error(code::SITE005, path.span, format!("`{}` is no path of a backup", path.text), help);
+            continue;
+        }
+        for host in hosts.find_all(cx, &node.texts("host")) {
+            out.push(Backup {
+                of,
+                host,
+                path: path.text.clone(),
+                max_age: node.int("max-age").and_then(|(n, _)| u32::try_from(n).ok()).unwrap_or(BACKUP_HOURS),
+                copy: node.text("copy").map(|t| t.text),
                 origin: cx.origin(node.span, node.path.clone()),
             });
         }

@@ -81,6 +81,13 @@ pub static ROOT: Section = Section {
         may("groups", Kind::Map(&Kind::Table(&GROUP)), "none", "Machines of a kind.", "[groups.workers]"),
         may("publish", Kind::List(&Kind::Table(&PUBLISH)), "nothing", "What the Internet may use.", "[[publish]]"),
         may("storage", Kind::List(&Kind::Table(&STORAGE)), "nothing", "Stores and who uses them.", "[[storage]]"),
+        may(
+            "backup",
+            Kind::List(&Kind::Table(&BACKUP)),
+            "nothing",
+            "Backups: what the audit asks about and the restore test reads.",
+            "[[backup]]",
+        ),
         may("external", Kind::Map(&Kind::Table(&EXTERNAL)), "nothing", "Named places outside.", "[external.alerts]"),
         may("allow", Kind::List(&Kind::Table(&ALLOW)), "nothing", "What the catalogue cannot know.", "[[allow]]"),
         may(
@@ -443,6 +450,24 @@ pub static STORAGE: Section = Section {
     ],
 };
 
+/// `[[backup]]`.
+pub static BACKUP: Section = Section {
+    title: "[[backup]]",
+    what: "A backup of what cannot be made again. `ravelin audit --site` holds it to this; `ravelin backup check --site` tests it.",
+    keys: &[
+        must("of", Kind::OneOf(&["keystore", "metadata", "database", "firewall"]), "What it is of.", "of = \"keystore\""),
+        must("host", Kind::Texts, "Machines it lies on: hosts or groups.", "host = \"daemon1\""),
+        must(
+            "path",
+            Kind::Text,
+            "Where it lies; a star in the last part is any text, and the newest file counts.",
+            "path = \"/srv/backup/keys-*.age\"",
+        ),
+        may("max-age", Kind::Int(1, 8760), "48", "Hours it may be old.", "max-age = 24"),
+        may("copy", Kind::Text, "none: a finding", "Where the copy outside of the machine is.", "copy = \"backup1:/srv/keys\""),
+    ],
+};
+
 /// `external.NAME`.
 pub static EXTERNAL: Section = Section {
     title: "external.NAME",
@@ -483,7 +508,7 @@ pub static NEVER: Section = Section {
 };
 
 /// Every section, in the order of the documentation.
-pub static SECTIONS: [&Section; 16] = [
+pub static SECTIONS: [&Section; 17] = [
     &ROOT,
     &SITE,
     &MANAGEMENT,
@@ -497,6 +522,7 @@ pub static SECTIONS: [&Section; 16] = [
     &INSTANCE,
     &PUBLISH,
     &STORAGE,
+    &BACKUP,
     &EXTERNAL,
     &ALLOW,
     &NEVER,
