@@ -86,6 +86,8 @@ pub enum Verb {
     Report(verb::report::Arguments),
     /// What is wrong on this machine; no site file needed
     Audit(verb::audit::Arguments),
+    /// Restore tests of backups: read as a restore would, compared, recorded
+    Backup(verb::backup::Arguments),
     /// Assume a service's process is taken over: its ways to uid 0 and to others' secrets on this machine
     Breach(verb::breach::Arguments),
     /// Close the ways up that may be closed by themselves; shows them unless --yes

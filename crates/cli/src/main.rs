@@ -5,6 +5,7 @@
 
 mod applier;
 mod args;
+mod backups;
 mod cut;
 mod exit;
 mod face;

@@ -3,6 +3,7 @@
 pub mod adopt;
 pub mod apply;
 pub mod audit;
+pub mod backup;
 pub mod breach;
 pub mod break_glass;
 pub mod check;
@@ -48,6 +49,7 @@ pub fn run(cli: &Cli) -> Result<Exit, Trouble> {
         Verb::Render(a) => render::run(a, global),
         Verb::Drift(a) => drift::run(a, global),
         Verb::Audit(a) => audit::run(a, global),
+        Verb::Backup(a) => backup::run(a, global),
         Verb::Breach(a) => breach::run(a, global),
         Verb::Harden(a) => harden::run(a, global),
         Verb::Tokens(a) => tokens::run(a, global),

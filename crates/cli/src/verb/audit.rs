@@ -2,6 +2,7 @@
 
 use crate::{
     args::Global,
+    backups::{self, Given},
     exit::Exit,
     face::{Face, remark},
     input, machine,
@@ -13,6 +14,7 @@ use crate::{
 };
 use audit::{Report, Risk};
 use clap::{Args, ValueEnum};
+use observe::Root;
 use serde::Serialize;
 use std::path::PathBuf;
 
@@ -37,6 +39,8 @@ pub struct Arguments {
     /// Exit with 1 from this risk on
     #[arg(long, value_enum, default_value_t = Least::Low)]
     fail_on: Least,
+    #[command(flatten)]
+    given: Given,
     #[command(flatten)]
     reveal: Reveal,
 }
@@ -72,12 +76,15 @@ impl Face for Audited {
 
 /// Looks and judges.
 pub fn run(arguments: &Arguments, global: &Global) -> Result<Exit, Trouble> {
-    let facts = match &arguments.root {
+    let mut facts = match &arguments.root {
         Some(root) => machine::tree(root)?,
         None => machine::with_paths(arguments.sweep),
     };
     let site = arguments.site.as_ref().map(|path| input::model(path, global)).transpose()?;
     let host = site.as_ref().map(|(m, _)| planning::this_machine(m, arguments.host.as_deref(), &facts)).transpose()?;
+    let root = arguments.root.as_deref().map_or_else(Root::machine, Root::tree);
+    let declared = backups::all(&arguments.given, site.as_ref().map(|(m, _)| m).zip(host.as_ref()));
+    facts.backups = backups::look(&root, &declared, &facts, &arguments.given);
     let report = audit::run(&facts, site.as_ref().map(|(m, _)| m).zip(host.as_ref()));
     let least = match arguments.fail_on {
         Least::Low => Risk::Low,
