@@ -1,10 +1,26 @@
 //! No text from a machine makes a rule panic: sudoers, unit files, configuration, rulesets, names.
 
-use facts::{Account, Directive, Facts, File, Process, Rulesets, SudoersLine, Unit};
+use facts::{Account, Boot, Directive, Facts, File, Mount, Packages, Process, Repository, Rulesets, SudoersLine, System, Unit};
 use proptest::prelude::*;
 
 /// Words that rules look for, so that random texts get past their first question.
-const WORDS: [&str; 24] = [
+const WORDS: [&str; 40] = [
+    "Include /etc/ssh/sshd_config.d/*",
+    "MaxAuthTries ",
+    "Ciphers +3des-cbc,",
+    "auth sufficient pam_permit.so",
+    "polkit.Result.YES",
+    "/srv *(rw,no_root_squash)",
+    "-ro,sync ",
+    "{\"StoragePaths\":[{\"Path\":\"/",
+    "host all all 0.0.0.0/0 trust",
+    "[auth.anonymous]",
+    "enabled = true",
+    "Storage=volatile",
+    "APT::Periodic::Unattended-Upgrade \"0\"",
+    "FULLNODE_API_INFO=x:/ip4/45.1.1.1/tcp/1/http",
+    "AnnounceAddresses = [\"/ip6/",
+    "http://[::1]@",
     "lotus",
     "ALL",
     "=",
@@ -31,6 +47,38 @@ const WORDS: [&str; 24] = [
     "[redacted: default password]",
 ];
 
+/// Files whose text rules read.
+const READ: [&str; 18] = [
+    "/etc/ssh/sshd_config.d/x.conf",
+    "/etc/pam.d/su",
+    "/etc/pam.d/common-auth",
+    "/etc/polkit-1/rules.d/x.rules",
+    "/etc/exports",
+    "/etc/docker/daemon.json",
+    "/etc/grafana/grafana.ini",
+    "/etc/redis/redis.conf",
+    "/etc/postgresql/15/main/pg_hba.conf",
+    "/etc/postgresql/15/main/postgresql.conf",
+    "/etc/systemd/journald.conf",
+    "/etc/rsyslog.conf",
+    "/etc/audit/rules.d/x.rules",
+    "/etc/apt/apt.conf.d/x",
+    "/root/.lotusminer/storage.json",
+    "/root/.lotus/keystore",
+    "/root/.bash_history",
+    "/root",
+];
+
+/// Settings that rules read.
+const SETTINGS: [&str; 6] = [
+    "kernel.kptr_restrict",
+    "kernel.core_pattern",
+    "fs.suid_dumpable",
+    "vm.hugetlb_shm_group",
+    "user.max_user_namespaces",
+    "kernel.perf_event_paranoid",
+];
+
 fn text() -> impl Strategy<Value = String> {
     let word = prop_oneof![proptest::sample::select(WORDS.to_vec()).prop_map(str::to_owned), "\\PC{0,6}"];
     proptest::collection::vec(word, 0..12).prop_map(|w| w.concat())
@@ -54,12 +102,22 @@ proptest! {
                 directives: vec![directive("Environment", &b), directive("PrivateTmp", "yes"), directive(&c, &d), directive("EnvironmentFile", &a)],
                 ..Unit::default()
             }],
-            files: vec![file("/etc/ssh/sshd_config", &c), file("/root/.lotus/config.toml", &d), file(&a, &b)],
+            files: READ.iter().zip([&a, &b, &c, &d].into_iter().cycle()).map(|(p, t)| file(p, t)).chain([file("/etc/ssh/sshd_config", &c), file("/root/.lotus/config.toml", &d), file(&a, &b)]).collect(),
+            boot: Boot { parameters: vec![a.clone(), b.clone()], lockdown: Some(c.clone()), signed_modules: None },
+            mounts: vec![Mount { at: a.clone(), source: b.clone(), options: vec![c.clone()], ..Mount::default() }, Mount { at: "/".into(), ..Mount::default() }],
+            packages: Packages {
+                manager: Some("dpkg".into()),
+                repositories: vec![Repository { uri: format!("http://{a}"), options: vec![b.clone()], ..Repository::default() }],
+                ..Packages::default()
+            },
+            system: System { os_id: "debian".into(), os_version: c.clone(), lsm: vec![d.clone()], kernel: a.clone(), ..System::default() },
+            sysctls: SETTINGS.iter().zip([&a, &b, &c, &d].into_iter().cycle()).map(|(n, v)| ((*n).to_owned(), v.clone())).collect(),
             rulesets: Rulesets { nft_json: Some(d.clone()), iptables_save: Some(c.clone()), ip6tables_save: Some(b.clone()), unread: Vec::new() },
             ..Facts::default()
         };
         let report = audit::run(&facts, None);
         prop_assert!(report.text().ends_with('\n'));
+        prop_assert!(report.html(&str::to_owned).ends_with("</body></html>\n"));
         prop_assert!(report.sarif()["runs"][0]["results"].is_array());
         // A proposal from the same machine is TOML, whatever the machine is called.
         let proposed = site::propose(&[Facts { host: a, ..facts }]);

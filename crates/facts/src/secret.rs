@@ -83,7 +83,7 @@ const HEX_KEY_DIGITS: usize = 64;
 pub fn kind_of_name(name: &str) -> Option<SecretKind> {
     let plain: String = name.chars().filter(|c| c.is_ascii_alphanumeric()).map(|c| c.to_ascii_lowercase()).collect();
     // `TokenTTL`, `password_file`, `token-path`: about a secret, not the secret.
-    if ["file", "path", "ttl", "length", "minimum", "dir"].iter().any(|end| plain.ends_with(end)) {
+    if ["file", "path", "ttl", "length", "minimum", "dir", "encryption", "command", "reload"].iter().any(|end| plain.ends_with(end)) {
         return None;
     }
     SECRET_KEYS.iter().find(|(part, _)| plain.contains(part)).map(|&(_, kind)| kind)
@@ -244,7 +244,13 @@ mod tests {
 
     #[test]
     fn plain_configuration_is_untouched() {
-        for text in ["ListenAddress = \"/ip4/0.0.0.0/tcp/1234/http\"", "EnableWebhook = false", "Password = \"\"", "User=lotus"] {
+        for text in [
+            "password_encryption = scram-sha-256",
+            "ListenAddress = \"/ip4/0.0.0.0/tcp/1234/http\"",
+            "EnableWebhook = false",
+            "Password = \"\"",
+            "User=lotus",
+        ] {
             assert_eq!(redact(text), (text.to_owned(), vec![]));
         }
     }
