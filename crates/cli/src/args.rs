@@ -84,6 +84,8 @@ pub enum Verb {
     Drift(verb::drift::Arguments),
     /// Each requirement, how it stands here, and what proves it
     Report(verb::report::Arguments),
+    /// What listens on this machine, and who can really reach it, by the rules the kernel holds
+    Sockets(verb::sockets::Arguments),
     /// What is wrong on this machine; no site file needed
     Audit(verb::audit::Arguments),
     /// Restore tests of backups: read as a restore would, compared, recorded

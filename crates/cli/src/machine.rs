@@ -67,20 +67,19 @@ pub fn connections() -> Facts {
     facts
 }
 
+/// What its network reports, and who holds its sockets: processes, accounts, containers.
+pub fn listeners() -> Facts {
+    let mut facts = network();
+    progress::during("looking at processes", || observe::holders(&mut facts));
+    facts
+}
+
 /// Every packet filter of the machine in the one form.
 pub fn rulesets(facts: &Facts) -> Result<Ruleset, Trouble> {
-    let Some(json) = &facts.rulesets.nft_json else {
-        let why =
-            facts.failures.iter().find(|f| f.source == facts::Source::Nft).map_or("nft gave nothing".to_owned(), |f| f.reason.clone());
-        return Err(Trouble::usage(format!("the rulesets of this machine cannot be read: {why}"), "run it as root: sudo ravelin ..."));
-    };
-    let unreadable = |e: &dyn std::fmt::Display| {
-        Trouble::usage(format!("a ruleset of this machine is not understood: {e}"), "please report it with `nft -j list ruleset`")
-    };
-    let nft = ruleset::nft::read(json).map_err(|e| unreadable(&e))?;
-    let text = |saved: &'_ Option<String>| saved.clone().filter(|t| !t.trim().is_empty());
-    let (v4, v6) = (text(&facts.rulesets.iptables_save), text(&facts.rulesets.ip6tables_save));
-    let mut all = ruleset::iptables::compose(nft, v4.as_deref(), v6.as_deref()).map_err(|e| unreadable(&e))?;
-    all.unread.extend(facts.rulesets.unread.iter().cloned());
-    Ok(all)
+    reach::exposure::rulesets(facts).map_err(|why| {
+        Trouble::usage(
+            format!("the rulesets of this machine cannot be read: {why}"),
+            "run it as root: sudo ravelin ...; where that does not help, please report it with `nft -j list ruleset`",
+        )
+    })
 }

@@ -23,6 +23,7 @@ pub mod reach;
 pub mod render;
 pub mod report;
 pub mod schema;
+pub mod sockets;
 pub mod tokens;
 pub mod verify;
 
@@ -48,6 +49,7 @@ pub fn run(cli: &Cli) -> Result<Exit, Trouble> {
         Verb::Report(a) => report::run(a, global),
         Verb::Render(a) => render::run(a, global),
         Verb::Drift(a) => drift::run(a, global),
+        Verb::Sockets(a) => sockets::run(a, global),
         Verb::Audit(a) => audit::run(a, global),
         Verb::Backup(a) => backup::run(a, global),
         Verb::Breach(a) => breach::run(a, global),

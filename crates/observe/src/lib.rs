@@ -49,7 +49,7 @@ pub mod ufw;
 pub mod unit;
 
 pub use file::Interest;
-pub use machine::{from_tree, machine, network};
+pub use machine::{from_tree, holders, machine, network};
 pub use root::Root;
 
 /// Why a source could not be read.

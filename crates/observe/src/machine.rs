@@ -103,6 +103,17 @@ pub fn network() -> Facts {
     facts
 }
 
+/// Who holds sockets, besides what [`network`] reports: processes with their accounts, containers, settings of forwarding.
+pub fn holders(facts: &mut Facts) {
+    let root = Root::machine();
+    let (failed, unread) = (&mut facts.failures, &mut facts.unread);
+    facts.processes = take(failed, Source::Processes, process::list(&root));
+    let accounts = account::accounts(&root, failed, unread);
+    facts.accounts = take(failed, Source::Accounts, accounts);
+    facts.containers = take(failed, Source::Containers, container::list());
+    facts.sysctls = take(failed, Source::Sysctls, system::settings(&root));
+}
+
 fn take<T: Default>(failed: &mut Vec<facts::Failure>, source: Source, result: Result<T, Error>) -> T {
     result.unwrap_or_else(|e| {
         note(failed, source, &e);

@@ -14,6 +14,7 @@
 //! | [`invariant`] | what must never be, NET001 and on |
 //! | [`diff`] | what a change opens and closes, in words |
 //! | [`cut`](mod@cut) | tracked connections that the rules would not let open |
+//! | [`exposure`] | listening sockets against the packet filter: filtered or reachable, and by whom |
 //! | [`dead`](mod@dead) | rules and elements that never decide |
 //!
 //! Pure: no clock, network, file system or process.
@@ -23,6 +24,7 @@ pub mod cut;
 pub mod dead;
 pub mod diff;
 pub mod eval;
+pub mod exposure;
 pub mod field;
 pub mod invariant;
 pub mod network;

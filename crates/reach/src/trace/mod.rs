@@ -310,6 +310,14 @@ impl<'a> Walk<'a> {
         })
     }
 
+    /// The machine's address on a device, where it is known to have one there; else any of its own.
+    fn own(&self, family: words::Family, on: Field) -> Option<u128> {
+        let mine = || self.place.own.iter().filter(|a| words::Family::of(a) == family);
+        let link = self.place.links.iter().find(|l| device(&l.device) == self.packet.get(on));
+        let there = link.and_then(|l| mine().find(|a| l.nets.iter().any(|n| n.contains(*a))));
+        there.or_else(|| mine().next()).map(|a| crate::field::address(*a))
+    }
+
     /// `Some(element's id)` where it translated.
     fn translate(&mut self, table: &'a Table, nat: &'a Nat) -> Option<Option<String>> {
         let family = self.packet.family();
@@ -331,7 +339,7 @@ impl<'a> Walk<'a> {
                 (to.first().copied(), to.get(1).copied().or(nat.port.map(|p| p.0.into())), e.id.clone())
             }
         };
-        let own = self.place.own.iter().find(|a| words::Family::of(a) == family).map(|a| crate::field::address(*a));
+        let own = self.own(family, if nat.kind == NatKind::Redirect { Field::In } else { Field::Out });
         match nat.kind {
             NatKind::Dnat | NatKind::Redirect => {
                 if family == words::Family::V4 {
