@@ -115,6 +115,27 @@ COMMIT
 COMMIT
 ";
 
+/// The machine, and a zone behind its router.
+const SITE: &str = r#"
+[site]
+name       = "one"
+management = { from = ["198.51.100.7/32"], by = "ssh" }
+[zones]
+lan = { subnets = ["10.66.0.0/24"] }
+[hosts.sp1]
+address = ["203.0.113.10"]
+zone    = "internet"
+runs    = ["lotus"]
+[hosts.db1]
+zone    = "lan"
+address = "10.66.0.5"
+runs    = ["node-exporter"]
+[hosts.db2]
+zone    = "lan"
+address = "10.66.0.6"
+runs    = ["node-exporter"]
+"#;
+
 fn inside(test: &str) -> bool {
     common::inside(test, || {
         run("mount", &["-t", "tmpfs", "none", "/tmp"]);
@@ -322,4 +343,18 @@ fn every_verdict_is_what_packets_meet() {
     assert!(!text.contains("assumed:") && !text.contains("veth1"), "{text}");
     let (_, text) = asked(&["--reachable"]);
     assert!(text.contains("1003/tcp") && !text.contains("1000/tcp") && !text.contains("1001/tcp") && !text.contains("203.0.113"), "{text}");
+
+    // With a site its zones and machines have names; operators are told from the rest of the Internet by address.
+    fs::write("/tmp/site.toml", SITE).expect("site");
+    let (told, _) = asked(&["--json", "--reveal", "--site", "/tmp/site.toml", "--host", "sp1", "--now", "2027-01-10"]);
+    let by = |port: u64| {
+        let of = |e: &&Value| e["end"]["socket"]["local"].as_str().is_some_and(|l| l.ends_with(&format!(":{port}"))) && e["family"] == "v4";
+        told["sockets"].as_array().expect("a list").iter().find(of).expect("the port")["verdict"]["reachable"].clone()
+    };
+    let named = |port: u64| -> Vec<(String, Value)> {
+        by(port).as_array().expect("peers").iter().map(|b| (b["peer"].to_string(), b["hosts"].clone())).collect()
+    };
+    let zone = named(1002).into_iter().find(|(p, _)| p.contains("\"zone\":\"lan\"")).expect("the zone");
+    assert_eq!(zone.1, serde_json::json!(["db1", "db2"]));
+    assert!(named(1003).iter().all(|(p, _)| p == "\"internet\""), "{:?}", named(1003));
 }
