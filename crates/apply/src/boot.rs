@@ -1,7 +1,7 @@
 //! After a power loss, and on the console. Loads the last confirmed generation; if it cannot, the management path alone.
 
 use crate::{
-    Error, addresses, nft,
+    Error, addresses, glass, nft,
     revert::{self, namespace},
     settings,
     state::{self, Phase, State},
@@ -61,7 +61,8 @@ pub fn run(state: &State) -> Result<Loaded, Error> {
         Ok(None) if state.break_glass().is_some() => "the confirmed bundle is lost: its file is not there any more".to_owned(),
         Ok(None) => return Ok(Loaded::Nothing),
         Ok(Some(bundle)) => match load(&bundle) {
-            Ok(notes) => {
+            Ok(mut notes) => {
+                notes.extend(glass::follow(state, ""));
                 let generation = bundle.draft().generation;
                 state.note(Some(generation), None, "loaded at boot");
                 return Ok(Loaded::Confirmed { generation, notes });
@@ -115,7 +116,10 @@ pub fn management_only(state: &State) -> Result<(), Error> {
     let pending = || state.pending_bundle().ok().flatten().map(|b| b.draft().break_glass.clone());
     for script in [state.break_glass(), pending(), Some(closed())].into_iter().flatten().filter(|s| !s.trim().is_empty()) {
         match nft::load(&script) {
-            Ok(()) => return Ok(()),
+            Ok(()) => {
+                glass::follow(state, &script).into_iter().for_each(|n| state.note(None, None, n));
+                return Ok(());
+            }
             Err(e) => failed.push(e.chain()),
         }
     }

@@ -21,11 +21,13 @@
 //! | [`timer`] | the revert timer: a process of its own that outlives everybody |
 //! | [`revert`] | back to the last known good |
 //! | [`boot`] | after a power loss; break-glass |
+//! | [`glass`] | break-glass' way past UFW |
 //! | [`cut`] | ends tracked connections it is given, never the way in |
 //! | [`status`] | the state for people and programs |
 //!
 //! Never parses the site file, never uses the network except for its probes, never touches another table than
-//! `inet ravelin`, no file that is not its own and, in UFW's chains of people's rules, no rule that is not its own; decides
+//! `inet ravelin`, no file that is not its own and, in UFW's chains of people's rules, no rule that is not its own (break-glass
+//! puts one of its own before UFW's chains and takes it away again); decides
 //! nothing: what to do stands in the bundle.
 
 pub mod addresses;
@@ -35,6 +37,7 @@ pub mod cut;
 pub mod error;
 pub mod files;
 pub mod flows;
+pub mod glass;
 pub mod inject;
 pub mod modes;
 pub mod nft;

@@ -2,7 +2,7 @@
 //! order is: the snapshot; the confirmed bundle; the management path alone. Never wider than one of these.
 
 use crate::{
-    Error, addresses, boot, files, modes, nft, settings,
+    Error, addresses, boot, files, glass, modes, nft, settings,
     state::{Pending, State},
     timer, ufw,
 };
@@ -137,7 +137,8 @@ fn put_back(state: &State) -> Result<(Restored, Vec<String>), Error> {
             match done {
                 Ok(more) => {
                     let left = addresses_back(addresses::put(state, &snapshot.addresses));
-                    return Ok((Restored::Snapshot, [notes, more, left].concat()));
+                    let glass = glass::follow(state, &snapshot.script());
+                    return Ok((Restored::Snapshot, [notes, more, left, glass].concat()));
                 }
                 Err(e) => failed.push(format!("snapshot: {}", e.chain())),
             }
@@ -149,7 +150,7 @@ fn put_back(state: &State) -> Result<(Restored, Vec<String>), Error> {
         Ok(Some(bundle)) => match boot::load(&bundle) {
             Ok(notes) => {
                 let left = addresses_back(addresses::put_all(state, bundle.draft()));
-                return Ok((Restored::ConfirmedBundle, [failed, notes, left].concat()));
+                return Ok((Restored::ConfirmedBundle, [failed, notes, left, glass::follow(state, "")].concat()));
             }
             Err(e) => failed.push(format!("confirmed bundle: {}", e.chain())),
         },

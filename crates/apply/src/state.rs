@@ -8,6 +8,7 @@
 //! confirmed/break-glass.nft   its management path, apart, so that a damaged bundle does not take it along
 //! confirmed/proof.json what the confirmation rested on, with the digest it is about; none where probes alone confirmed
 //! addresses.json       addresses we put on devices, with boot and namespace: what is not in it was there before
+//! glass                break-glass may have put rules before UFW's
 //! pending/             a change under way: meta.json, bundle, snapshot.json, timer.json
 //! ```
 
@@ -179,6 +180,15 @@ impl State {
     /// Remembers addresses we put on, or are about to.
     pub fn set_record(&self, record: &Record) -> Result<(), Error> {
         Ok(file::replace(&self.path("addresses.json"), &json(record))?)
+    }
+    /// Break-glass may have rules among iptables' own.
+    pub fn glass(&self) -> bool {
+        self.path("glass").exists()
+    }
+    /// Notes whether it has.
+    pub fn set_glass(&self, there: bool) -> Result<(), Error> {
+        let path = self.path("glass");
+        Ok(if there { file::replace(&path, b"")? } else { file::remove(&path)? })
     }
     /// Puts a change under way: all its files, its description last.
     pub fn stage(&self, bundle: &Bundle, snapshot: &Snapshot, pending: &Pending) -> Result<(), Error> {

@@ -4,6 +4,7 @@
 use crate::{
     Error, Step, addresses, came_by, files,
     flows::{self, Seeded},
+    glass,
     inject::Injection,
     nft, probe, read_back,
     revert::{self, Restored, namespace},
@@ -226,6 +227,7 @@ impl Walk<'_> {
             Step::Commit => {
                 draft.ufw().map_or(Ok(()), ufw::load)?;
                 nft::load(&script(draft))?;
+                self.outcome.notes.extend(glass::follow(self.state, ""));
             }
             Step::Files => self.told = files::put(draft, &self.snapshot.files)?,
             Step::Activate => self.outcome.notes.extend(files::tell(&self.told)?),

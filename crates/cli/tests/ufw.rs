@@ -172,6 +172,42 @@ fn from_a_rule_of_the_operators_to_a_confirmed_site_and_back() {
     assert_eq!((files(), succeeds("iptables", &["-S", "ufw-user-input"])), (kept, kernel));
     assert!(!answered("192.0.2.77", "203.0.113.10", 6666) && answered("192.0.2.77", "203.0.113.10", 6665));
 
+    // The operators are cut off by a rule of UFW's: break-glass lets them in past it, and nobody else. The next change ends it.
+    let glass = || Command::new(env!("CARGO_BIN_EXE_ravelin")).args(["break-glass", "--state"]).arg(&state).output().expect("starts");
+    let of_ours = || {
+        let all = [("iptables", "INPUT"), ("iptables", "OUTPUT"), ("ip6tables", "INPUT"), ("ip6tables", "OUTPUT")];
+        all.map(|(program, chain)| succeeds(program, &["-S", chain]).matches("ravelin break-glass").count())
+    };
+    succeeds("ufw", &["insert", "1", "deny", "from", "198.51.100.7"]);
+    succeeds("ufw", &["deny", "out", "to", "198.51.100.0/24"]);
+    assert!(!answered("198.51.100.7", "203.0.113.10", 22));
+    for _ in 0..2 {
+        ended(&glass(), 0, &["the management path is open"]);
+        assert_eq!(of_ours(), [1; 4], "once, however often it is asked for");
+    }
+    for (from, to, port, is) in [
+        ("198.51.100.7", "203.0.113.10", 22, true),
+        ("2001:db8:ff::7", "2001:db8:1::10", 22, true),
+        ("192.0.2.77", "203.0.113.10", 22, false),
+        ("198.51.100.7", "203.0.113.10", 6665, false),
+        ("192.0.2.77", "203.0.113.10", 6665, false),
+        ("2001:db8:fe::7", "2001:db8:1::10", 22, false),
+    ] {
+        assert_eq!(answered(from, to, port), is, "break-glass: {from} to {to} port {port}");
+    }
+    // With our table gone nothing is marked, and UFW judges alone.
+    let table = succeeds("nft", &["list", "table", "inet", "ravelin"]);
+    succeeds("nft", &["delete", "table", "inet", "ravelin"]);
+    assert!(!answered("198.51.100.7", "203.0.113.10", 22) && !answered("192.0.2.77", "203.0.113.10", 22));
+    fs::write("/tmp/glass.nft", table).expect("rules");
+    succeeds("nft", &["-f", "/tmp/glass.nft"]);
+    assert!(answered("198.51.100.7", "203.0.113.10", 22));
+    succeeds("ufw", &["delete", "deny", "from", "198.51.100.7"]);
+    succeeds("ufw", &["delete", "deny", "out", "to", "198.51.100.0/24"]);
+    ended(&apply(here.path(), SITE, &SURE), 0, &["is confirmed"]);
+    assert_eq!(of_ours(), [0; 4]);
+    assert!(answered("192.0.2.77", "203.0.113.10", 6665) && answered("198.51.100.7", "203.0.113.10", 22));
+
     // Never two masters, and none that is not there.
     let own = SITE.replace("runs    = [\"lotus\"]", "runs = [\"lotus\"]\nfirewall = \"nftables\"");
     ended(&apply(here.path(), &own, &SURE), 2, &["two masters", "nothing was changed"]);

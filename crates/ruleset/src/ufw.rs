@@ -10,6 +10,11 @@ use crate::{ReadError, Rule, Ruleset, Table, TableFamily, iptables};
 use std::collections::BTreeMap;
 use words::Family;
 
+/// Chains of break-glass that mark what its other chains let pass: their names begin like this.
+pub const GLASS_CHAIN: &str = "past-ufw";
+/// Their mark ("rvbg"): while break-glass is in force UFW's tables let pass what bears it.
+pub const GLASS_MARK: u32 = 0x7276_6267;
+
 /// How the comment of a rule of Ravelin's begins; the id follows.
 pub const MARK: &str = "ravelin ";
 /// How a tuple's line begins.
