@@ -81,6 +81,40 @@ impl Lab {
         })
     }
 
+    /// A guest of an engine on one of the machines: a namespace behind a device of that machine's own, in no zone.
+    pub fn add_guest(&mut self, host: &str, guest: Node, device: &str, gateways: &[IpNet]) -> Result<(), LabError> {
+        /// The machine's own end.
+        const MAC: [u8; 6] = [0x02, 0x52, 0x57, 0, 0, 1];
+        let Some(port) = guest.ports.first() else { return Ok(()) };
+        let (name, inner, mac) = (&guest.name, &port.device, mac_text(port.mac));
+        batch(&format!("netns add {name}\n"))?;
+        self.spaces.insert(name.clone(), Space::open(name)?);
+        self.space(name)?.sysctl(&base_settings(&guest))?;
+        batch(&format!(
+            "link add dev {device} netns {host} address {} type veth peer name {inner} address {mac} netns {name}\n",
+            mac_text(MAC)
+        ))?;
+        let (mut outside, mut inside) = (String::new(), String::from("link set dev lo up\n"));
+        let nodad = |a: &IpNet| if a.addr().is_ipv6() { " nodad" } else { "" };
+        for (lines, own, on) in [(&mut outside, gateways, device), (&mut inside, port.addresses.as_slice(), inner.as_str())] {
+            for a in own {
+                let _ = writeln!(lines, "addr add {a} dev {on}{}", nodad(a));
+            }
+            let _ = writeln!(lines, "link set dev {on} up");
+        }
+        for a in &port.addresses {
+            let _ = writeln!(outside, "neigh replace {} lladdr {mac} dev {device} nud permanent", a.addr());
+        }
+        for a in gateways {
+            let _ = writeln!(inside, "neigh replace {} lladdr {} dev {inner} nud permanent", a.addr(), mac_text(MAC));
+            let _ = writeln!(inside, "route add default via {} dev {inner}", a.addr());
+        }
+        self.batch(host, &outside)?;
+        self.batch(name, &inside)?;
+        self.topology.nodes.insert(guest.name.clone(), guest);
+        Ok(())
+    }
+
     /// Removes every namespace again, for a process that builds several labs in turn.
     pub fn remove(self) -> Result<(), LabError> {
         let lines: String = self.spaces.keys().map(|n| format!("netns del {n}\n")).collect();

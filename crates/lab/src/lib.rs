@@ -17,6 +17,7 @@ pub mod build;
 pub mod connect;
 pub mod count;
 pub mod demo;
+pub mod engine;
 pub mod enter;
 pub mod error;
 pub mod expect;

@@ -55,7 +55,10 @@ pub fn fate(model: &Model, topology: &Topology, case: &Case, journey: &Journey) 
     match &journey.stop {
         None => {
             let outside = || topology.holder(case.shot.packet.dst, model.edge.nodes.first().map(HostName::as_str)).map(|n| n.name.clone());
-            let on = journey.received.as_ref().map(|h| h.as_str().to_owned()).or_else(outside).unwrap_or_default();
+            // What an engine translated is its guest's.
+            let last = journey.hops.last().and_then(|h| topology.holder(h.trace.packet.dst(), None)).filter(|n| n.role == Role::Guest);
+            let host = || journey.received.as_ref().map(|h| h.as_str().to_owned());
+            let on = last.map(|n| n.name.clone()).or_else(host).or_else(outside).unwrap_or_default();
             Fate::Lands { on, flow: None }
         }
         Some(Stop::Rule { host, hook: "output" | "postrouting", .. }) if host.as_str() == case.shot.node => Fate::Refused,

@@ -34,6 +34,15 @@ pub enum Role {
     Router,
     /// A machine of the Internet.
     Outside,
+    /// A container behind a machine of the site: in no zone, asked by nobody under its own address.
+    Guest,
+}
+
+impl Role {
+    /// Whether it sends, and is sent to, by an address of its own.
+    pub fn speaks(self) -> bool {
+        !matches!(self, Role::Router | Role::Guest)
+    }
 }
 
 /// A node: one network namespace.

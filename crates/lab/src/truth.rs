@@ -110,8 +110,8 @@ pub fn cross(model: &Model, topology: &Topology, ports: &BTreeSet<(Proto, u16)>,
     let ends = Ends { model, topology };
     let mut cases = Vec::new();
     let mut sport: u16 = 0;
-    for from in topology.nodes.values().filter(|n| n.role != Role::Router) {
-        for to in topology.nodes.values().filter(|n| n.role != Role::Router && chosen(&from.name, &n.name)) {
+    for from in topology.nodes.values().filter(|n| n.role.speaks()) {
+        for to in topology.nodes.values().filter(|n| n.role.speaks() && chosen(&from.name, &n.name)) {
             if from.name == to.name || (from.role == Role::Outside && to.role == Role::Outside) {
                 continue;
             }

@@ -7,6 +7,7 @@ mod common;
 
 use lab::{
     build::Neighbours,
+    engine::{self, Engine},
     foreign, opinion,
     packet::Body,
     random,
@@ -20,6 +21,7 @@ use lab::{
 use plan::Options;
 use reach::{Network, Prover};
 use ruleset::form::{Policy, Ruleset};
+use site::model::Model;
 use std::{
     collections::{BTreeMap, BTreeSet},
     time::Instant,
@@ -40,6 +42,7 @@ const ANSWERS: usize = 12;
 const COUNTED: u64 = 4;
 /// Their own dice, so that the sites of a seed stay what they were.
 const FOREIGN: u64 = 0xf0_4e16;
+const ENGINES: u64 = 0xd0c_4e16;
 const HOSTILE: u64 = 0x405_711e;
 const UNDER_WAY: u64 = 0x0de7_0a7e;
 
@@ -66,9 +69,10 @@ fn ports(stage: &Stage) -> Vec<(Proto, u16)> {
     used.filter(|(_, p)| *p > 0 && *p < 49_000).chain(OTHERS.into_iter().filter(|(_, p)| *p < 49_000)).collect()
 }
 
-/// Somebody else's rules on the managed machines that are no edge.
-fn others(stage: &Stage, seed: u64) -> Vec<foreign::Foreign> {
-    let hosts = stage.model.hosts.values().filter(|h| h.managed && !h.edge).map(|h| h.name.as_str().to_owned()).collect::<Vec<_>>();
+/// Somebody else's rules on the managed machines that are no edge and have no engine, which writes its own.
+fn others(stage: &Stage, engines: &[Engine], seed: u64) -> Vec<foreign::Foreign> {
+    let hosts = stage.model.hosts.values().filter(|h| h.managed && !h.edge && engines.iter().all(|e| e.host != h.name));
+    let hosts: Vec<String> = hosts.map(|h| h.name.as_str().to_owned()).collect();
     foreign::foreign(&mut random::Dice::new(seed ^ FOREIGN), &hosts, &ports(stage))
 }
 
@@ -125,9 +129,18 @@ fn played(stage: &Stage, range: &mut Range<'_>, cases: &[truth::Case], seed: u64
 }
 
 /// Kernel, rulesets read back and plain reading agree on every packet of connections under way.
-fn under_way(stage: &Stage, network: &Network<'_>, range: &mut Range<'_>, cases: &[truth::Case], seed: u64, seen: &mut Seen) {
+fn under_way(
+    stage: &Stage,
+    network: &Network<'_>,
+    range: &mut Range<'_>,
+    cases: &[truth::Case],
+    seed: u64,
+    seen: &mut Seen,
+    ufw: &BTreeSet<&str>,
+) {
     let counted = seed.is_multiple_of(COUNTED);
-    played(stage, range, cases, seed, |range, turns, told| {
+    played(stage, range, cases, seed, |range, mut turns, told| {
+        turns.retain(|t| !ufw.contains(t.case.shot.node.as_str()));
         common::none(&format!("seed {seed}: rulesets against model"), &opinion::of_turns(&stage.model, network, &turns));
         let cases: Vec<_> = turns.iter().map(|t| t.case.clone()).collect();
         let shots: Vec<_> = cases.iter().map(|c| c.shot.clone()).collect();
@@ -145,6 +158,40 @@ fn under_way(stage: &Stage, network: &Network<'_>, range: &mut Range<'_>, cases:
             *seen.entry((t.class, t.case.shot.packet.dst.is_ipv6(), t.translated, lands)).or_default() += 1;
         }
     });
+}
+
+/// What was seen of engines: packets for their machines, by UFW in front and IPv6.
+#[derive(Debug, Default)]
+struct Engined {
+    machines: usize,
+    /// To guests, to the machine itself, stopped.
+    packets: BTreeMap<(bool, bool), [usize; 3]>,
+}
+
+impl Engined {
+    fn add(&mut self, model: &Model, engines: &[Engine], cases: &[truth::Case]) {
+        self.machines += engines.len();
+        for c in cases {
+            let dst = c.shot.packet.dst;
+            let of = |e: &&Engine| match &c.fate {
+                truth::Fate::Lands { on, .. } => *on == e.guest() || *on == e.host.as_str(),
+                truth::Fate::Stopped => e.publishes(model, &c.shot.packet),
+                truth::Fate::Refused => false,
+            };
+            let Some(engine) = engines.iter().find(of) else { continue };
+            let fate = match &c.fate {
+                truth::Fate::Lands { on, .. } => usize::from(*on == engine.host.as_str()),
+                _ => 2,
+            };
+            self.packets.entry((engine.ufw, dst.is_ipv6())).or_default()[fate] += 1;
+        }
+    }
+    fn seen_both_ways(&self) {
+        for front in [(false, false), (false, true), (true, false), (true, true)] {
+            let seen = self.packets.get(&front).copied().unwrap_or_default();
+            assert!(seen.iter().all(|n| *n > 0), "UFW, IPv6 {front:?}: {self:?}");
+        }
+    }
 }
 
 /// Every class was seen, in both families, and what can be translated was; what must not pass did not.
@@ -200,23 +247,35 @@ fn model_proof_and_kernel_agree() {
     let begin = Instant::now();
     let (mut valid, mut packets, mut allowed, mut translated) = (0, 0, 0, 0);
     let (mut foreign, mut answered, mut forgeries) = (0, 0, 0);
+    let mut engined = Engined::default();
     let mut seen = Seen::new();
     let mut seed = first;
     while valid < sites {
         seed += 1;
         assert!(seed - first < sites * 2, "most random sites must be valid; the last one:\n{}", random::site(seed - 1));
-        let Ok(model) = common::read(&format!("random-{seed}.toml"), &random::site(seed)) else { continue };
+        let Ok(mut model) = common::read(&format!("random-{seed}.toml"), &random::site(seed)) else { continue };
         valid += 1;
+        let engines = engine::engines(&mut random::Dice::new(seed ^ ENGINES), &mut model);
         translated += usize::from(model.flows.iter().any(|f| !f.publish.is_empty()));
-        let stage = Stage::build(model, Options::default(), Neighbours::Fixed).expect("built");
+        let mut stage = Stage::build(model, Options::default(), Neighbours::Fixed).expect("built");
+        engines.iter().for_each(|e| e.build(&mut stage.lab).expect("a guest"));
         stage.load_all().expect("loaded");
-        let others = others(&stage, seed);
+        engines.iter().for_each(|e| e.load(&stage.lab).expect("an engine's rules"));
+        let others = others(&stage, &engines, seed);
         others.iter().for_each(|f| f.load(&stage.lab).expect("foreign rules"));
         foreign += others.len();
         let mut cases = cases(&stage);
         let mut forged = hostile(&stage, seed);
+        // UFW's own rules judge what belongs to no connection, otherwise than the site's.
+        let ufw: BTreeSet<&str> = engines.iter().filter(|e| e.ufw).map(|e| e.host.as_str()).collect();
+        let at_ufw = |c: &truth::Case| {
+            ufw.contains(c.shot.node.as_str()) || matches!(&c.fate, truth::Fate::Lands { on, .. } if ufw.contains(on.as_str()))
+        };
+        forged.retain(|c| engine::opens(&c.shot.packet).is_some() || !at_ufw(c));
         foreign::narrow(&stage.model, &others, &mut forged);
         foreign::narrow(&stage.model, &others, &mut cases);
+        engine::turned(&stage.model, &engines, &mut cases);
+        engine::turned(&stage.model, &engines, &mut forged);
         // What lands is answered to whom it names, who drops the answer: packets of nobody's volley.
         let landing = forged.extract_if(.., |c| matches!(c.fate, truth::Fate::Lands { .. })).collect::<Vec<_>>();
         cases.extend(forged);
@@ -225,13 +284,18 @@ fn model_proof_and_kernel_agree() {
         let kernel = common::fire(&stage, &mut range, &cases);
         let rulesets = common::rulesets(&stage);
         let mut prover = Prover::new();
-        let network = common::network(&stage, &rulesets, &mut prover);
+        let mut network = common::network(&stage, &rulesets, &mut prover);
+        engines.iter().for_each(|e| network.guests(&e.host, [e.link()]));
         let proof = opinion::disagreements(&stage.model, &network, &stage.lab.topology, &[cases.as_slice(), landing.as_slice()].concat());
         common::none(&format!("seed {seed}: kernel against model"), &kernel);
         common::none(&format!("seed {seed}: proof against model"), &proof);
+        engined.add(&stage.model, &engines, &cases);
+        // A guest answers by its own address, and its machine's connections are not the site's.
+        cases.retain(|c| !engine::is_guests(&engines, c));
         answered += answers(&stage, &mut range, &cases, seed);
         fire(&mut range, &landing, seed);
-        under_way(&stage, &network, &mut range, &cases, seed, &mut seen);
+        cases.retain(|c| !at_ufw(c));
+        under_way(&stage, &network, &mut range, &cases, seed, &mut seen, &ufw);
         forgeries += landing.len();
         packets += cases.len();
         allowed += cases.iter().filter(|c| matches!(c.fate, truth::Fate::Lands { .. })).count();
@@ -243,6 +307,10 @@ fn model_proof_and_kernel_agree() {
         "{valid} sites ({how}), {packets} packets, {allowed} allowed, {forgeries} of them forged, {answered} answers, in {:?}",
         begin.elapsed()
     );
+    println!("{engined:?}");
+    if sites >= SITES {
+        engined.seen_both_ways();
+    }
     let turns: usize = seen.values().sum();
     let through = seen.iter().filter(|((_, _, translated, _), _)| *translated).map(|(_, n)| n).sum::<usize>();
     println!("{turns} packets of connections under way or claiming to be, {through} of them translated: {seen:?}");

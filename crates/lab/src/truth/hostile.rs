@@ -21,7 +21,7 @@ const OUT_OF_STATE: [u8; 4] = [flag::ACK, flag::RST, flag::SYN | flag::ACK, flag
 /// At most `wanted` cases, half with a forged source, half out of state.
 pub fn hostile(model: &Model, topology: &Topology, ports: &[(Proto, u16)], dice: &mut Dice, wanted: u16) -> Vec<Case> {
     let ends = Ends { model, topology };
-    let nodes: Vec<&Node> = topology.nodes.values().filter(|n| n.role != Role::Router).collect();
+    let nodes: Vec<&Node> = topology.nodes.values().filter(|n| n.role.speaks()).collect();
     let mut cases = Vec::new();
     for n in 0..wanted {
         let (Some(from), Some(to)) = (dice.pick(&nodes).copied(), dice.pick(&nodes).copied()) else { break };

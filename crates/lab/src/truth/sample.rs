@@ -26,7 +26,7 @@ type Tuple<'t> = (&'t Node, &'t Node, IpAddr, IpAddr, Proto, u16);
 /// At most `wanted` different cases.
 pub fn sample(model: &Model, topology: &Topology, ports: &BTreeSet<(Proto, u16)>, seed: u64, wanted: usize) -> Vec<Case> {
     let mut dice = Dice::new(seed);
-    let nodes: Vec<&Node> = topology.nodes.values().filter(|n| n.role != Role::Router).collect();
+    let nodes: Vec<&Node> = topology.nodes.values().filter(|n| n.role.speaks()).collect();
     let ports: Vec<(Proto, u16)> = ports.iter().copied().collect();
     let ways = ways(model, &nodes);
     let ends = Ends { model, topology };

@@ -176,7 +176,15 @@ impl Network<'_> {
             return;
         };
         let at = fresh(packet).with(Field::In, device(d));
-        if self.at(j, m, &[Hook::Ingress, Hook::Prerouting, Hook::Input], at, past, wanted).is_some() {
+        let Some(at) = self.at(j, m, &[Hook::Ingress, Hook::Prerouting], at, past, wanted) else { return };
+        // An engine sends on to its guests what was for this machine: the rest of its way is the forwarding chains'.
+        let translated = at.get(Field::Dnat) == 1 && !m.place.own.contains(&at.dst());
+        let guests = m.place.route(at.dst()).filter(|l| translated && m.zone(&l.device).is_none());
+        let (at, hooks): (Packet, &[Hook]) = match guests {
+            Some(link) => (at.with(Field::Out, device(&link.device)), &[Hook::Forward, Hook::Postrouting]),
+            None => (at, &[Hook::Input]),
+        };
+        if self.at(j, m, hooks, at, past, wanted).is_some() {
             j.received = Some(m.host.name.clone());
         }
     }

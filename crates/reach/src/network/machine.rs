@@ -74,6 +74,10 @@ impl<'a> Machine<'a> {
         self.judges_only = OnceCell::new();
         self.id = prover.id(&self.rules, &self.place);
     }
+    /// Its place has changed.
+    pub(super) fn renumber(&mut self, prover: &mut Prover) {
+        self.id = prover.id(&self.rules, &self.place);
+    }
     /// Gives back a ruleset that was made.
     pub(super) fn forget(&mut self) {
         if let Rules::Made(_, made) = &mut self.rules {

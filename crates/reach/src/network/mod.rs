@@ -139,6 +139,13 @@ impl<'a> Network<'a> {
         self.look_for_a_router(name);
         touched.map(|t| t.packets)
     }
+    /// Wires of a machine to its guests, which are no zone's: where an engine sends on what it translates.
+    pub fn guests(&mut self, name: &HostName, links: impl IntoIterator<Item = crate::place::Link>) {
+        if let Some(m) = self.machines.get_mut(name) {
+            m.place.links.extend(links);
+            m.renumber(self.prover);
+        }
+    }
     /// The machines.
     pub fn machines(&self) -> &BTreeMap<HostName, Machine<'a>> {
         &self.machines
