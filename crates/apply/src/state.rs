@@ -188,7 +188,8 @@ impl State {
     /// Notes whether it has.
     pub fn set_glass(&self, there: bool) -> Result<(), Error> {
         let path = self.path("glass");
-        Ok(if there { file::replace(&path, b"")? } else { file::remove(&path)? })
+        let done = if there { file::replace(&path, b"") } else { file::remove(&path) };
+        Ok(done?)
     }
     /// Puts a change under way: all its files, its description last.
     pub fn stage(&self, bundle: &Bundle, snapshot: &Snapshot, pending: &Pending) -> Result<(), Error> {

@@ -1,12 +1,19 @@
 //! Who reaches a listening socket through the machine's own packet filter. In come the facts, out comes whose packet arrives:
-//! anybody's, a neighbour's, nobody's. Told by walking one opening packet of each through the rules, never by a rule's being
-//! there. What stands before the machine (an edge, a provider's filter) is not known here.
+//! anybody's, a neighbour's, single ones', nobody's. Told by walking one opening packet of each through the rules and, where none of
+//! these arrives, by the proof over every packet; never by a rule's being there. What stands before the machine (an edge, a provider's filter) is not known here.
 
 use facts::{Facts, Rulesets, Socket};
 use ipnet::IpNet;
-use reach::{Field, Packet, Past, Place, field, trace};
+use reach::{
+    Field, Packet, Past, Place,
+    exposure::{By, End, Exposed, exposures},
+    field, trace,
+};
 use ruleset::{Ruleset, form::Hook};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::{
+    collections::BTreeSet,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+};
 use words::{Family, Proto};
 
 /// Whose packets arrive.
@@ -14,6 +21,8 @@ use words::{Family, Proto};
 pub enum Who {
     /// Nobody's from another machine.
     Nobody,
+    /// Only those of these others, by the proof over every packet.
+    Those(Vec<String>),
     /// Neighbours' of these networks.
     Near(Vec<IpNet>),
     /// Anybody's.
@@ -25,6 +34,7 @@ pub enum Who {
 pub struct Exposure {
     rules: Ruleset,
     place: Place,
+    proven: Vec<Exposed>,
 }
 
 /// Public addresses that stand for anybody: in no special range, which rules against forged sources would drop.
@@ -42,12 +52,30 @@ impl Exposure {
     /// What can be told of a machine; `None` where its filter is not known in full.
     pub fn of(facts: &Facts) -> Option<Self> {
         let rules = rules(&facts.rulesets).filter(|_| facts.rulesets.unread.is_empty())?;
-        Some(Self { rules, place: reach::cut::place(facts).0 })
+        let proven = exposures(facts, &rules, None).all;
+        Some(Self { rules, place: reach::cut::place(facts).0, proven })
     }
 
     /// Who reaches a socket that listens.
     pub fn who(&self, socket: &Socket) -> Who {
-        self.reaching(socket.local.ip(), socket.dual, socket.proto, socket.local.port())
+        match self.reaching(socket.local.ip(), socket.dual, socket.proto, socket.local.port()) {
+            Who::Nobody => Some(self.those(socket)).filter(|t| !t.is_empty()).map_or(Who::Nobody, Who::Those),
+            more => more,
+        }
+    }
+
+    /// Who reaches it by the proof over every packet: what a rule says of single addresses, or translates.
+    fn those(&self, socket: &Socket) -> Vec<String> {
+        let is = |e: &&Exposed| {
+            e.proto == socket.proto
+                && matches!(&e.end, End::Socket { local, device, .. } if *local == socket.local && *device == socket.device)
+        };
+        let who = |b: &By| match b.all {
+            true => vec![b.peer.to_string()],
+            false => b.sources.iter().map(ToString::to_string).collect(),
+        };
+        let all: BTreeSet<String> = self.proven.iter().filter(is).flat_map(|e| e.verdict.by()).flat_map(who).collect();
+        all.into_iter().collect()
     }
 
     fn reaching(&self, bound: IpAddr, dual: bool, proto: Proto, port: u16) -> Who {
@@ -136,11 +164,45 @@ impl std::fmt::Display for Who {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Who::Nobody => f.write_str("no packet from another machine passes the filter"),
+            Who::Those(those) => write!(f, "a packet from {} passes the filter", those.join(" or ")),
             Who::Near(nets) => {
                 let nets: Vec<String> = nets.iter().map(ToString::to_string).collect();
                 write!(f, "a packet from {} passes the filter", nets.join(" or "))
             }
             Who::Anybody => f.write_str("a packet from anywhere passes the filter"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rule_that_names_one_address_is_found() {
+        let facts = |ports: &[u16]| -> Facts {
+            let accept = |port: &u16| {
+                serde_json::json!({"rule": {"family": "inet", "table": "t", "chain": "in", "handle": 2, "expr": [
+                {"match": {"op": "==", "left": {"payload": {"protocol": "ip", "field": "saddr"}}, "right": "198.51.100.7"}},
+                {"match": {"op": "==", "left": {"payload": {"protocol": "tcp", "field": "dport"}}, "right": port}}, {"accept": null}]}})
+            };
+            let mut all = vec![
+                serde_json::json!({"table": {"family": "inet", "name": "t", "handle": 1}}),
+                serde_json::json!({"chain": {"family": "inet", "table": "t", "name": "in", "handle": 1, "type": "filter", "hook": "input", "prio": 0, "policy": "drop"}}),
+            ];
+            all.extend(ports.iter().map(accept));
+            let route = |to: &str| serde_json::json!({"to": to, "via": null, "device": "eth0", "source": null, "metric": 0, "table": 254, "kind": "unicast"});
+            serde_json::from_value(serde_json::json!({
+                "interfaces": [{"name": "eth0", "addresses": ["203.0.113.10/24"]}],
+                "routes": [route("203.0.113.0/24"), route("0.0.0.0/0")],
+                "sockets": [{"proto": "tcp", "local": "0.0.0.0:1234", "remote": null, "state": "listen", "dual": false, "device": null,
+                    "uid": 0, "inode": 1, "pids": []}],
+                "rulesets": {"nft_json": serde_json::json!({ "nftables": all }).to_string()},
+            }))
+            .expect("facts")
+        };
+        let who = |facts: &Facts| Exposure::of(facts).expect("rules").who(&facts.sockets[0]);
+        assert_eq!(who(&facts(&[1234])), Who::Those(vec!["198.51.100.7".to_owned()]));
+        assert_eq!(who(&facts(&[1235])), Who::Nobody);
     }
 }
