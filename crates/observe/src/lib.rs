@@ -41,6 +41,7 @@ pub mod process;
 pub mod root;
 pub mod run;
 pub mod socket;
+mod socket_table;
 pub mod sudo;
 pub mod sweep;
 pub mod system;

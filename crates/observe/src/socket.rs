@@ -1,13 +1,23 @@
 //! Sockets of this network namespace, and which processes hold them.
 
-use crate::Error;
+use crate::{Error, socket_table};
 use facts::{Socket, SocketState};
 use std::{collections::BTreeMap, fs, net::IpAddr};
 use words::Proto;
 
 /// All TCP and UDP sockets, sorted, without their processes.
 pub fn list() -> Result<Vec<Socket>, Error> {
-    let mut out: Vec<Socket> = sys::diag::sockets()?
+    let mut entries = Vec::new();
+    for protocol in [sys::diag::TCP, sys::diag::UDP] {
+        for v6 in [false, true] {
+            // On a machine that loads no modules any more the kernel may have no list to give; its older table is always there.
+            entries.extend(match sys::diag::sockets(protocol, v6)? {
+                Some(list) => list,
+                None => socket_table::look(protocol, v6)?,
+            });
+        }
+    }
+    let mut out: Vec<Socket> = entries
         .into_iter()
         .filter_map(|e| {
             let unspecified = e.remote.port() == 0;

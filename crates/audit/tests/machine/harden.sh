@@ -1,6 +1,11 @@
 # A Debian as its packages leave it, brought to what the audit asks for. Runs as root in a machine of the VM lab.
 set -e
 export PATH=/usr/sbin:/usr/bin:/sbin:/bin
+# A network to be reached by, while modules may still be loaded.
+ip link add lan0 type dummy
+ip address add 10.20.20.11/24 dev lan0
+ip link set lan0 up
+ip route add default via 10.20.20.1 dev lan0
 put() { mkdir -p "$(dirname "$1")"; cat >"$1"; }
 put /etc/ssh/sshd_config.d/10-own.conf <<END
 PermitRootLogin no
@@ -33,7 +38,11 @@ net.ipv6.conf.default.accept_redirects=0
 net.ipv4.ip_forward=0
 END
 sysctl -q --system || true
-for at in /tmp /dev/shm; do mountpoint -q $at && mount -o remount,nodev,nosuid $at || mount -t tmpfs -o nodev,nosuid,mode=1777 tmpfs $at; done
+# Over itself: what runs this has its files in /tmp.
+for at in /tmp /dev/shm; do
+  mountpoint -q $at || mount --bind $at $at
+  mount -o remount,bind,nodev,nosuid $at
+done
 mkdir -p /var/log/journal
 put /etc/audit/rules.d/keys.rules <<END
 -w /var/lib/lotus/.lotus/keystore -p rwa -k keystore

@@ -57,9 +57,11 @@ rm -f /etc/apt/apt.conf.d/20auto-upgrades
 touch -d '90 days ago' /var/lib/apt/lists/*InRelease
 printf 'Package: bash\nVersion: 99:1\n\n' >/var/lib/apt/lists/deb.debian.org_debian-security_dists_bookworm-security_main_binary-amd64_Packages
 touch /run/reboot-required
+# A shell by that name takes any argument.
+cp --remove-destination /bin/bash /usr/local/bin/lotus
 put /etc/systemd/system/lotus-daemon.service <<END
 [Service]
-ExecStart=/usr/local/bin/lotus 100000 --token=hunter2hunter2
+ExecStart=/usr/local/bin/lotus -c 'while :; do sleep 1000; done' daemon --token=hunter2hunter2
 Environment=FULLNODE_API_TOKEN=hunter2hunter2
 LimitCORE=infinity
 END
@@ -78,10 +80,6 @@ nft flush ruleset
 nft add table inet empty
 cp /bin/sleep /usr/local/bin/curio
 # Ports that must stay private, on every address, and programs of root and of nobody that answer the network.
-ip link add br9 type bridge 2>/dev/null || true
-ip address add 10.20.20.11/24 dev br9 2>/dev/null || true
-ip link set br9 up 2>/dev/null || true
-ip route add default via 10.20.20.1 dev br9 2>/dev/null || true
 cp /bin/nc.openbsd /usr/local/bin/redis-server
 cp /bin/nc.openbsd /usr/local/bin/vsftpd
 (/usr/local/bin/redis-server -lk 0.0.0.0 6379 >/dev/null 2>&1 </dev/null &)
