@@ -172,8 +172,8 @@ impl Draft {
     }
     /// All addresses.
     pub fn addresses(&self) -> impl Iterator<Item = &OwnAddress> {
-        let of = |a| if let &Artefact::Addresses { ref addresses, .. } = a { Some(addresses) } else { None };
-        self.artefacts.iter().filter_map(of).flatten()
+        let all = self.artefacts.iter();
+        all.filter_map(|a| if let Artefact::Addresses { addresses, .. } = a { Some(addresses) } else { None }).flatten()
     }
     /// Whether addresses are left as they are: none is put on, none of these is taken off.
     pub fn leaves_addresses(&self) -> bool {
