@@ -2,7 +2,7 @@
 //! come tables and, for paths, the facts of a first look.
 
 use crate::{
-    edges::{cron, group, linker, places, program, unit},
+    edges::{cron, group, linker, logrotate, places, program, unit},
     machine::lines,
 };
 use facts::Facts;
@@ -86,7 +86,7 @@ pub fn wanted_paths(facts: &Facts) -> Vec<String> {
                     out.extend(word.rsplit_once('/').filter(|(d, _)| !d.is_empty()).map(|(d, _)| d.to_owned()));
                 }
                 for word in line.split_whitespace().filter(|w| w.starts_with('/') && w.contains('*')) {
-                    out.extend(word.rsplit_once('/').filter(|(d, _)| absolute(d)).map(|(d, _)| d.to_owned()));
+                    out.extend(Some(logrotate::directory(word)).filter(|d| absolute(d)).map(str::to_owned));
                 }
             }
         }

@@ -1,12 +1,18 @@
 //! Does fixes: in come steps with the state before them, out comes a record by which they can be taken back. A step is done only
 //! where the state is still the one that was looked at; one that fails takes all before it back. Links are never followed: the
 //! account a fix is about may be the attacker's already. Never: chooses what to change.
+//!
+//! | module | what it changes |
+//! |---|---|
+//! | `place` | owner, mode and capabilities of an inode |
+//! | `content` | lines of a file, files of Ravelin's own |
 
-pub mod mode;
+mod content;
+mod place;
 #[cfg(test)]
 mod tests;
 
-use breach::Step;
+use breach::{Step, fix::edit};
 use serde::{Deserialize, Serialize};
 use std::{
     fs,
@@ -54,7 +60,33 @@ pub enum Error {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Record {
     /// Steps that are in force.
-    pub done: Vec<Step>,
+    pub done: Vec<Done>,
+}
+
+/// A step with what only the machine could tell: what taking it back to the letter needs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Done {
+    /// The step.
+    #[serde(flatten)]
+    pub step: Step,
+    /// What it found.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kept: Option<Kept>,
+}
+
+/// What a step found before it was done.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kept {
+    /// Content of a file, and what it became.
+    Content {
+        /// Before.
+        before: String,
+        /// After.
+        after: String,
+    },
+    /// The attribute that held a program's capabilities.
+    Attribute(Vec<u8>),
 }
 
 /// The outcome of a run that failed: what could not be taken back is named.
@@ -72,10 +104,16 @@ pub fn run(state: &Path, steps: &[Step]) -> Result<PathBuf, Box<Failed>> {
     let path = fresh(state).map_err(plain)?;
     let mut record = Record::default();
     for step in steps {
-        record.done.push(step.clone());
-        let written = write(&path, &record).and_then(|()| one(step));
-        if let Err(error) = written {
-            record.done.pop();
+        let done = look(step).and_then(|done| {
+            record.done.push(done.clone());
+            write(&path, &record)?;
+            act(&done)
+        });
+        if let Err(error) = done {
+            // What was refused was not begun.
+            if matches!(error, Error::Changed { .. } | Error::Program { .. }) && record.done.last().is_some_and(|d| d.step == *step) {
+                record.done.pop();
+            }
             let stuck = back(&path, &mut record);
             return Err(Box::new(Failed { error, stuck }));
         }
@@ -107,38 +145,102 @@ pub fn undo(state: &Path) -> Result<Option<usize>, Box<Failed>> {
 fn back(path: &Path, record: &mut Record) -> Vec<(Step, Error)> {
     let mut stuck = Vec::new();
     let mut left = Vec::new();
-    while let Some(step) = record.done.pop() {
+    while let Some(done) = record.done.pop() {
+        let undo = Done { step: done.step.back(), kept: done.kept.clone() };
         // A step that a power loss kept from being done has nothing to take back.
-        match one(&step.back()) {
-            Ok(()) => {}
-            Err(Error::Changed { .. }) if mode::is(&step.back()) => {}
-            Err(e) => {
-                left.push(step.clone());
-                stuck.push((step, e));
-            }
+        if let Err(e) = act(&undo)
+            && !is(&undo)
+        {
+            stuck.push((done.step.clone(), e));
+            left.push(done);
         }
     }
     left.reverse();
     record.done = left;
     if let Err(e) = write(path, record) {
-        stuck.extend(record.done.first().map(|s| (s.clone(), e)));
+        stuck.extend(record.done.first().map(|d| (d.step.clone(), e)));
     }
     stuck
 }
 
-fn one(step: &Step) -> Result<(), Error> {
-    match step {
-        Step::Mode { path, uid, before, after } => mode::change(path, *uid, *before, *after),
-        Step::Member { account, group, leaves } => {
-            let out = Command::new("gpasswd").args([if *leaves { "-d" } else { "-a" }, account, group]).output();
-            let command = step.command();
-            match out {
-                Ok(o) if o.status.success() => Ok(()),
-                Ok(o) => Err(Error::Program { command, why: String::from_utf8_lossy(&o.stderr).trim().to_owned() }),
-                Err(e) => Err(Error::Program { command, why: e.to_string() }),
-            }
+/// A step with what it will change, looked at before anything is.
+fn look(step: &Step) -> Result<Done, Error> {
+    let kept = match step {
+        Step::Edit { path, syntax, edits, made: true } => {
+            let before = content::read(path)?;
+            let new = edit::apply(&before, *syntax, edits);
+            let after = new.map_err(|s| place::changed(&format!("{path}:{}", s.line), s.why))?;
+            Some(Kept::Content { before, after })
         }
+        Step::Capability { path, held, bits, off: true } => Some(Kept::Attribute(place::capability(path, *held, *bits)?)),
+        _ => None,
+    };
+    Ok(Done { step: step.clone(), kept })
+}
+
+fn act(done: &Done) -> Result<(), Error> {
+    match (&done.step, &done.kept) {
+        (Step::Mode { path, uid, before, after }, _) => place::mode(path, *uid, *before, *after),
+        (Step::Owner { path, before, after }, _) => place::owner(path, *before, *after),
+        (Step::Member { account, group, leaves }, _) => program("gpasswd", &[if *leaves { "-d" } else { "-a" }, account, group]),
+        (Step::Capability { path, held, off, .. }, Some(Kept::Attribute(value))) => place::set_capability(path, *held, value, *off),
+        (Step::Edit { path, syntax, made, .. }, Some(Kept::Content { before, after })) => {
+            let (from, to) = if *made { (before, after) } else { (after, before) };
+            content::swap(path, *syntax, from, to)
+        }
+        (Step::File { path, mode, content, there: true }, _) => content::create(path, *mode, content),
+        (Step::File { path, content, there: false, .. }, _) => content::remove(path, content),
+        (Step::Setting { name, before, after }, _) => setting(name, before, after),
+        (Step::Capability { path, .. } | Step::Edit { path, .. }, _) => Err(place::changed(path, "what was there before was not kept")),
     }
+}
+
+/// Whether a step's end is what is there already.
+fn is(done: &Done) -> bool {
+    match (&done.step, &done.kept) {
+        (Step::Mode { path, uid, after, .. }, _) => place::open(path).is_ok_and(|(_, now)| (now.uid, now.mode) == (*uid, *after)),
+        (Step::Owner { path, after, .. }, _) => place::open(path).is_ok_and(|(_, now)| now == *after),
+        (Step::Capability { path, held, off: false, .. }, Some(Kept::Attribute(value))) => {
+            place::capability(path, *held, sys::xattr::capability_bits(value)).is_ok_and(|now| now == *value)
+        }
+        (Step::Edit { path, made, .. }, Some(Kept::Content { before, after })) => content::holds(path, if *made { after } else { before }),
+        (Step::File { path, there: false, .. }, _) => !Path::new(path).exists(),
+        (Step::Setting { name, after, .. }, _) => value(name).is_ok_and(|v| v == *after),
+        _ => false,
+    }
+}
+
+/// Runs a program that must say yes.
+fn program(program: &str, arguments: &[&str]) -> Result<(), Error> {
+    let command = || format!("{program} {}", arguments.join(" "));
+    match Command::new(program).args(arguments).stdin(std::process::Stdio::null()).output() {
+        Ok(o) if o.status.success() => Ok(()),
+        Ok(o) => {
+            let said = if o.stderr.is_empty() { &o.stdout } else { &o.stderr };
+            Err(Error::Program { command: command(), why: String::from_utf8_lossy(said).trim().to_owned() })
+        }
+        Err(e) => Err(Error::Program { command: command(), why: e.to_string() }),
+    }
+}
+
+/// Where a setting lies.
+fn of_setting(name: &str) -> PathBuf {
+    Path::new("/proc/sys").join(name.replace('.', "/"))
+}
+
+fn value(name: &str) -> Result<String, Error> {
+    let path = of_setting(name);
+    let text = fs::read_to_string(&path).map_err(|e| Error::Kernel(sys::Error::call(format!("read {}", path.display()), e)))?;
+    Ok(text.trim().to_owned())
+}
+
+fn setting(name: &str, before: &str, after: &str) -> Result<(), Error> {
+    let now = value(name)?;
+    if now != before {
+        return Err(place::changed(name, &format!("it is {now}, was {before}")));
+    }
+    let path = of_setting(name);
+    fs::write(&path, after).map_err(|e| Error::Kernel(sys::Error::call(format!("write {}", path.display()), e)))
 }
 
 fn directory(state: &Path) -> PathBuf {

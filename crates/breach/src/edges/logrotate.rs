@@ -63,9 +63,10 @@ fn blocks(file: &facts::File, out: &mut Vec<Trigger>) {
                 inside = false;
                 if !su {
                     for (number, log) in logs.drain(..) {
-                        let Some((directory, _)) = log.rsplit_once('/').filter(|(d, _)| !d.is_empty() && !d.contains('*')) else {
+                        let directory = directory(&log);
+                        if directory.is_empty() {
                             continue;
-                        };
+                        }
                         let evidence = Evidence::new(format!("logrotate renames and makes {log} as root, without `su`: a race decides"))
                             .at(&file.path, number);
                         out.push(Trigger { certain: false, ..Trigger::new(directory, Node::Root, Technique::Logrotate, evidence) });
@@ -76,4 +77,10 @@ fn blocks(file: &facts::File, out: &mut Vec<Trigger>) {
             _ => {}
         }
     }
+}
+
+/// The directory that decides which logs a name means: the last one before a wildcard.
+pub(crate) fn directory(log: &str) -> &str {
+    let plain = log.find(['*', '?', '[']).map_or(log, |at| &log[..at]);
+    plain.rsplit_once('/').map_or("", |(d, _)| d)
 }

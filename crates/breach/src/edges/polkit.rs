@@ -21,14 +21,46 @@ const ROOT_ACTIONS: [&str; 8] = [
     "org.freedesktop.udisks2.filesystem-mount-system",
 ];
 
+/// Where the operator's rules lie.
+pub(crate) const RULES: &str = "/etc/polkit-1/rules.d/";
+/// Directories of rules. polkit sorts their files by name, whatever the directory, and the first rule that decides ends it.
+const DIRECTORIES: [&str; 3] = [RULES, "/usr/share/polkit-1/rules.d/", "/run/polkit-1/rules.d/"];
+
+/// A rule of ours that says no to an account, whatever it asks.
+pub(crate) fn refusal(account: &str) -> String {
+    format!(
+        "// Written by ravelin harden: asked before every other rule.\npolkit.addRule(function(action, subject) {{\n    if (subject.user == \"{account}\") {{\n        return polkit.Result.NO;\n    }}\n}});\n"
+    )
+}
+
+/// Where it lies: its name sorts before what people and packages use.
+pub(crate) fn refusal_path(account: &str) -> String {
+    format!("{RULES}00-ravelin-{account}.rules")
+}
+
+/// Whether this polkit reads rules: older ones know local authority files alone.
+pub(crate) fn has_rules(m: &Machine) -> bool {
+    m.texts(DIRECTORIES[1]).iter().any(|f| f.path.ends_with(".rules"))
+}
+
+fn name(path: &str) -> &str {
+    path.rsplit('/').next().unwrap_or_default()
+}
+
 pub(super) fn edges(m: &Machine, account: &Account, out: &mut Vec<Edge>) {
     let groups: Vec<String> = m.groups(account).into_iter().map(|g| g.0).collect();
-    let files = ["/etc/polkit-1/rules.d/", "/usr/share/polkit-1/rules.d/", "/run/polkit-1/rules.d/"].into_iter().flat_map(|d| m.texts(d));
-    for file in files.filter(|f| f.path.ends_with(".rules")) {
+    let own = refusal_path(&account.name);
+    let refused =
+        m.text(&own).is_some_and(|f| f.text.as_deref() == Some(refusal(&account.name).as_str()) && f.uid == 0 && f.mode & 0o022 == 0);
+    let files = DIRECTORIES.into_iter().flat_map(|d| m.texts(d));
+    for file in files.filter(|f| f.path.ends_with(".rules") && !(refused && name(&f.path) >= name(&own))) {
         let text = file.text.as_deref().unwrap_or_default();
         for (number, rule) in functions(text) {
             out.extend(rule_edge(account, &groups, &file.path, number, rule));
         }
+    }
+    if refused && has_rules(m) {
+        return;
     }
     for file in m.texts("/etc/polkit-1/localauthority/").into_iter().chain(m.texts("/var/lib/polkit-1/localauthority/")) {
         authority(account, &groups, file, out);

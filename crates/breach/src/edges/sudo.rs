@@ -13,14 +13,17 @@ use sudoers::{
     form::{Arguments, Command},
 };
 
-pub(super) fn edges(m: &Machine, account: &Account, out: &mut Vec<Edge>) {
+/// The machine as the policy's host lists name it.
+pub(crate) fn place(m: &Machine) -> sudoers::Machine {
+    let addresses = m.facts.interfaces.iter().flat_map(|i| i.addresses.iter().copied()).collect();
+    sudoers::Machine { host: m.facts.host.clone(), addresses }
+}
+
+pub(crate) fn edges(m: &Machine, account: &Account, out: &mut Vec<Edge>) {
     if m.facts.sudoers.is_empty() {
         return;
     }
-    let place = sudoers::Machine {
-        host: m.facts.host.clone(),
-        addresses: m.facts.interfaces.iter().flat_map(|i| i.addresses.iter().copied()).collect(),
-    };
+    let place = place(m);
     let me = m.who(account);
     // Root first; other accounts only where root is not certain, else they add nothing.
     let mut root_is_certain = false;
