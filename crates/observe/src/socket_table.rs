@@ -12,7 +12,7 @@ pub(crate) fn look(protocol: u8, v6: bool) -> Result<Vec<Entry>, Error> {
     match std::fs::read_to_string(&path) {
         Ok(text) => Ok(text.lines().skip(1).filter_map(|l| line(l, protocol, v6)).collect()),
         Err(e) if v6 && e.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
-        Err(source) => Err(Error::File { path: path.into(), source }),
+        Err(source) => Err(Error::File { path, source }),
     }
 }
 
