@@ -68,11 +68,11 @@ impl<'a> Machine<'a> {
         let id = prover.id(&rules, &place);
         Self { host, place, devices, judges_only: OnceCell::new(), rules, forwards, id }
     }
-    /// Other rules on the same place.
-    pub(super) fn change(&mut self, rules: &'a Ruleset, prover: &mut Prover) {
+    /// Other rules on the same place; `told_apart` where what differs is known.
+    pub(super) fn change(&mut self, rules: &'a Ruleset, prover: &mut Prover, told_apart: bool) {
         self.rules = Rules::Known(Some(rules));
         self.judges_only = OnceCell::new();
-        self.id = prover.id(&self.rules, &self.place);
+        self.id = if told_apart { prover.new_id() } else { prover.id(&self.rules, &self.place) };
     }
     /// Its place has changed.
     pub(super) fn renumber(&mut self, prover: &mut Prover) {

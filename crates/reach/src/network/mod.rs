@@ -132,7 +132,7 @@ impl<'a> Network<'a> {
             None => None,
         };
         let old = m.id;
-        m.change(rules, self.prover);
+        m.change(rules, self.prover, touched.is_some());
         if let Some(touched) = &touched {
             self.prover.follows(m.id, old, touched);
         }
