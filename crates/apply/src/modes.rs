@@ -9,6 +9,7 @@ use std::{
     os::{fd::AsRawFd, unix::ffi::OsStrExt},
     path::{Path, PathBuf},
 };
+use words::star;
 
 /// Most inodes that are kept: keystores have dozens of files, no store is among them.
 const MOST: usize = 10_000;
@@ -72,18 +73,7 @@ fn matching(pattern: &str) -> Vec<PathBuf> {
 
 /// Shell patterns of `*` alone; a leading dot must be written.
 fn fits(pattern: &[u8], name: &[u8]) -> bool {
-    if name.first() == Some(&b'.') && pattern.first() != Some(&b'.') {
-        return false;
-    }
-    let mut parts = pattern.split(|b| *b == b'*');
-    let Some(mut rest) = parts.next().and_then(|first| name.strip_prefix(first)) else { return false };
-    let mut last: &[u8] = b"";
-    for part in parts {
-        last = part;
-        let Some(found) = (0..=rest.len()).find(|n| rest[*n..].starts_with(part)) else { return false };
-        rest = &rest[found + part.len()..];
-    }
-    rest.is_empty() || (name.len() >= last.len() && name.ends_with(last))
+    (name.first() != Some(&b'.') || pattern.first() == Some(&b'.')) && star::fits(pattern, name)
 }
 
 /// Puts modes back where the inode is still the one; out come notes about those that would not.

@@ -2,15 +2,16 @@
 //! anybody's, a neighbour's, single ones', nobody's. Told by walking one opening packet of each through the rules and, where none of
 //! these arrives, by the proof over every packet; never by a rule's being there. What stands before the machine (an edge, a provider's filter) is not known here.
 
-use facts::{Facts, Rulesets, Socket};
+use facts::{Facts, Socket};
 use ipnet::IpNet;
 use reach::{
     Field, Packet, Past, Place,
-    exposure::{By, End, Exposed, exposures},
+    exposure::{By, End, Exposed, exposures, rulesets},
     field, trace,
 };
 use ruleset::{Ruleset, form::Hook};
 use std::{
+    cell::OnceCell,
     collections::BTreeSet,
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
 };
@@ -31,29 +32,23 @@ pub enum Who {
 
 /// The filter and the machine's place.
 #[derive(Debug)]
-pub struct Exposure {
+pub struct Exposure<'a> {
+    facts: &'a Facts,
     rules: Ruleset,
     place: Place,
-    proven: Vec<Exposed>,
+    /// By the proof over every packet; made for the first socket that no walked packet reaches.
+    proven: OnceCell<Vec<Exposed>>,
 }
 
 /// Public addresses that stand for anybody: in no special range, which rules against forged sources would drop.
 const STRANGERS: [IpAddr; 2] =
     [IpAddr::V4(Ipv4Addr::new(45, 11, 77, 201)), IpAddr::V6(Ipv6Addr::new(0x2a0f, 0x77c0, 0x12, 0, 0, 0, 0, 0x201))];
 
-/// The rulesets in the one form; `None` where they were not read or are not understood.
-pub fn rules(read: &Rulesets) -> Option<Ruleset> {
-    let nft = ruleset::nft::read(read.nft_json.as_deref()?).ok()?;
-    let text = |saved: &Option<String>| saved.clone().filter(|t| !t.trim().is_empty());
-    ruleset::iptables::compose(nft, text(&read.iptables_save).as_deref(), text(&read.ip6tables_save).as_deref()).ok()
-}
-
-impl Exposure {
+impl<'a> Exposure<'a> {
     /// What can be told of a machine; `None` where its filter is not known in full.
-    pub fn of(facts: &Facts) -> Option<Self> {
-        let rules = rules(&facts.rulesets).filter(|_| facts.rulesets.unread.is_empty())?;
-        let proven = exposures(facts, &rules, None).all;
-        Some(Self { rules, place: reach::cut::place(facts).0, proven })
+    pub fn of(facts: &'a Facts) -> Option<Self> {
+        let rules = rulesets(facts).ok().filter(|_| facts.rulesets.unread.is_empty())?;
+        Some(Self { facts, rules, place: reach::cut::place(facts).0, proven: OnceCell::new() })
     }
 
     /// Who reaches a socket that listens.
@@ -74,7 +69,8 @@ impl Exposure {
             true => vec![b.peer.to_string()],
             false => b.sources.iter().map(ToString::to_string).collect(),
         };
-        let all: BTreeSet<String> = self.proven.iter().filter(is).flat_map(|e| e.verdict.by()).flat_map(who).collect();
+        let proven = self.proven.get_or_init(|| exposures(self.facts, &self.rules, None).all);
+        let all: BTreeSet<String> = proven.iter().filter(is).flat_map(|e| e.verdict.by()).flat_map(who).collect();
         all.into_iter().collect()
     }
 

@@ -54,7 +54,7 @@ pub struct View<'a> {
     pub edge: Option<bool>,
     /// sshd's configuration, where it was read.
     pub sshd: Option<Sshd<'a>>,
-    exposure: Option<Exposure>,
+    exposure: Option<Exposure<'a>>,
     public: bool,
 }
 

@@ -10,6 +10,7 @@ use std::{
     path::{Path, PathBuf},
     time::UNIX_EPOCH,
 };
+use words::star;
 
 /// First bytes that are read to know a form: a tar's mark stands at byte 257.
 const HEAD: usize = 512;
@@ -65,18 +66,7 @@ pub fn newest(root: &Root, pattern: &str) -> Option<PathBuf> {
 /// Whether a path is one of a pattern: what stands between stars stands there in order, the last part's stars take no slash.
 pub fn matches(pattern: &str, path: &str) -> bool {
     let ((dir, last), (its_dir, its_last)) = (cut(pattern), cut(path));
-    if dir != its_dir {
-        return false;
-    }
-    let mut parts = last.split('*');
-    let Some(mut rest) = its_last.strip_prefix(parts.next().unwrap_or_default()) else { return false };
-    let parts: Vec<&str> = parts.collect();
-    let Some((end, middle)) = parts.split_last() else { return rest.is_empty() };
-    for part in middle {
-        let Some(at) = rest.find(part) else { return false };
-        rest = rest.get(at + part.len()..).unwrap_or_default();
-    }
-    rest.ends_with(end)
+    dir == its_dir && star::fits(last.as_bytes(), its_last.as_bytes())
 }
 
 fn cut(path: &str) -> (&str, &str) {

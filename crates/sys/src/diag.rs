@@ -48,11 +48,8 @@ const INET_DIAG_SKV6ONLY: u16 = 11;
 /// The sockets of one protocol and family; `None` where the kernel has no list of them: no such family, or its diag module is not
 /// there and may not be loaded.
 pub fn sockets(protocol: u8, v6: bool) -> Result<Option<Vec<Entry>>, Error> {
-    let mut netlink = Netlink::open(Family::SockDiag)?;
-    let mut out = Vec::new();
-    let family = if v6 { AF_INET6 } else { AF_INET };
-    match netlink.dump(&request(family, protocol), |payload| out.extend(read(protocol, payload))) {
-        Ok(()) => Ok(Some(out)),
+    match list(protocol, v6) {
+        Ok(all) => Ok(Some(all)),
         Err(e) if e.errno() == Some(ENOENT) => Ok(None),
         Err(e) => Err(e),
     }
@@ -60,11 +57,13 @@ pub fn sockets(protocol: u8, v6: bool) -> Result<Option<Vec<Entry>>, Error> {
 
 /// All TCP sockets. An error where the kernel cannot list them: an empty list would say that there are none.
 pub fn tcp() -> Result<Vec<Entry>, Error> {
-    let mut netlink = Netlink::open(Family::SockDiag)?;
+    Ok([list(TCP, false)?, list(TCP, true)?].concat())
+}
+
+fn list(protocol: u8, v6: bool) -> Result<Vec<Entry>, Error> {
+    let family = if v6 { AF_INET6 } else { AF_INET };
     let mut out = Vec::new();
-    for family in [AF_INET, AF_INET6] {
-        netlink.dump(&request(family, TCP), |payload| out.extend(read(TCP, payload)))?;
-    }
+    Netlink::open(Family::SockDiag)?.dump(&request(family, protocol), |payload| out.extend(read(protocol, payload)))?;
     Ok(out)
 }
 

@@ -6,6 +6,7 @@
 //! | [`net`] | address family, protocol, port ranges and sets |
 //! | [`digest`] | SHA-256 digests and the generations of applied states |
 //! | [`origin`] | which line of the site file, catalogue entry or built-in rule a fact comes from |
+//! | [`star`] | patterns with stars |
 //! | [`diag`] | diagnostics: the user's input, cited with carets, with a way out |
 //!
 //! Pure: no clock, network, file system or process.
@@ -15,6 +16,7 @@ pub mod digest;
 pub mod name;
 pub mod net;
 pub mod origin;
+pub mod star;
 
 pub use diag::{Code, Diagnostic, Label, Severity, SourceFile, Span};
 pub use digest::{Digest, Generation};

@@ -9,7 +9,7 @@ use crate::{
     set::{Set, Store},
 };
 use ruleset::form::{ChainKind, Element, Hook, Ruleset, Statement, Table, Verdict};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 /// What differs.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -69,8 +69,10 @@ fn looks_into(t: usize, s: &Statement, changed: &Changed<'_>) -> bool {
 
 /// The elements that one of both has alone; `None` where the two differ in anything else that decides.
 fn changed<'e>(old: &'e Ruleset, new: &'e Ruleset) -> Option<Changed<'e>> {
+    if old.unread != new.unread || old.tables.len() != new.tables.len() {
+        return None;
+    }
     let mut out = Changed::new();
-    let same = old.unread == new.unread && old.tables.len() == new.tables.len();
     for (t, (a, b)) in old.tables.iter().zip(&new.tables).enumerate() {
         let heads = (a.family, &a.name) == (b.family, &b.name);
         let chains = a.chains.len() == b.chains.len()
@@ -95,7 +97,7 @@ fn changed<'e>(old: &'e Ruleset, new: &'e Ruleset) -> Option<Changed<'e>> {
             }
         }
     }
-    same.then_some(out)
+    Some(out)
 }
 
 fn shape(s: &ruleset::form::Set) -> (&[String], &Option<Vec<String>>, bool, bool, Option<u64>) {
@@ -109,7 +111,7 @@ fn alone<'e>(old: &'e [Element], new: &'e [Element]) -> Vec<&'e Element> {
     let (old, new) = (&old[head..], &new[head..]);
     let tail = old.iter().rev().zip(new.iter().rev()).take_while(same).count();
     let (old, new) = (&old[..old.len() - tail], &new[..new.len() - tail]);
-    let keys = |of: &'e [Element]| of.iter().map(|e| (&e.key, e.timeout)).collect::<std::collections::HashSet<_>>();
+    let keys = |of: &'e [Element]| of.iter().map(|e| (&e.key, e.timeout)).collect::<HashSet<_>>();
     let (before, after) = (keys(old), keys(new));
     let gone = old.iter().filter(|e| !after.contains(&(&e.key, e.timeout)));
     gone.chain(new.iter().filter(|e| !before.contains(&(&e.key, e.timeout)))).collect()
