@@ -4,8 +4,11 @@
 use crate::process::{self, Stop, is_root, which};
 use std::{path::Path, process::Command};
 
-/// A program the demonstration and the tests run, and the Debian or Ubuntu package that brings it.
-const NEEDED: [(&str, &str, &str); 7] = [
+/// A program, the Debian or Ubuntu package that brings it, and what it is for.
+type Tool = (&'static str, &'static str, &'static str);
+
+/// What the demonstration and the tests run.
+const NEEDED: [Tool; 7] = [
     ("nft", "nftables", "loads and lists rulesets"),
     ("iptables-save", "iptables", "reads what iptables, UFW and Docker hold"),
     ("conntrack", "conntrack", "reads and seeds connection tracking"),
@@ -16,7 +19,7 @@ const NEEDED: [(&str, &str, &str); 7] = [
 ];
 
 /// What the tests run besides.
-const TESTED_WITH: [(&str, &str, &str); 13] = [
+const TESTED_WITH: [Tool; 13] = [
     ("openssl", "openssl", "encrypts the backup of a restore test"),
     ("newuidmap", "uidmap", "gives tests of owners accounts of their own where they do not run as root"),
     // Its package starts nothing: it is off until `ufw enable`.
@@ -42,13 +45,29 @@ const NAMESPACE_SWITCHES: [(&str, &str, &str); 3] = [
 ];
 
 /// Installs what is missing, then checks that namespaces can be made.
-fn install(needed: &[(&str, &str, &str)]) -> Result<(), Stop> {
-    let missing: Vec<_> = needed.iter().filter(|(program, ..)| which(program).is_none()).collect();
-    if missing.is_empty() {
-        return namespaces();
+fn install(needed: &[Tool]) -> Result<(), Stop> {
+    let missing = || needed.iter().filter(|(program, ..)| which(program).is_none()).copied().collect::<Vec<_>>();
+    let first = missing();
+    if !first.is_empty() {
+        bring(&first)?;
+        // A package may take away another one: QEMU's tools of one release do not stay beside the emulator of another.
+        let second = missing();
+        if !second.is_empty() {
+            bring(&second)?;
+        }
+        if let [(program, package, _), ..] = missing()[..] {
+            return Err(Stop::usage(format!(
+                "`{program}` is still missing although its package {package} was installed: see what apt said above"
+            )));
+        }
     }
+    namespaces()
+}
+
+/// Installs the packages of these programs, or says the line that does.
+fn bring(missing: &[Tool]) -> Result<(), Stop> {
     eprintln!("missing on this machine:");
-    for (program, package, why) in &missing {
+    for (program, package, why) in missing {
         eprintln!("  {program:<14} from package {package:<10} {why}");
     }
     let mut packages: Vec<&str> = missing.iter().map(|(_, package, _)| *package).collect();
@@ -70,8 +89,7 @@ fn install(needed: &[(&str, &str, &str)]) -> Result<(), Stop> {
         command
     };
     process::run(apt().args(["update", "-q"]))?;
-    process::run(apt().args(["install", "-y", "-q", "--no-install-recommends"]).args(packages.split(' ')))?;
-    namespaces()
+    process::run(apt().args(["install", "-y", "-q", "--no-install-recommends"]).args(packages.split(' ')))
 }
 
 /// Set-up for the demonstration.
