@@ -29,6 +29,8 @@ pub enum Line {
     },
     /// Done.
     Done(Act),
+    /// Nothing counts as labelled any more.
+    Unlabelled,
     /// Something was done although something spoke against it.
     Forced {
         /// Seconds since 1970-01-01 UTC.
@@ -116,14 +118,18 @@ impl Record {
                     ever.insert(place);
                 }
                 Line::Done(Act::Load(_)) => since.clear(),
+                Line::Unlabelled => {
+                    since.clear();
+                    ever.clear();
+                }
                 _ => {}
             }
         }
         Ok((ever, since))
     }
-    /// When modules were loaded last.
-    pub fn installed(&self) -> Result<Option<u64>, Error> {
-        let load = |l: &Line| if let Line::Before { at, act: Act::Load(_), .. } = l { Some(*at) } else { None };
+    /// When modules were loaded or labels given last: what was refused before is no word about them.
+    pub fn settled(&self) -> Result<Option<u64>, Error> {
+        let load = |l: &Line| if let Line::Before { at, act: Act::Load(_) | Act::Label(_), .. } = l { Some(*at) } else { None };
         Ok(self.lines()?.iter().rev().find_map(load))
     }
     /// Moves the record of a way that was taken back out of the way.
@@ -154,7 +160,7 @@ mod tests {
         record.add(&Line::Done(Act::Label("/usr".into()))).expect("adds");
         assert_eq!(record.lines().expect("reads").len(), 4);
         assert_eq!(record.labelled().expect("reads"), (["/old", "/usr"].map(str::to_owned).into(), ["/usr".to_owned()].into()));
-        assert_eq!((record.installed().expect("reads"), record.before().expect("reads").len()), (Some(7), 1));
+        assert_eq!((record.settled().expect("reads"), record.before().expect("reads").len()), (Some(7), 1));
         record.close(9).expect("closes");
         assert!(record.lines().expect("reads").is_empty() && dir.path().join("selinux/record-9.undone").exists());
     }

@@ -10,11 +10,17 @@ use plan::selinux::act::{Act, back};
 use std::{collections::BTreeSet, time::Duration};
 
 /// Does these acts. `told` hears of each before it begins.
-pub fn carry_out(record: &Record, machine: &mut impl Machine, acts: &[Act], now: u64, told: &mut dyn FnMut(&Act)) -> Result<(), Error> {
+pub fn carry_out(
+    record: &Record,
+    machine: &mut impl Machine,
+    acts: &[Act],
+    now: &dyn Fn() -> u64,
+    told: &mut dyn FnMut(&Act),
+) -> Result<(), Error> {
     let _lock = held(record)?;
     for act in acts {
         told(act);
-        record.add(&Line::Before { at: now, act: act.clone(), before: machine.before(act)? })?;
+        record.add(&Line::Before { at: now(), act: act.clone(), before: machine.before(act)? })?;
         machine.perform(act)?;
         record.add(&Line::Done(act.clone()))?;
     }
@@ -120,9 +126,9 @@ mod tests {
             let dir = tempfile::tempdir().expect("directory");
             let record = Record::open(dir.path()).expect("opens");
             let mut machine = Files { left: cut, ..found.clone() };
-            assert_eq!(carry_out(&record, &mut machine, &acts, 1, &mut |_| {}).is_ok(), cut == acts.len());
+            assert_eq!(carry_out(&record, &mut machine, &acts, &|| 1, &mut |_| {}).is_ok(), cut == acts.len());
             let mut on = Files { left: 99, ..machine.clone() };
-            carry_out(&record, &mut on, &acts, 2, &mut |_| {}).expect("goes on");
+            carry_out(&record, &mut on, &acts, &|| 2, &mut |_| {}).expect("goes on");
             assert_eq!((on.files["/c"].as_str(), on.enforcing), ("enforcing", true));
             on.left = 99;
             assert_eq!(undo(&record, &mut on, 3, &mut |_| {}).expect("goes back"), Undone::UntilRestart);

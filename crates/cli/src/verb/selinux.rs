@@ -5,8 +5,7 @@ use crate::{
     args::Global,
     exit::Exit,
     face::{Face, remark, show},
-    input::{self, SiteOption},
-    machine,
+    input, machine,
     paint::{BAD, DIM, GOOD, HEAD, WARN, paint},
     planning,
     trouble::Trouble,
@@ -29,15 +28,16 @@ use std::{
 };
 
 /// Denials that are told one by one; `--json` has all.
-const TOLD: usize = 20;
+const TOLD: usize = 40;
 
 /// Arguments of `selinux`.
 #[derive(Debug, Args)]
 pub struct Arguments {
     #[command(subcommand)]
     what: What,
-    #[command(flatten)]
-    site: SiteOption,
+    /// The site file
+    #[arg(long, short, value_name = "SITE", default_value = "site.toml", global = true)]
+    site: PathBuf,
     /// Which machine of the site this is [default: by its host name, else by its addresses]
     #[arg(long, value_name = "NAME", global = true)]
     host: Option<String>,
@@ -54,7 +54,13 @@ enum What {
     /// Packages, the kernel's parameter, the configuration; ends before the restart, which is yours to do
     Prepare(Do),
     /// The site's modules, every domain permissive, and labels; goes on where it stopped
-    Install(Do),
+    Install {
+        #[command(flatten)]
+        how: Do,
+        /// Label everything once more: after a boot without SELinux, in which files are made without labels
+        #[arg(long)]
+        relabel: bool,
+    },
     /// The system enforces until the next boot; Ravelin's domains only report
     Permissive(Do),
     /// The domains enforce, now and at every boot
@@ -138,6 +144,9 @@ impl Way {
             let inodes = self.inodes.map(|n| format!(", {n} inodes")).unwrap_or_default();
             out += &format!("  {}\n", paint(DIM, format!("restorecon at {labels} places{inodes}")));
         }
+        if let Some(n) = self.inodes.filter(|_| labels == 0) {
+            out += &format!("  {}\n", paint(DIM, format!("later {n} inodes are labelled, while everything runs")));
+        }
         if let Some(against) = &step.against {
             out += &format!("  stands against it: {against}\n");
         }
@@ -177,7 +186,7 @@ pub fn run(arguments: &Arguments, global: &Global) -> Result<Exit, Trouble> {
         What::Undo { yes } => return undo(arguments, global, *yes),
         What::Status => (None, None),
         What::Prepare(how) => (Some(Stage::Prepare), Some(how)),
-        What::Install(how) => (Some(Stage::Install), Some(how)),
+        What::Install { how, .. } => (Some(Stage::Install), Some(how)),
         What::Permissive(how) => (Some(Stage::Permissive), Some(how)),
         What::Enforce(how) => (Some(Stage::Enforce), Some(how)),
     };
@@ -186,6 +195,9 @@ pub fn run(arguments: &Arguments, global: &Global) -> Result<Exit, Trouble> {
     if let (Some(stage), Some(how)) = (stage, how) {
         if stage == Stage::Enforce && here.plan.mode != Mode::Enforce {
             return Err(Trouble::usage("the site file says `selinux = \"observe\"`", "write `[layers] selinux = \"enforce\"`"));
+        }
+        if matches!(&arguments.what, What::Install { relabel: true, .. }) && how.yes {
+            here.record.begun().and_then(|r| r.add(&Line::Unlabelled)).map_err(cannot)?;
         }
         here.walk(stage, how, &mut done)?;
     }
@@ -211,7 +223,7 @@ struct Seen {
 
 impl Here {
     fn new(arguments: &Arguments, global: &Global) -> Result<Self, Trouble> {
-        let (model, _) = input::model(&arguments.site.site, global)?;
+        let (model, _) = input::model(&arguments.site, global)?;
         let host = planning::this_machine(&model, arguments.host.as_deref(), &machine::network())?;
         let plan = planning::plan(&model).machines.get(&host).and_then(|m| m.selinux.clone());
         let plan = plan.filter(|p| p.mode != Mode::Off && !p.domains.is_empty()).ok_or_else(|| {
@@ -230,9 +242,9 @@ impl Here {
             return Ok((ground, None));
         }
         let seen = self.seen()?;
-        let since = self.record.installed().map_err(cannot)?.unwrap_or(0);
+        let since = self.record.settled().map_err(cannot)?.unwrap_or(0);
         let system: Vec<String> =
-            seen.log.totals.iter().filter(|t| !t.is_ours() && t.permissive && t.last >= since).map(denial::Total::text).collect();
+            seen.log.totals.iter().filter(|t| !t.is_ours() && t.permissive && t.last > since).map(denial::Total::text).collect();
         if let Some(first) = system.first() {
             ground.system_waits = Some(format!("{} kinds of access of the system's own would be refused, such as {first}", system.len()));
         }
@@ -244,7 +256,7 @@ impl Here {
 
     fn seen(&self) -> Result<Seen, Trouble> {
         let log = log::text().map(|t| denial::read(&t)).unwrap_or_default();
-        let window = denial::window(&log, self.record.installed().map_err(cannot)?, now(), PROVING_PERIOD);
+        let window = denial::window(&log, self.record.settled().map_err(cannot)?, now(), PROVING_PERIOD);
         Ok(Seen { log, window })
     }
 
@@ -294,7 +306,7 @@ impl Here {
         let counts: Vec<u64> = step.acts.iter().map(|a| if let Act::Label(place) = a { label::inodes(place) } else { 0 }).collect();
         let (all, begun, mut at) = (counts.iter().sum::<u64>(), Instant::now(), 0);
         let mut each = counts.iter();
-        confine::run::carry_out(&record, &mut host, &step.acts, now(), &mut |act| {
+        confine::run::carry_out(&record, &mut host, &step.acts, &now, &mut |act| {
             remark(&format!("{}{}", act.command(), progress(at, all, begun)));
             at += each.next().copied().unwrap_or(0);
         })
@@ -308,7 +320,7 @@ impl Here {
         let wanted: BTreeSet<String> = self.modules.keys().cloned().collect();
         let next = way::next(&ground, &wanted);
         let services = self.plan.services();
-        let since = self.record.installed().map_err(cannot)?;
+        let since = self.record.settled().map_err(cannot)?;
         let mut way = Way {
             machine: self.name.clone(),
             standing: ground.standing(),

@@ -29,7 +29,7 @@ pub enum Act {
     Load(BTreeSet<String>),
     /// Removes modules, all or none.
     Unload(BTreeSet<String>),
-    /// Labels a place as the policy says; what is right stays untouched.
+    /// Labels a place as the policy says; what is right stays untouched. One that ends in `/.` is the directory alone.
     Label(String),
     /// Whether the kernel refuses, until the next boot.
     Enforce(bool),
@@ -49,7 +49,11 @@ impl Act {
             Self::Menu => "update-grub".to_owned(),
             Self::Load(m) => format!("semodule -i {}", list(m, ".cil")),
             Self::Unload(m) => format!("semodule -r {}", list(m, "")),
-            Self::Label(place) => format!("restorecon -R -F {place}"),
+            Self::Label(place) => match place.strip_suffix("/.") {
+                Some("") => "restorecon -F /".to_owned(),
+                Some(directory) => format!("restorecon -F {directory}"),
+                None => format!("restorecon -R -F {place}"),
+            },
             Self::Enforce(on) => format!("setenforce {}", u8::from(*on)),
         }
     }

@@ -14,6 +14,9 @@ pub const BOOT: &str = "security=selinux";
 pub const DROP_IN: &str = "/etc/default/grub.d/ravelin-selinux.cfg";
 /// What the policy is told at boot.
 pub const CONFIG: &str = "/etc/selinux/config";
+/// What stands beside it. Debian's policycoreutils marks a machine that booted without SELinux, labels all of it in the next boot with it,
+/// in one go and before anything else starts, and boots once more: hours in which no proof is sent. `install` labels while everything runs.
+pub const NO_RELABEL: &str = "noautorelabel";
 /// Which of ours make a domain permissive.
 const OBSERVE: &str = "_observe";
 /// Mode of files of the system that everybody reads.
@@ -196,14 +199,14 @@ fn boot_why(ground: &Ground) -> String {
         why = format!("{why}. AppArmor ends with that boot, and with it the profiles {profiles}");
     }
     if !ground.grub {
-        why = format!("{why}. The boot loader is not GRUB: put `{BOOT}` on the kernel's command line by its own means");
+        why = format!("{why}. The boot loader is not GRUB: put `{BOOT} {NO_RELABEL}` on the kernel's command line by its own means");
     }
     why
 }
 
 fn boot(ground: &Ground) -> Vec<Act> {
     let text = format!(
-        "# Written by ravelin selinux prepare; `ravelin selinux undo` takes it away.\nGRUB_CMDLINE_LINUX=\"$GRUB_CMDLINE_LINUX {BOOT}\"\n"
+        "# Written by ravelin selinux prepare; `ravelin selinux undo` takes it away.\nGRUB_CMDLINE_LINUX=\"$GRUB_CMDLINE_LINUX {BOOT} {NO_RELABEL}\"\n"
     );
     let mut acts: Vec<Act> = configured(ground, "permissive").into_iter().collect();
     if !ground.parts {
