@@ -124,7 +124,7 @@ impl Face for Way {
             out += &format!("  {} kinds of denials of the system's own domains: ausearch -m avc\n", self.others);
         }
         if let Some(w) = &self.window {
-            out += &format!("  window {w}\n");
+            out += &format!("  window {}\n", said(w));
         }
         match &self.next {
             Next::Arrived => out += "nothing is left to do\n",
@@ -249,7 +249,7 @@ impl Here {
             ground.system_waits = Some(format!("{} kinds of access of the system's own would be refused, such as {first}", system.len()));
         }
         if !matches!(seen.window, learn::Window::Clean { .. }) {
-            ground.domains_wait = Some(format!("the window is {}", seen.window));
+            ground.domains_wait = Some(format!("the window is {}", said(&seen.window)));
         }
         Ok((ground, Some(seen)))
     }
@@ -347,6 +347,16 @@ impl Here {
             way.window = (!way.ground.permissive().is_empty()).then_some(seen.window);
         }
         Ok(way)
+    }
+}
+
+/// The window in words of its own: here it is accesses that count, in `learn` flows.
+fn said(window: &learn::Window) -> String {
+    match window {
+        learn::Window::Dirty { cuts } => format!("not clean: {} kinds of access would be denied", cuts.len()),
+        learn::Window::Clean { .. } => "clean: nothing was denied for the whole proving period".to_owned(),
+        learn::Window::Unseen => "not watched: no audit log, or one with lines that are not understood".to_owned(),
+        learn::Window::TooShort { .. } => window.to_string(),
     }
 }
 
