@@ -82,7 +82,7 @@ impl Required {
     /// Brings the answers up to date. What is published stays.
     pub(crate) fn follow<'m>(&mut self, net: &mut Network<'_>, moved: &Moved<'m>) {
         let model = net.model;
-                moved.bring(net.store(), model, &mut self.replies, Field::Sport, |l| l.to_zone.clone(), answers);
+        moved.bring(net.store(), model, &mut self.replies, Field::Sport, |l| l.to_zone.clone(), answers);
     }
 }
 
