@@ -3,6 +3,9 @@
 
 #![expect(clippy::print_stdout, reason = "the times are part of what the test says")]
 
+#[path = "machine/peers.rs"]
+mod peers;
+
 use observe::{Interest, Root, backup::Declared, file::Keep};
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -121,6 +124,8 @@ fn must(machine: &mut Machine, what: &str, script: &str) {
     assert!(ran.ok(), "{what}: {}", ran.said());
 }
 
+/// Words of the kernel's command line that take a layer away.
+const BAD: &str = "mitigations=off apparmor=0 systemd.debug-shell=1";
 const HARDEN: &str = include_str!("machine/harden.sh");
 const PLANT: &str = include_str!("machine/plant.sh");
 const WORSE: &str = include_str!("machine/worse.sh");
@@ -155,7 +160,7 @@ fn nothing_on_the_hardened_machine_and_everything_planted_on_the_bad_one() {
 
     // What a command line says is planted by the next boot, whose machine is hardened as far as it can be undone.
     let disk = Disk::new(&image).expect("a disk");
-    let mut machine = booted(&image, &disk, "mitigations=off apparmor=0 systemd.debug-shell=1");
+    let mut machine = booted(&image, &disk, BAD);
     must(&mut machine, "hardened", &format!("UNLOCKED=1\n{HARDEN}"));
     must(&mut machine, "planted", PLANT);
     let bad = Audited::of(&mut machine, "bad");
@@ -169,4 +174,17 @@ fn nothing_on_the_hardened_machine_and_everything_planted_on_the_bad_one() {
     for report in [&bad.report, &worse.report] {
         assert!(!report.contains("hunter2"), "a planted secret is in the report");
     }
+}
+
+/// With a directory of packages, minutes under emulation: see [`peers`].
+#[test]
+fn what_others_find_on_the_bad_machine() {
+    let Some(from) = std::env::var_os(peers::VARIABLE).filter(|_| std::env::var_os(PART).is_none()) else { return };
+    let image = Image::ready(&cache::directory(), &|what| println!("{what}")).unwrap_or_else(|e| panic!("{e} {:?}", e.help()));
+    let disk = Disk::new(&image).expect("a disk");
+    let mut machine = booted(&image, &disk, BAD);
+    peers::install(&mut machine, from.as_ref());
+    must(&mut machine, "hardened", &format!("UNLOCKED=1\n{HARDEN}"));
+    must(&mut machine, "planted", PLANT);
+    peers::asked(&mut machine);
 }
