@@ -155,7 +155,9 @@ fn one_machine(net: &mut Network<'_>, policy: &Policy, h: &HostName, required: &
     found(Side::Wider, "input".into(), vec![Hook::Prerouting, Hook::Input], store.pick(excess, &near), Past::Any);
     let new = store.value(Field::State, state::NEW);
     let start = store.and(wire, new);
-    let start = plausible(store, m, start);
+    // A packet with the machine's own address as source is rightly refused although a flow's prefix names it.
+    let of_own = crate::network::sources(store, m.place.own.iter());
+    let start = store.minus(start, of_own);
     let start = if m.host.edge {
         // A source that does not stand behind the device is refused, whatever a flow says.
         let reverse = m.place.reverse_path(store);
@@ -230,7 +232,7 @@ fn one_machine(net: &mut Network<'_>, policy: &Policy, h: &HostName, required: &
             let store = prover.store();
             let straight = store.minus(allowed, hidden);
             let needed = store.or(straight, published);
-            let needed = plausible(store, m, needed);
+            let needed = store.minus(needed, of_own);
             let here = store.value(Field::In, device(d_in));
             let needed = store.all([needed, fresh, here, new]);
             let cut = prover.through(m, Stage::Judged, Past::Quiet, needed).dropped;
@@ -279,13 +281,6 @@ fn essential(store: &mut crate::set::Store) -> Set {
     // State sync of the pair, on its own link.
     let sync = store.row(&[Field::Proto, Field::Dport], &[one(17), one(3780)]);
     store.any([dhcp, vrrp, sync])
-}
-
-/// Without the packets that a filter rightly refuses although a flow's prefix names them: the machine's own address as
-/// source.
-fn plausible(store: &mut crate::set::Store, m: &crate::network::Machine<'_>, set: Set) -> Set {
-    let own = crate::network::sources(store, m.place.own.iter());
-    store.minus(set, own)
 }
 
 fn decide(m: &crate::network::Machine<'_>, hooks: &[Hook], mut p: Packet, past: Past, wanted: bool) -> Option<Step> {

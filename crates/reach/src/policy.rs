@@ -150,7 +150,8 @@ impl<'m> Sides<'m> {
         // The same lists stand in many legs, and asking who has an address in sixty prefixes is dear.
         let mut asked: FxHashMap<*const IpNet, Vec<&'m HostName>> = FxHashMap::default();
         let mut sides = Self { model, into: BTreeMap::new(), out: BTreeMap::new() };
-        for flow in &model.flows {
+        let concerns = |p: &Party| !matches!(p, Party::Host(h) if !wanted(h));
+        for flow in model.flows.iter().filter(|f| concerns(&f.from) || concerns(&f.to)) {
             for leg in &flow.legs {
                 let mut add = |side: &mut BTreeMap<&'m HostName, Vec<_>>, party: &'m Party, nets: &'m [IpNet]| {
                     let mut one = |h: &'m HostName| {
@@ -238,6 +239,12 @@ impl<'m> Moved<'m> {
         let near = |f: &&Flow| gone.iter().any(|g| !other(&g.to, &f.to) && !other(&g.from, &f.from));
         let near = if gone.is_empty() { Vec::new() } else { model.flows.iter().filter(near).collect() };
         Self { gone, come, near }
+    }
+
+    /// Those of a kind.
+    pub(crate) fn only(&self, of: impl Fn(&Flow) -> bool) -> Self {
+        let some = |flows: &[&'m Flow]| flows.iter().copied().filter(|f| of(f)).collect();
+        Self { gone: some(&self.gone), come: some(&self.come), near: some(&self.near) }
     }
 
     /// Sets by `key` of a leg, brought up to date; `add` gathers a leg.

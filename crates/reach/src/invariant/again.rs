@@ -4,16 +4,21 @@
 //! What a host's own filter holds has a part in no other machine's verdict, only in the ways of its witnesses. Edge nodes have a part in
 //! everybody's; where the elements of their sets alone changed, only in those of the machines that these elements send packets to.
 
-use super::{Flows, SITE_ONLY, Violation, accepted, line::line, run};
+use super::{
+    Flows, SITE_ONLY, Violation, accepted,
+    line::line,
+    net006::{Managing, manages, managing},
+    run,
+};
 use crate::{
     conform::{Required, of_these, required},
-    field,
+    field::{self, Field},
     network::Network,
     policy::{Policy, policy},
     set::Set,
 };
 use ruleset::form::Ruleset;
-use site::model::Model;
+use site::model::{Leg, Model};
 use std::collections::BTreeSet;
 use words::{Family, HostName};
 
@@ -23,6 +28,7 @@ pub struct Proof<'n, 'a> {
     net: &'n mut Network<'a>,
     policy: Policy,
     required: Required,
+    managing: Managing,
     /// What weakenings of the site file accept.
     accepted: Set,
     violations: Vec<Violation>,
@@ -32,8 +38,8 @@ impl<'n, 'a> Proof<'n, 'a> {
     /// Proves everything.
     pub fn new(net: &'n mut Network<'a>) -> Self {
         let model = net.model;
-        let (policy, required, accepted) = (policy(net.store(), model), required(net), accepted(net));
-        let mut proof = Self { net, policy, required, accepted, violations: Vec::new() };
+        let (policy, required, managing, accepted) = (policy(net.store(), model), required(net), managing(net), accepted(net));
+        let mut proof = Self { net, policy, required, managing, accepted, violations: Vec::new() };
         proof.whole();
         proof
     }
@@ -56,6 +62,10 @@ impl<'n, 'a> Proof<'n, 'a> {
         self.net.follow(model);
         self.policy.follow(self.net.store(), model, &line.parties, &line.moved);
         self.required.follow(self.net, &line.moved);
+        let (managed, pair) = (line.moved.only(manages), |l: &Leg| (l.from_zone.clone(), l.to_zone.clone()));
+        managed.bring(self.net.store(), model, &mut self.managing, Field::Dport, pair, |g, l, target| {
+            g.between(l.family, &l.src, &l.dst, target);
+        });
         let accepted = accepted(self.net);
         // What is violated cites lines, and any of these may stand elsewhere now.
         let whole = !self.violations.is_empty() || accepted != self.accepted;
@@ -90,7 +100,7 @@ impl<'n, 'a> Proof<'n, 'a> {
         }
         let deviations = of_these(self.net, &self.policy, &self.required, |h| only.contains(h));
         let of_only = Flows::of(self.net.model, |h| only.contains(h));
-        let found = run(self.net, &of_only, self.accepted, &deviations, Some(&only), site);
+        let found = run(self.net, &of_only, self.accepted, &deviations, Some(&self.managing), Some(&only), site);
         let again = |v: &Violation| only.contains(&v.host) || site && SITE_ONLY.contains(&v.code);
         self.violations.retain(|v| !again(v));
         self.violations.extend(found);
@@ -103,7 +113,7 @@ impl<'n, 'a> Proof<'n, 'a> {
         let mut there = Vec::new();
         for f in Family::ALL {
             let store = self.net.store();
-            let of_family = store.value(field::Field::Family, field::family(f));
+            let of_family = store.value(Field::Family, field::family(f));
             let of_family = store.and(packets, of_family);
             let ranges = if of_family.is_empty() { Vec::new() } else { store.project(of_family, field::dst(f)) };
             there.push((f, ranges));
@@ -120,7 +130,7 @@ impl<'n, 'a> Proof<'n, 'a> {
 
     fn whole(&mut self) {
         let deviations = of_these(self.net, &self.policy, &self.required, |_| true);
-        self.violations = run(self.net, &Flows::new(self.net.model), self.accepted, &deviations, None, true);
+        self.violations = run(self.net, &Flows::new(self.net.model), self.accepted, &deviations, Some(&self.managing), None, true);
         self.in_order();
     }
 

@@ -130,6 +130,8 @@ pub(crate) struct Cx<'n, 'a> {
     pub flows: &'n Flows<'a>,
     pub out: Vec<Violation>,
     pub code: Code,
+    /// What edge nodes must forward of the management path, where it is known already.
+    pub managing: Option<&'n net006::Managing>,
     /// The machines to look at; all where `None`.
     pub only: Option<&'n BTreeSet<HostName>>,
     /// Whether to look at what concerns the site as a whole.
@@ -142,7 +144,7 @@ pub fn check(net: &mut Network<'_>) -> Vec<Violation> {
     let accepted = accepted(net);
     let policy = policy(net.store(), model);
     let deviations = conformance(net, &policy);
-    run(net, &Flows::new(model), accepted, &deviations, None, true)
+    run(net, &Flows::new(model), accepted, &deviations, None, None, true)
 }
 
 /// What weakenings of the site file accept.
@@ -163,10 +165,11 @@ fn run<'a>(
     flows: &Flows<'a>,
     accepted: Set,
     deviations: &[Deviation],
+    managing: Option<&net006::Managing>,
     only: Option<&BTreeSet<HostName>>,
     site: bool,
 ) -> Vec<Violation> {
-    let mut cx = Cx { net, accepted, deviations, flows, out: Vec::new(), code: ALL[0].code, only, site };
+    let mut cx = Cx { net, accepted, deviations, flows, managing, out: Vec::new(), code: ALL[0].code, only, site };
     for i in ALL.iter().filter(|i| site || !SITE_ONLY.contains(&i.code)) {
         cx.code = i.code;
         (i.check)(&mut cx);

@@ -5,13 +5,14 @@ use super::{Cx, Violation};
 use crate::{
     eval::Past,
     field::{Field, device, state},
-    network::Stage,
+    network::{Network, Stage},
     packet::Packet,
-    policy::Gather,
+    policy::{Gather, of_edge},
     set::Set,
 };
-use site::model::FlowKind;
-use words::{Family, HostName};
+use site::model::{Flow, FlowKind};
+use std::collections::BTreeMap;
+use words::{Family, HostName, ZoneName};
 
 const HELP: &str = "accept the management path before any limit, ban or refusal; the local console stays the last way in";
 
@@ -33,7 +34,7 @@ pub(super) fn check(cx: &mut Cx<'_, '_>) {
     for h in cx.hosts() {
         let (mut opening, mut back) = (Gather::default(), Gather::default());
         let mut origins = Vec::new();
-        for f in cx.flows.to.get(&h).into_iter().flatten().filter(|f| f.kind == FlowKind::Management) {
+        for f in cx.flows.to.get(&h).into_iter().flatten().filter(|f| manages(f)) {
             for l in &f.legs {
                 opening.between(l.family, &l.src, &l.dst, &f.target);
                 back.between(l.family, &l.dst, &l.src, &f.target);
@@ -112,37 +113,61 @@ fn to_machine(cx: &mut Cx<'_, '_>, h: &HostName, opening: Set, back: Set, like: 
     prover.store().pick(cut, like).map(|w| (w, "it may drop its own answer"))
 }
 
-fn through_edge(cx: &mut Cx<'_, '_>, like: &Packet) {
-    let model = cx.net.model;
-    let mut pairs: std::collections::BTreeMap<_, (Gather<'_>, Vec<words::Origin>)> = std::collections::BTreeMap::new();
-    for f in model.flows.iter().filter(|f| f.kind == FlowKind::Management && !crate::policy::of_edge(model, f)) {
+/// Openings of the management path that an edge node forwards, by pair of zones.
+pub(crate) type Managing = BTreeMap<(ZoneName, ZoneName), Set>;
+
+/// What an edge node must forward of it.
+pub(super) fn managing(net: &mut Network<'_>) -> Managing {
+    let model = net.model;
+    let mut gathered: BTreeMap<(&ZoneName, &ZoneName), Gather<'_>> = BTreeMap::new();
+    for f in model.flows.iter().filter(|f| manages(f) && !of_edge(model, f)) {
         for l in f.legs.iter().filter(|l| l.from_zone != l.to_zone) {
-            let e = pairs.entry((l.from_zone.clone(), l.to_zone.clone())).or_default();
-            e.0.between(l.family, &l.src, &l.dst, &f.target);
-            e.1.extend(f.origins.clone());
+            gathered.entry((&l.from_zone, &l.to_zone)).or_default().between(l.family, &l.src, &l.dst, &f.target);
         }
     }
+    gathered.into_iter().map(|((a, b), g)| ((a.clone(), b.clone()), g.on(Field::Dport, net.store()))).collect()
+}
+
+pub(super) fn manages(f: &Flow) -> bool {
+    f.kind == FlowKind::Management
+}
+
+fn through_edge(cx: &mut Cx<'_, '_>, like: &Packet) {
+    let model = cx.net.model;
     let edges: Vec<HostName> = cx.net.edges().into_iter().filter(|e| cx.concerns(e)).cloned().collect();
     if edges.is_empty() {
         return;
     }
-    for ((from, to), (gather, origins)) in pairs {
-        let opening = gather.on(Field::Dport, cx.net.store());
-        for e in &edges {
+    let made;
+    let managing = match cx.managing {
+        Some(known) => known,
+        None => {
+            made = managing(cx.net);
+            &made
+        }
+    };
+    for e in &edges {
+        let (machines, prover) = cx.net.parts();
+        let Some(m) = machines.get(e).filter(|m| m.rules().is_some()) else { continue };
+        let wire = prover.arriving(m);
+        let own = crate::network::sources(prover.store(), m.place.own.iter());
+        let new = prover.store().value(Field::State, state::NEW);
+        let wire = prover.store().and(wire, new);
+        let wire = prover.store().minus(wire, own);
+        for ((from, to), opening) in managing {
             let (machines, prover) = cx.net.parts();
-            let Some(m) = machines.get(e) else { continue };
-            let (Some(d), true) = (m.devices.get(&from), m.rules().is_some()) else { continue };
-            let wire = prover.arriving(m);
-            let own = crate::network::sources(prover.store(), m.place.own.iter());
-            let store = prover.store();
-            let here = store.row(&[Field::In, Field::State], &[(device(d), device(d)), (state::NEW, state::NEW)]);
-            let wire = store.all([wire, opening, here]);
-            let wire = store.minus(wire, own);
+            let Some((m, d)) = machines.get(e).and_then(|m| Some((m, m.devices.get(from)?))) else { continue };
+            let here = prover.store().value(Field::In, device(d));
+            let wire = prover.store().all([wire, *opening, here]);
             let cut = prover.through(m, Stage::Judged, Past::Any, wire).dropped;
             if let Some(w) = prover.store().pick(cut, like) {
                 let mut v = Violation::new(cx.code, e, format!("{e} may cut the management path from {from} to {to}"), HELP);
                 v.witness = Some(w);
-                v.blame_origins(&origins);
+                let between =
+                    |f: &&Flow| manages(f) && !of_edge(model, f) && f.legs.iter().any(|l| l.from_zone == *from && l.to_zone == *to);
+                for f in model.flows.iter().filter(between) {
+                    v.blame_origins(&f.origins);
+                }
                 cx.out.push(v);
             }
         }

@@ -83,7 +83,7 @@ fn one(shared: &Shared<'_>, part_of: &[HostName], site: bool) -> Option<Vec<Viol
         }
         let policy = part(net.store(), shared.sides, shared.model.hosts.keys().filter(|h| turn.contains(*h)));
         let deviations = of_machines(&mut net, &policy, |h| turn.contains(h));
-        found.extend(run(&mut net, shared.flows, accepted, &deviations, Some(&turn), site && n == 0));
+        found.extend(run(&mut net, shared.flows, accepted, &deviations, None, Some(&turn), site && n == 0));
         // What the first turn asked of edge nodes and zones the others ask too: it is kept.
         let mark = *mark.get_or_insert_with(|| net.mark());
         net.rewind(mark);
