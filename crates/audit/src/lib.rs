@@ -12,6 +12,7 @@
 //! | [`exposure`] | who reaches a socket through the machine's own filter |
 //! | [`rules`] | the rules |
 //! | [`wanted`](mod@wanted) | which files they want to see |
+//! | [`stores`](mod@stores) | where the services' stores lie, by their own files |
 //! | [`text`], [`sarif`], [`html`] | faces of the report, besides its JSON |
 //!
 //! Pure: no clock, network, file system or process.
@@ -22,12 +23,14 @@ pub mod html;
 pub mod rules;
 pub mod sarif;
 pub mod sshd;
+pub mod stores;
 pub mod text;
 pub mod view;
 pub mod wanted;
 
 pub use finding::{Finding, Report, Risk, Unknown};
 pub use rules::{RULES, Rule};
+pub use stores::stores;
 pub use wanted::{Wanted, wanted};
 
 use facts::{Facts, Source};

@@ -2,6 +2,7 @@
 //! below `Match` is for some only. In come the facts, out come values with their place. Never: judges.
 
 use facts::{Facts, File};
+use std::collections::BTreeSet;
 
 /// What holds for everybody.
 #[derive(Debug)]
@@ -24,19 +25,21 @@ pub struct Setting<'a> {
 
 /// Where it begins.
 const MAIN: &str = "/etc/ssh/sshd_config";
-/// How deep includes are followed; sshd's own limit is 16.
-const DEEPEST: u32 = 16;
-
 impl<'a> Sshd<'a> {
     /// The configuration; `None` where there is none, or its text was not read.
     pub fn read(facts: &'a Facts) -> Option<Self> {
         let main = facts.file(MAIN).filter(|f| f.text.is_some())?;
         let mut out = Self { settings: Vec::new() };
-        out.file(facts, main, DEEPEST);
+        out.file(facts, main, &mut BTreeSet::new());
         Some(out)
     }
 
-    fn file(&mut self, facts: &'a Facts, file: &'a File, depth: u32) {
+    /// A file, with its includes. Each is read once: the first value counts, so a second reading says nothing new, and files that
+    /// include each other (sshd refuses them) would be read for ever.
+    fn file(&mut self, facts: &'a Facts, file: &'a File, read: &mut BTreeSet<&'a str>) {
+        if !read.insert(&file.path) {
+            return;
+        }
         for (text, line) in file.text.as_deref().unwrap_or_default().lines().zip(1u32..) {
             let text = text.trim();
             let end = text.find(|c: char| c.is_whitespace() || c == '=').unwrap_or(text.len());
@@ -47,11 +50,11 @@ impl<'a> Sshd<'a> {
             match key.as_str() {
                 "match" => break,
                 k if k.is_empty() || k.starts_with('#') => {}
-                "include" if depth > 0 => {
+                "include" => {
                     for pattern in value.split_whitespace() {
                         let pattern = if pattern.starts_with('/') { pattern.to_owned() } else { format!("/etc/ssh/{pattern}") };
-                        for included in facts.files.iter().filter(|f| f.path != file.path && named(&pattern, &f.path)) {
-                            self.file(facts, included, depth - 1);
+                        for included in facts.files.iter().filter(|f| named(&pattern, &f.path)) {
+                            self.file(facts, included, read);
                         }
                     }
                 }
@@ -99,5 +102,17 @@ mod tests {
         assert_eq!(sshd.get("x11forwarding").map(|s| (s.file, s.line)), Some(("/etc/ssh/sshd_config.d/a.conf", 1)));
         assert_eq!(sshd.get("port").map(|s| s.value.as_str()), Some("22"));
         assert!(sshd.get("passwordauthentication").is_none());
+    }
+
+    /// Found by fuzzing: forty files that include each other took for ever.
+    #[test]
+    fn files_that_include_each_other_end() {
+        let text = "Include /etc/ssh/*\nPort 22\nInclude /etc/ssh/*\nMaxAuthTries 3\n";
+        let file = |path: String| File { path, text: Some(text.into()), ..File::default() };
+        let files = (0..40).map(|n| file(format!("/etc/ssh/f{n}"))).chain([file(MAIN.into())]).collect();
+        let facts = Facts { files, ..Facts::default() };
+        let sshd = Sshd::read(&facts).expect("reads");
+        assert_eq!(sshd.settings.len(), 82);
+        assert_eq!(sshd.get("maxauthtries").map(|s| s.value.as_str()), Some("3"));
     }
 }

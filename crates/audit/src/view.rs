@@ -152,12 +152,6 @@ impl<'a> View<'a> {
         self.facts.accounts.iter().filter(|a| a.uid != 0 && wanted.contains(a.name.as_str())).collect()
     }
 
-    /// Groups an account is in, its primary one included.
-    pub fn groups_of(&self, account: &Account) -> Vec<&'a str> {
-        let groups = self.facts.groups.iter().filter(|g| g.gid == account.gid || g.members.contains(&account.name));
-        groups.map(|g| g.name.as_str()).collect()
-    }
-
     /// Lines of configuration that a service reads, as `(file, line, text)`: its unit's environment, environment files, and
     /// its configuration files. Comments are left out.
     pub fn settings(&self, running: &Running<'a>) -> Vec<(&'a str, u32, &'a str)> {

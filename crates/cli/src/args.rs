@@ -94,6 +94,8 @@ pub enum Verb {
     Breach(verb::breach::Arguments),
     /// Close the ways up that may be closed by themselves; shows them unless --yes
     Harden(verb::harden::Arguments),
+    /// The way to SELinux and back: status, prepare, install, permissive, enforce, undo
+    Selinux(verb::selinux::Arguments),
     /// Who holds which API token, what would do, and how to exchange it
     Tokens(verb::tokens::Arguments),
     /// What is wrong with containers here or in compose files, and how they would run with no more than they need

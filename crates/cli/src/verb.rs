@@ -23,6 +23,7 @@ pub mod reach;
 pub mod render;
 pub mod report;
 pub mod schema;
+pub mod selinux;
 pub mod sockets;
 pub mod tokens;
 pub mod verify;
@@ -54,6 +55,7 @@ pub fn run(cli: &Cli) -> Result<Exit, Trouble> {
         Verb::Backup(a) => backup::run(a, global),
         Verb::Breach(a) => breach::run(a, global),
         Verb::Harden(a) => harden::run(a, global),
+        Verb::Selinux(a) => selinux::run(a, global),
         Verb::Tokens(a) => tokens::run(a, global),
         Verb::Containers(a) => containers::run(a, global),
         Verb::Verify(a) => verify::run(a, global),

@@ -12,8 +12,10 @@
 //! - [`sender`]: the process that sends and counts them
 //! - [`race`]: variants by turns, medians, intervals
 //! - [`commit`]: how long a load takes, and what the socket refuses
-//! - [`whole`]: `ravelin check` as a process
+//! - [`whole`]: the product as a process, and `ravelin check` of generated sites
+//! - [`auditing`]: `ravelin audit` where there is little and where there is much to judge
 
+pub mod auditing;
 pub mod commit;
 pub mod emitted;
 pub mod frames;

@@ -3,7 +3,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command for the terminal")]
 
 use gauge::{
-    Error, commit,
+    Error, auditing, commit,
     policy::Policy,
     race::{self, Cost, Extent, Load, Variant},
     sender::Sender,
@@ -23,6 +23,7 @@ const HELP: &str = "gauge COMMAND
   ruleset [ROUNDS [PACKETS [LAP]]] [NAME...]   cost of a packet through each ruleset (or those named), by turns
   shape [ROUNDS [PACKETS [LAP]]] [NAME...]     the same with parts of the emitted shape left out
   check PROGRAM [HOSTS...]     time and memory of `PROGRAM check` on generated sites
+  audit PROGRAM [TIMES]        time and memory of `PROGRAM audit`, as root, as nobody, and on a large firewall
   text [HOSTS]                 what an edge node of a generated site holds, as nft reads it
   commit [ELEMENTS...]         time of one load and of one replacement, or what the socket refused
 ";
@@ -68,6 +69,12 @@ fn run(arguments: &[String]) -> Result<ExitCode, Error> {
     if command == "text" {
         print!("{}", gauge::emitted::edge(numbers.first().copied().unwrap_or(TEXT))?.script());
         return Ok(ExitCode::SUCCESS);
+    }
+    if command == "listen" {
+        return auditing::listen(|word| println!("{word}")).map(|()| ExitCode::SUCCESS);
+    }
+    if command == "audit" {
+        return audits(names.first(), numbers.first().copied().unwrap_or(AUDITS)).map(|()| ExitCode::SUCCESS);
     }
     if command == "check" {
         return checks(names.first(), &numbers).map(|()| ExitCode::SUCCESS);
@@ -189,6 +196,28 @@ const LOADS: usize = 5;
 
 /// Sizes of sites where none are given.
 const SITES: [usize; 4] = [10, 100, 1_000, 5_000];
+
+/// Runs of the audit where none are asked for.
+const AUDITS: usize = 21;
+
+/// The audit's goal without its sweep, in seconds.
+const AUDIT_WITHIN: f64 = 1.0;
+
+fn audits(program: Option<&String>, times: usize) -> Result<(), Error> {
+    let program = program.ok_or_else(|| Error::Invalid("which program? `gauge audit PROGRAM [TIMES]`".into()))?;
+    let all = auditing::audits(std::path::Path::new(program), times)?;
+    println!(
+        "| place | seconds, median of {times} | processor s | largest memory | rules decided | unknown |\n|---|---:|---:|---:|---:|---:|"
+    );
+    for a in &all {
+        let (seconds, cpu, mib) = (show(a.cost.seconds, 3), show(a.cost.cpu, 2), a.cost.memory / 1024);
+        println!("| {} | {seconds} | {cpu} | {mib} MiB | {} | {} |", a.place, a.decided, a.unknown);
+    }
+    for a in &all {
+        println!("\ngoal {AUDIT_WITHIN} s, {}: {}", a.place, if a.cost.seconds.value < AUDIT_WITHIN { "met" } else { "missed" });
+    }
+    Ok(())
+}
 
 fn checks(program: Option<&String>, numbers: &[usize]) -> Result<(), Error> {
     let program = program.ok_or_else(|| Error::Invalid("which program? `gauge check PROGRAM [HOSTS...]`".into()))?;

@@ -1,5 +1,5 @@
-//! How long `ravelin check` takes and how much memory it needs, as a person sees it: the whole process, file to verdict.
-//! In come the program and sizes of generated sites, out come seconds and the largest resident set.
+//! How long the product takes and how much memory it needs, as a person sees it: the whole process, file to verdict.
+//! In come the program and sizes of generated sites, or a command; out come seconds and the largest resident set.
 
 use crate::{
     Error, emitted,
@@ -41,24 +41,45 @@ pub fn check(program: &Path, hosts: usize, times: usize) -> Result<Check, Error>
     let path = directory.path().join("site.toml");
     let text = emitted::site_file(hosts);
     fs::write(&path, &text).map_err(Error::call("writing the site file"))?;
-    let (mut samples, mut spent, mut memory, mut code, mut verdict) = (Vec::new(), Vec::new(), 0, None, String::new());
+    let cost = cost(times, || {
+        let mut command = Command::new(program);
+        command.arg("check").arg(&path);
+        command
+    })?;
+    let verdict = cost.said.lines().last().unwrap_or_default().to_owned();
+    Ok(Check { hosts, lines: text.lines().count(), seconds: cost.seconds, cpu: cost.cpu, memory: cost.memory, code: cost.code, verdict })
+}
+
+/// What a process costs.
+#[derive(Debug, Clone)]
+pub struct Cost {
+    /// Seconds.
+    pub seconds: Median,
+    /// Seconds of processor time, of all its threads: what a crowded machine leaves as it is.
+    pub cpu: Median,
+    /// Largest resident set, KiB.
+    pub memory: u64,
+    /// Exit code of the last run.
+    pub code: Option<i32>,
+    /// What the last run wrote to its standard output.
+    pub said: String,
+}
+
+/// Runs a command so many times.
+pub fn cost(times: usize, command: impl Fn() -> Command) -> Result<Cost, Error> {
+    let (mut samples, mut spent, mut memory, mut code, mut said) = (Vec::new(), Vec::new(), 0, None, String::new());
     for _ in 0..times {
-        let out = tempfile::NamedTempFile::new_in(directory.path()).map_err(Error::call("file for the output"))?;
+        let out = tempfile::NamedTempFile::new().map_err(Error::call("file for the output"))?;
         let handle = out.reopen().map_err(Error::call("file for the output"))?;
+        let mut command = command();
+        command.stdin(Stdio::null()).stdout(handle).stderr(Stdio::null());
         let start = Instant::now();
-        let mut child = Command::new(program)
-            .arg("check")
-            .arg(&path)
-            .stdin(Stdio::null())
-            .stdout(handle)
-            .stderr(Stdio::null())
-            .spawn()
-            .map_err(Error::call(format!("cannot run {}", program.display())))?;
+        let mut child = command.spawn().map_err(Error::call(format!("cannot run {}", command.get_program().display())))?;
         let mut cpu = 0.0f64;
         let status = loop {
             memory = memory.max(high_water(child.id()));
             cpu = cpu.max(processor(child.id()));
-            if let Some(status) = child.try_wait().map_err(Error::call("waiting for check"))? {
+            if let Some(status) = child.try_wait().map_err(Error::call("waiting for the program"))? {
                 break status;
             }
             std::thread::sleep(INTERVAL);
@@ -66,12 +87,11 @@ pub fn check(program: &Path, hosts: usize, times: usize) -> Result<Check, Error>
         samples.push(start.elapsed().as_secs_f64());
         spent.push(cpu);
         code = status.code();
-        let said = fs::read_to_string(out.path()).map_err(Error::call("reading the output"))?;
-        verdict = said.lines().last().unwrap_or_default().to_owned();
+        said = fs::read_to_string(out.path()).map_err(Error::call("reading the output"))?;
     }
     let seconds = stats::median(&samples).ok_or_else(|| Error::Invalid("no samples".into()))?;
     let cpu = stats::median(&spent).ok_or_else(|| Error::Invalid("no samples".into()))?;
-    Ok(Check { hosts, lines: text.lines().count(), seconds, cpu, memory, code, verdict })
+    Ok(Cost { seconds, cpu, memory, code, said })
 }
 
 /// `VmHWM` of a process in KiB; 0 once it is gone.

@@ -11,13 +11,17 @@
 //! | [`ledger`] | what was seen over time, kept small |
 //! | [`window`] | whether going to `enforce` may be trusted |
 //! | [`rate`] | how fast sources open connections |
+//! | [`denial`] | what SELinux refused or would have, and whether its domains may be enforced |
+//! | [`remedy`] | the catalogue entry that would allow it |
 //!
 //! Pure: observations and time are arguments.
 
+pub mod denial;
 pub mod judge;
 pub mod ledger;
 pub mod lines;
 pub mod rate;
+pub mod remedy;
 pub mod report;
 pub mod seen;
 pub mod window;

@@ -76,18 +76,35 @@ fn cut(path: &str) -> (&str, &str) {
 fn file(root: &Root, path: &Path, mounts: &[Mount]) -> Option<BackupFile> {
     let lies = root.at(path);
     let m = fs::symlink_metadata(&lies).ok()?;
-    let form = if m.is_dir() { "directory" } else { head(&lies).map_or("unread", |h| form(&h)) };
+    let form = if m.is_dir() { repository(&lies).unwrap_or("directory") } else { head(&lies).map_or("unread", |h| form(&h)) };
+    // A new snapshot of restic's touches no name in the repository itself.
+    let newer = fs::symlink_metadata(lies.join("snapshots")).ok().filter(|_| form == "restic").and_then(|m| m.modified().ok());
+    let modified = m.modified().ok().max(newer);
     let said = path.display().to_string();
     Some(BackupFile {
-        modified: m.modified().ok().and_then(|t| t.duration_since(UNIX_EPOCH).ok()).map_or(0, |d| d.as_secs()),
+        modified: modified.and_then(|t| t.duration_since(UNIX_EPOCH).ok()).map_or(0, |d| d.as_secs()),
         size: m.len(),
         mode: m.mode() & 0o7777,
         owner: m.uid().to_string(),
         form: form.to_owned(),
+        // restic knows no repository without a password; of borg's only borg can tell.
         encrypted: ["age", "gpg", "openssl", "luks", "restic"].contains(&form),
         remote: facts::mount::holding(mounts, &said).is_some_and(Mount::remote),
         path: said,
     })
+}
+
+/// Whose repository a directory is, by its layout (restic: references/design; borg: internals/data-structures).
+pub fn repository(directory: &Path) -> Option<&'static str> {
+    let is = |name: &str, wanted: fn(&fs::Metadata) -> bool| fs::symlink_metadata(directory.join(name)).is_ok_and(|m| wanted(&m));
+    if !is("config", fs::Metadata::is_file) || !is("data", fs::Metadata::is_dir) {
+        return None;
+    }
+    if ["index", "keys", "snapshots"].iter().all(|d| is(d, fs::Metadata::is_dir)) {
+        return Some("restic");
+    }
+    let config = head(&directory.join("config")).unwrap_or_default();
+    config.starts_with(b"[repository]").then_some("borg")
 }
 
 /// The first bytes of a regular file.
@@ -153,6 +170,23 @@ mod tests {
         assert_eq!(form(&[0x8c, 0x0d, 0x04]), "gpg");
         assert_eq!(form(&[0x82, 0x9f, 0x82]), "lotus");
         assert_eq!((form(b"PGDMP\x01"), form(b""), form(b"-- PostgreSQL database dump")), ("pg-custom", "other", "other"));
+    }
+
+    #[test]
+    fn repositories_are_known_by_their_layout() {
+        let dir = std::env::temp_dir().join(format!("ravelin-repositories-{}", std::process::id()));
+        for name in ["restic/data", "restic/index", "restic/keys", "restic/snapshots", "borg/data", "plain/data"] {
+            fs::create_dir_all(dir.join(name)).expect("makes");
+        }
+        fs::write(dir.join("restic/config"), "sealed").expect("writes");
+        fs::write(dir.join("borg/config"), "[repository]\nversion = 1\n").expect("writes");
+        fs::write(dir.join("plain/config"), "x").expect("writes");
+        let said = ["restic", "borg", "plain"].map(|n| {
+            let found = file(&Root::machine(), &dir.join(n), &[]).expect("found");
+            (found.form, found.encrypted)
+        });
+        fs::remove_dir_all(&dir).expect("removes");
+        assert_eq!(said, [("restic".to_owned(), true), ("borg".to_owned(), false), ("directory".to_owned(), false)]);
     }
 
     #[test]

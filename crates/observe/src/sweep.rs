@@ -6,12 +6,11 @@ use crate::path::one;
 use facts::{FileKind, PathFact, Sweep};
 use std::{
     collections::BTreeSet,
-    fs,
-    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     sync::{Condvar, Mutex},
     time::{Instant, SystemTime, UNIX_EPOCH},
 };
+use sys::listing::Kind;
 
 /// What a walk may cost and where it goes.
 #[derive(Debug, Clone)]
@@ -133,36 +132,48 @@ struct Listed {
 
 fn list(directory: &Path, limits: &Limits, mounts: &BTreeSet<PathBuf>) -> Listed {
     let mut out = Listed::default();
-    let entries = match fs::read_dir(directory) {
-        Ok(entries) => entries,
+    let listing = match sys::listing::list(directory) {
+        Ok(listing) => listing,
         Err(e) => {
-            out.left_out.push(format!("{}: {e}", directory.display()));
+            let why = std::error::Error::source(&e).map_or(String::new(), |s| format!(": {s}"));
+            out.left_out.push(format!("{}{why}", directory.display()));
             return out;
         }
     };
-    for entry in entries.flatten() {
-        out.inodes += 1;
-        let path = entry.path();
-        let Ok(kind) = entry.file_type() else { continue };
-        if kind.is_dir() {
-            if limits.leave_out.contains(&path) {
-                out.left_out.push(format!("{}: a service's store", path.display()));
-            } else if mounts.contains(&path) {
-                out.left_out.push(format!("{}: another kind of file system", path.display()));
-            } else {
-                if fs::symlink_metadata(&path).is_ok_and(|m| m.mode() & 0o1002 == 0o002) {
-                    out.found.push(one(&crate::Root::machine(), &path));
+    let root = crate::Root::machine();
+    if listing.mode & 0o1002 == 0o002 {
+        out.found.push(one(&root, directory));
+    }
+    out.inodes = listing.entries.len() as u64;
+    for entry in &listing.entries {
+        match entry.kind {
+            Kind::Directory => {
+                let path = directory.join(&entry.name);
+                if limits.leave_out.contains(&path) {
+                    out.left_out.push(format!("{}: a service's store", path.display()));
+                } else if mounts.contains(&path) {
+                    out.left_out.push(format!("{}: another kind of file system", path.display()));
+                } else {
+                    out.directories.push(path);
                 }
-                out.directories.push(path);
             }
-        } else if kind.is_file() {
-            let Ok(m) = entry.metadata() else { continue };
-            let mode = m.mode();
-            let matters = mode & 0o6000 != 0 && mode & 0o111 != 0 || mode & 0o002 != 0;
-            let fact = if matters || mode & 0o111 != 0 { Some(one(&crate::Root::machine(), &path)) } else { None };
-            out.found.extend(fact.filter(|f| f.kind == FileKind::File && (matters || f.capabilities != 0)));
+            Kind::File => {
+                let set_id = entry.mode & 0o6000 != 0 && entry.mode & 0o111 != 0;
+                let program = entry.mode & 0o111 != 0;
+                if !set_id && !program && entry.mode & 0o002 == 0 {
+                    continue;
+                }
+                let path = directory.join(&entry.name);
+                // Of the programs without set-id bits, those with capabilities matter.
+                let matters = set_id || entry.mode & 0o002 != 0 || sys::xattr::capabilities(&path) != 0;
+                let fact = matters.then(|| one(&root, &path));
+                out.found.extend(fact.filter(|f| f.kind == FileKind::File));
+            }
+            Kind::Other => {}
         }
     }
+    // The last one is taken first: so the walk goes through the disk from its beginning.
+    out.directories.reverse();
     out
 }
 
@@ -179,7 +190,7 @@ fn mounts() -> BTreeSet<PathBuf> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::unix::fs::PermissionsExt;
+    use std::{fs, os::unix::fs::PermissionsExt};
 
     #[test]
     fn set_id_programs_are_found_and_stores_not_entered() {
@@ -196,6 +207,10 @@ mod tests {
         let mut left = Vec::new();
         let first = sweep(&Limits { inodes: 1, threads: 1, ..limits.clone() }, &mut left);
         let second = sweep(&limits, &mut left);
+        // Without any time nothing is walked, and all of it is left.
+        let mut all_left = Vec::new();
+        let none = sweep(&Limits { seconds: 0, ..limits.clone() }, &mut all_left);
+        assert!(!none.complete && none.inodes == 0 && all_left == [dir.clone()], "{none:?} {all_left:?}");
         fs::remove_dir_all(&dir).expect("removes");
         let names = |s: &Sweep| s.found.iter().map(|f| f.path.rsplit('/').next().unwrap_or_default().to_owned()).collect::<Vec<_>>();
         assert_eq!(names(&all), ["tool", "open"]);

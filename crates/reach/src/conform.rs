@@ -9,14 +9,15 @@ use crate::{
     field::{self, Field, device, state},
     network::{Network, Stage},
     packet::Packet,
-    policy::{Gather, Policy, of_edge},
+    policy::{Gather, Moved, Policy, of_edge},
     set::Set,
     trace::{self, Step},
 };
 use ruleset::form::Hook;
 use serde::Serialize;
+use site::model::Leg;
 use std::collections::BTreeMap;
-use words::{Family, HostName, ZoneName};
+use words::{Family, HostName, ProtoPorts, ZoneName};
 
 /// Which way a filter differs from the model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -77,14 +78,27 @@ pub(crate) struct Required {
     replies: BTreeMap<ZoneName, Set>,
 }
 
+impl Required {
+    /// Brings the answers up to date. What is published stays.
+    pub(crate) fn follow<'m>(&mut self, net: &mut Network<'_>, moved: &Moved<'m>) {
+        let model = net.model;
+        moved.bring(net.store(), model, &mut self.replies, Field::Sport, |l| l.to_zone.clone(), answers);
+    }
+}
+
+/// Answers to what a leg opens.
+fn answers<'m>(gather: &mut Gather<'m>, leg: &'m Leg, target: &'m ProtoPorts) {
+    gather.between(leg.family, &leg.dst, &leg.src, target);
+}
+
 pub(crate) fn required(net: &mut Network<'_>) -> Required {
     let model = net.model;
     let store = net.store();
-    let mut replies: BTreeMap<ZoneName, Gather<'_>> = BTreeMap::new();
+    let mut replies: BTreeMap<&ZoneName, Gather<'_>> = BTreeMap::new();
     let mut out = Required::default();
     for flow in model.flows.iter().filter(|f| !of_edge(model, f)) {
         for leg in flow.legs.iter().filter(|l| l.from_zone != l.to_zone) {
-            replies.entry(leg.to_zone.clone()).or_default().between(leg.family, &leg.dst, &leg.src, &flow.target);
+            answers(replies.entry(&leg.to_zone).or_default(), leg, &flow.target);
             let (f, key) = (leg.family, (leg.from_zone.clone(), leg.to_zone.clone()));
             for d in flow.publish.iter().filter(|d| Family::of(&d.at) == f && d.at != d.to && leg.from_zone.is_internet()) {
                 let exact = |a: std::net::IpAddr| (field::address(a), field::address(a));
@@ -105,7 +119,7 @@ pub(crate) fn required(net: &mut Network<'_>) -> Required {
             }
         }
     }
-    out.replies = replies.into_iter().map(|(k, g)| (k, g.on(Field::Sport, store))).collect();
+    out.replies = replies.into_iter().map(|(k, g)| (k.clone(), g.on(Field::Sport, store))).collect();
     out
 }
 

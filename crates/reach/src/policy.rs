@@ -8,7 +8,10 @@ use crate::{
 use ipnet::IpNet;
 use rustc_hash::FxHashMap;
 use site::model::{Flow, Leg, Model, Party};
-use std::{collections::BTreeMap, net::IpAddr};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+};
 use words::{Family, HostName, Proto, ProtoPorts, ZoneName};
 
 /// What the model allows.
@@ -61,7 +64,7 @@ impl<'m> Gather<'m> {
         self.finish(port, store, &mut FxHashMap::default())
     }
 
-    fn finish(self, port: Field, store: &mut Store, lists: &mut FxHashMap<(Field, Vec<IpNet>), Set>) -> Set {
+    fn finish(self, port: Field, store: &mut Store, lists: &mut Lists) -> Set {
         let mut parts = Vec::new();
         for (f, rows) in self.exact {
             let set = store.rows(&[field::src(f), field::dst(f), Field::Proto, port], &rows);
@@ -139,14 +142,29 @@ pub(crate) struct Sides<'m> {
 
 impl<'m> Sides<'m> {
     pub(crate) fn new(model: &'m Model) -> Self {
+        Self::of(model, |_| true)
+    }
+    /// The legs of these machines alone.
+    pub(crate) fn of(model: &'m Model, wanted: impl Fn(&HostName) -> bool) -> Self {
         let who = Who::new(model);
+        // The same lists stand in many legs, and asking who has an address in sixty prefixes is dear.
+        let mut asked: FxHashMap<*const IpNet, Vec<&'m HostName>> = FxHashMap::default();
         let mut sides = Self { model, into: BTreeMap::new(), out: BTreeMap::new() };
-        for (flow, leg) in model.flows.iter().flat_map(|f| f.legs.iter().map(move |l| (f, l))) {
-            for h in who.of(&flow.to, &leg.dst) {
-                sides.into.entry(h).or_default().push((leg, &flow.target));
-            }
-            for h in who.of(&flow.from, &leg.src) {
-                sides.out.entry(h).or_default().push((leg, &flow.target));
+        for flow in &model.flows {
+            for leg in &flow.legs {
+                let mut add = |side: &mut BTreeMap<&'m HostName, Vec<_>>, party: &'m Party, nets: &'m [IpNet]| {
+                    let mut one = |h: &'m HostName| {
+                        if wanted(h) {
+                            side.entry(h).or_default().push((leg, &flow.target));
+                        }
+                    };
+                    match party {
+                        Party::Host(h) => one(h),
+                        _ => asked.entry(nets.as_ptr()).or_insert_with(|| who.of(party, nets)).iter().for_each(|h| one(h)),
+                    }
+                };
+                add(&mut sides.into, &flow.to, &leg.dst);
+                add(&mut sides.out, &flow.from, &leg.src);
             }
         }
         sides
@@ -160,27 +178,117 @@ pub fn policy(store: &mut Store, model: &Model) -> Policy {
 
 /// The part of it that concerns these machines.
 pub(crate) fn part<'m>(store: &mut Store, sides: &Sides<'m>, hosts: impl Iterator<Item = &'m HostName> + Clone) -> Policy {
-    let model = sides.model;
     let mut lists = FxHashMap::default();
-    let mut of = |side: &BTreeMap<&'m HostName, Vec<(&'m Leg, &'m ProtoPorts)>>, store: &mut Store| {
+    let edges = hosts.clone().any(|h| sides.model.edge.nodes.contains(h));
+    let (into, out) = ends(store, &mut lists, sides, hosts);
+    let forward = if edges { forward(store, &mut lists, sides.model) } else { BTreeMap::new() };
+    Policy { forward, into, out }
+}
+
+/// Address lists that are sets already: each stands in many legs.
+type Lists = FxHashMap<(Field, Vec<IpNet>), Set>;
+/// What each machine may receive, or send.
+type ByHost = BTreeMap<HostName, Set>;
+
+/// What these machines may receive and send.
+fn ends<'m>(
+    store: &mut Store,
+    lists: &mut Lists,
+    sides: &Sides<'m>,
+    hosts: impl Iterator<Item = &'m HostName> + Clone,
+) -> (ByHost, ByHost) {
+    let mut of = |side: &BTreeMap<&'m HostName, Vec<(&'m Leg, &'m ProtoPorts)>>| {
         let mut out = BTreeMap::new();
         for (host, legs) in hosts.clone().filter_map(|h| Some((h, side.get(h)?))) {
             let mut gather = Gather::default();
             legs.iter().for_each(|(leg, target)| gather.add(leg, target));
-            out.insert(host.clone(), gather.finish(Field::Dport, store, &mut lists));
+            out.insert(host.clone(), gather.finish(Field::Dport, store, lists));
         }
         out
     };
-    let (into, out) = (of(&sides.into, store), of(&sides.out, store));
-    let mut forward: BTreeMap<(&ZoneName, &ZoneName), Gather<'_>> = BTreeMap::new();
-    let edges = hosts.clone().any(|h| model.edge.nodes.contains(h));
-    for flow in model.flows.iter().filter(|f| edges && !of_edge(model, f)) {
+    let into = of(&sides.into);
+    (into, of(&sides.out))
+}
+
+/// What an edge node may pass between zones.
+fn forward(store: &mut Store, lists: &mut Lists, model: &Model) -> BTreeMap<(ZoneName, ZoneName), Set> {
+    let mut gathered: BTreeMap<(&ZoneName, &ZoneName), Gather<'_>> = BTreeMap::new();
+    for flow in model.flows.iter().filter(|f| !of_edge(model, f)) {
         for leg in flow.legs.iter().filter(|l| l.from_zone != l.to_zone) {
-            forward.entry((&leg.from_zone, &leg.to_zone)).or_default().add(leg, &flow.target);
+            gathered.entry((&leg.from_zone, &leg.to_zone)).or_default().add(leg, &flow.target);
         }
     }
-    let forward = forward.into_iter().map(|((a, b), g)| ((a.clone(), b.clone()), g.finish(Field::Dport, store, &mut lists))).collect();
-    Policy { forward, into, out }
+    gathered.into_iter().map(|((a, b), g)| ((a.clone(), b.clone()), g.finish(Field::Dport, store, lists))).collect()
+}
+
+/// What changed of the flows, each with the pair of zones its legs go between.
+pub(crate) struct Moved<'m> {
+    /// Flows that are no more.
+    pub gone: Vec<&'m Flow>,
+    /// Flows that are new.
+    pub come: Vec<&'m Flow>,
+    /// Flows that stay and may allow what one that is gone allowed.
+    pub near: Vec<&'m Flow>,
+}
+
+impl<'m> Moved<'m> {
+    /// Those between `gone` and `come`, before which the model held others.
+    pub(crate) fn new(model: &'m Model, gone: Vec<&'m Flow>, come: Vec<&'m Flow>) -> Self {
+        let other = |a: &Party, b: &Party| matches!((a, b), (Party::Host(a), Party::Host(b)) if a != b);
+        let near = |f: &&Flow| gone.iter().any(|g| !other(&g.to, &f.to) && !other(&g.from, &f.from));
+        let near = if gone.is_empty() { Vec::new() } else { model.flows.iter().filter(near).collect() };
+        Self { gone, come, near }
+    }
+
+    /// Sets by `key` of a leg, brought up to date; `add` gathers a leg.
+    pub(crate) fn bring<K: Ord + Clone>(
+        &self,
+        store: &mut Store,
+        model: &Model,
+        sets: &mut BTreeMap<K, Set>,
+        port: Field,
+        key: impl Fn(&Leg) -> K,
+        add: impl Fn(&mut Gather<'m>, &'m Leg, &'m ProtoPorts),
+    ) {
+        let mut of = |flows: &[&'m Flow]| {
+            let mut gathered: BTreeMap<K, Gather<'m>> = BTreeMap::new();
+            for flow in flows.iter().filter(|f| !of_edge(model, f)) {
+                for leg in flow.legs.iter().filter(|l| l.from_zone != l.to_zone) {
+                    add(gathered.entry(key(leg)).or_default(), leg, &flow.target);
+                }
+            }
+            gathered.into_iter().map(|(k, g)| (k, g.on(port, store))).collect::<BTreeMap<K, Set>>()
+        };
+        let (gone, come, near) = (of(&self.gone), of(&self.come), of(&self.near));
+        for (k, gone) in gone {
+            let old = sets.remove(&k).unwrap_or(Set::EMPTY);
+            let near = store.and(near.get(&k).copied().unwrap_or(Set::EMPTY), gone);
+            let left = store.minus(old, gone);
+            let left = store.or(left, near);
+            // A pair of zones that nothing passes between is in no policy.
+            if !left.is_empty() {
+                sets.insert(k, left);
+            }
+        }
+        for (k, come) in come {
+            let old = sets.entry(k).or_insert(Set::EMPTY);
+            *old = store.or(*old, come);
+        }
+    }
+}
+
+impl Policy {
+    /// Brings up to date what these machines may do, and what may pass between zones.
+    pub(crate) fn follow(&mut self, store: &mut Store, model: &Model, parties: &BTreeSet<HostName>, moved: &Moved<'_>) {
+        let sides = Sides::of(model, |h| parties.contains(h));
+        let (into, out) = ends(store, &mut Lists::default(), &sides, model.hosts.keys().filter(|h| parties.contains(*h)));
+        for (side, now) in [(&mut self.into, into), (&mut self.out, out)] {
+            side.retain(|h, _| !parties.contains(h));
+            side.extend(now);
+        }
+        let pair = |l: &Leg| (l.from_zone.clone(), l.to_zone.clone());
+        moved.bring(store, model, &mut self.forward, Field::Dport, pair, |g, leg, target| g.add(leg, target));
+    }
 }
 
 /// Whether a flow begins or ends at an edge node: not forwarded by it.

@@ -126,3 +126,65 @@ fn the_edge_of_small_is_brought_up_to_date() {
 fn the_edge_of_a_generated_site_is_brought_up_to_date() {
     edges_agree("generated", &Planned::read("site.toml", &site::generate(HOSTS, 1)));
 }
+
+/// Lines an operator adds to the small site: between zones, within one, for a whole zone, to a machine whose port nobody may have.
+const ADDED: [&str; 5] = [
+    "[[allow]]\nfrom = \"mon1\"\nto = \"daemon1\"\nport = \"7070/tcp\"\nwhy = \"a probe\"\n",
+    "[[allow]]\nfrom = \"worker1\"\nto = \"worker2\"\nport = \"7071/udp\"\nwhy = \"a probe\"\n",
+    "[[allow]]\nfrom = \"ops\"\nto = \"db1\"\nport = \"7072/tcp\"\nwhy = \"a probe\"\n",
+    "[[allow]]\nfrom = \"dmz\"\nto = \"mon1\"\nport = \"9090/tcp\"\nwhy = \"a mistake\"\nuntil = \"2027-01-01\"\n",
+    "[[storage]]\nkind = \"nfs4\"\nhost = \"nas1\"\nusers = [\"db1\"]\n",
+];
+
+/// What a proof that followed from one site to another says, against a whole proof; `None` where it could not follow.
+fn followed(before: &Planned, after: &Planned, applied: bool) -> Option<usize> {
+    let mut prover = Prover::new();
+    let mut net = before.network(&mut prover);
+    let mut proof = Proof::new(&mut net);
+    let clean = proof.violations().to_vec();
+    let rulesets = if applied { &after.rulesets } else { &before.rulesets };
+    let changes: Vec<(&HostName, &Ruleset)> = rulesets.iter().filter(|(h, r)| before.rulesets.get(*h) != Some(*r)).collect();
+    let found = proof.follow(&after.model, &changes)?.to_vec();
+    let state = Planned { source: after.source.clone(), model: after.model.clone(), rulesets: rulesets.clone() };
+    assert_eq!(found, whole(&state, &[]));
+    let back: Vec<(&HostName, &Ruleset)> = changes.iter().map(|(h, _)| (*h, &before.rulesets[*h])).collect();
+    assert_eq!(proof.follow(&before.model, &back)?, clean, "back again");
+    Some(found.len())
+}
+
+#[test]
+fn an_added_line_is_followed() {
+    let small = Planned::example("small");
+    let text = small.source.text();
+    let mut violated = 0;
+    for line in ADDED {
+        // At the end, and where every line behind it moves.
+        for at in [text.len(), text.find("[[publish]]").expect("a published service")] {
+            let changed = format!("{}\n{line}\n{}", &text[..at], &text[at..]);
+            let changed = Planned::read("site.toml", &changed);
+            for applied in [true, false] {
+                violated += followed(&small, &changed, applied).unwrap_or_else(|| panic!("not followed: {line}"));
+            }
+        }
+    }
+    assert!(violated > 0, "rulesets from before the line were taken for those behind it");
+}
+
+#[test]
+fn a_line_less_is_followed_or_refused() {
+    let small = Planned::example("small");
+    let text = small.source.text();
+    let (mut told, mut refused) = (0, 0);
+    for (n, _) in text.lines().enumerate().filter(|(_, l)| !l.trim().is_empty() && !l.starts_with('#')) {
+        let less: String = text.lines().enumerate().filter(|(i, _)| *i != n).map(|(_, l)| format!("{l}\n")).collect();
+        let source = words::SourceFile::new("site.toml", less.clone());
+        if site::read(&source, "2026-01-01").model.is_none() {
+            continue;
+        }
+        match followed(&small, &Planned::read("site.toml", &less), true) {
+            Some(_) => told += 1,
+            None => refused += 1,
+        }
+    }
+    assert!(told >= 5 && refused >= 5, "{told} followed, {refused} refused");
+}

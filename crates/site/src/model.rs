@@ -60,7 +60,7 @@ pub struct Model {
 }
 
 /// Who manages the machines.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Management {
     /// Zones it comes from.
     pub zones: Vec<ZoneName>,
@@ -113,7 +113,7 @@ pub struct Layers {
 }
 
 /// A zone: one VLAN.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Zone {
     /// Name.
     pub name: ZoneName,
@@ -152,7 +152,7 @@ pub enum EdgeKind {
 }
 
 /// The perimeter.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Edge {
     /// Kind.
     pub kind: EdgeKind,
@@ -226,7 +226,7 @@ impl Host {
 }
 
 /// A machine's place in a zone.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Interface {
     /// The zone.
     pub zone: ZoneName,
@@ -237,7 +237,7 @@ pub struct Interface {
 }
 
 /// One running copy of a service.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Instance {
     /// Unique on its host.
     pub name: InstanceName,
@@ -271,7 +271,7 @@ fn service_name<S: serde::Serializer>(service: &Arc<Service>, s: S) -> Result<S:
 }
 
 /// An endpoint of an instance.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Listen {
     /// Endpoint in the catalogue entry.
     pub endpoint: EndpointName,
@@ -288,7 +288,7 @@ pub struct Listen {
 }
 
 /// Something the Internet may use.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Publish {
     /// Machine.
     pub host: HostName,
@@ -321,7 +321,7 @@ pub struct Limit {
 }
 
 /// Something that must not be reachable, besides the built-in invariants.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Never {
     /// From whom.
     pub from: Party,

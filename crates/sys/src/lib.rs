@@ -10,6 +10,7 @@
 //! | [`netns`] | network namespaces: entering, telling apart |
 //! | [`file`] | files that are either the old or the new, also after a power loss |
 //! | [`beneath`] | directories and files below them, no link followed
+//! | [`listing`] | directories with the modes of their files
 //! | [`lock`] | locks that die with their holder |
 //! | [`detach`] | processes that outlive their caller's session |
 //! | [`xattr`] | extended attributes: access lists, file capabilities |
@@ -21,6 +22,7 @@ pub mod beneath;
 pub mod detach;
 pub mod diag;
 pub mod file;
+pub mod listing;
 pub mod lock;
 pub mod netlink;
 pub mod netns;

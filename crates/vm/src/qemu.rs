@@ -17,6 +17,8 @@ pub enum Mode {
     Permissive,
     /// A Debian as it is installed: AppArmor, no SELinux.
     Plain,
+    /// What the kernel and the machine's own configuration make of it: nothing is said on the kernel's command line.
+    OwnChoice,
 }
 
 impl Mode {
@@ -25,6 +27,7 @@ impl Mode {
             Mode::Enforcing => "security=selinux selinux=1 enforcing=1",
             Mode::Permissive => "security=selinux selinux=1 enforcing=0",
             Mode::Plain => "security=apparmor selinux=0 apparmor=1",
+            Mode::OwnChoice => "",
         }
     }
 }

@@ -21,16 +21,16 @@ fn check(view: &View) -> Vec<Seen> {
     let policy =
         |text: &Option<String>| text.as_deref().and_then(|t| t.lines().find(|l| l.starts_with(":INPUT "))).map(|l| l.contains("DROP"));
     // A native table of family inet or ip6 may hold what ip6tables does not show.
-    let native = rules.nft_json.as_deref().is_some_and(|j| {
-        let value: serde_json::Value = serde_json::from_str(j).unwrap_or_default();
-        let objects = value["nftables"].as_array().cloned().unwrap_or_default();
+    // A native table of family inet or ip6 may hold what ip6tables does not show. Read only where it decides: a large ruleset takes time.
+    let native = || {
+        let value: serde_json::Value = rules.nft_json.as_deref().and_then(|j| serde_json::from_str(j).ok()).unwrap_or_default();
+        let objects = value["nftables"].as_array().into_iter().flatten();
         objects
-            .iter()
             .filter_map(|o| o.get("chain"))
             .any(|c| c["hook"] == "input" && (c["family"] == "inet" || c["family"] == "ip6" && c["policy"] == "drop"))
-    });
+    };
     match (global, policy(&rules.iptables_save), policy(&rules.ip6tables_save)) {
-        (Some(address), Some(true), Some(false) | None) if !native && rules.unread.is_empty() => {
+        (Some(address), Some(true), Some(false) | None) if rules.unread.is_empty() && !native() => {
             vec![Seen::new("packet filter", format!("policy of INPUT is DROP for IPv4 only; the machine has {address}"))]
         }
         _ => Vec::new(),

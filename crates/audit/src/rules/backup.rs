@@ -102,7 +102,12 @@ fn none(view: &View) -> Vec<Seen> {
             out.push(Seen::new(asset.word(), why).and("no backup of it is declared").risk(Risk::Medium));
         }
     }
-    for b in view.facts.backups.iter().filter(|b| b.newest.as_ref().is_none_or(|n| n.size < SHORTEST && n.form != "directory")) {
+    for b in view
+        .facts
+        .backups
+        .iter()
+        .filter(|b| b.newest.as_ref().is_none_or(|n| n.size < SHORTEST && !["directory", "restic", "borg"].contains(&n.form.as_str())))
+    {
         let found = b.newest.as_ref().map_or("nothing lies there".to_owned(), |n| format!("{} has {} bytes", n.path, n.size));
         out.push(Seen::new(b.of.word(), format!("declared at {}: {found}", b.path)).at(&b.path, 0));
     }
@@ -125,7 +130,7 @@ fn readable(view: &View) -> Vec<Seen> {
     each(view, |b, n| {
         let secret = matches!(b.of, Asset::Keystore | Asset::Database);
         let mut why = Vec::new();
-        if secret && !n.encrypted && n.form != "unread" {
+        if secret && !n.encrypted && !["unread", "borg"].contains(&n.form.as_str()) {
             why.push(format!("its form is `{}`, which encrypts nothing", n.form));
         }
         if !n.encrypted && n.mode & OTHERS != 0 {

@@ -2,8 +2,9 @@
 //! `/etc/exports` and swap, out come those that give more than they need.
 
 use super::prelude::*;
+use crate::stores;
 use facts::{SecretKind, mount::holding};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 /// AUD074: a directory that everybody writes may hold set-id programs or devices.
 pub const SHARED: Rule = Rule {
@@ -101,20 +102,9 @@ fn shared(view: &View) -> Vec<Seen> {
     out
 }
 
-/// Paths of stores that services are told of: `storage.json` of the miner and workers.
-fn stores(view: &View) -> BTreeSet<String> {
-    let mut out = BTreeSet::new();
-    for file in view.facts.files.iter().filter(|f| f.path.ends_with("/storage.json")) {
-        let value: serde_json::Value = file.text.as_deref().and_then(|t| serde_json::from_str(t).ok()).unwrap_or_default();
-        let paths = value["StoragePaths"].as_array().into_iter().flatten();
-        out.extend(paths.filter_map(|p| Some(p["Path"].as_str()?.trim_end_matches('/').to_owned())).filter(|p| p.starts_with('/')));
-    }
-    out
-}
-
 fn store(view: &View) -> Vec<Seen> {
     let mut by_mount: BTreeMap<&str, (Vec<String>, Vec<&str>)> = BTreeMap::new();
-    for path in stores(view) {
+    for path in stores(view.facts) {
         let Some(m) = holding(&view.facts.mounts, &path).filter(|m| m.at != "/") else { continue };
         let missing: Vec<&str> = ["nodev", "nosuid", "noexec"].into_iter().filter(|o| !m.has(o)).collect();
         if !missing.is_empty() {

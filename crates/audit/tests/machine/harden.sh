@@ -1,4 +1,5 @@
-# A Debian as its packages leave it, brought to what the audit asks for. Runs as root in a machine of the VM lab.
+# A Debian as its packages leave it, brought to what the audit asks for. Runs as root in a machine of the VM lab. With UNLOCKED set
+# the two locks that only a reboot opens again (kexec, modules) are left open, for faults to be planted.
 set -e
 export PATH=/usr/sbin:/usr/bin:/sbin:/bin
 # A network to be reached by, while modules may still be loaded.
@@ -23,7 +24,7 @@ put /etc/sysctl.d/90-own.conf <<END
 kernel.kptr_restrict=1
 kernel.dmesg_restrict=1
 kernel.yama.ptrace_scope=1
-kernel.kexec_load_disabled=1
+${UNLOCKED:+#}kernel.kexec_load_disabled=1
 kernel.perf_event_paranoid=3
 kernel.randomize_va_space=2
 kernel.unprivileged_userns_clone=0
@@ -94,4 +95,4 @@ table inet f {
 END
 mkdir -p /srv/backup
 printf 'age-encryption.org/v1\n-> X25519 x\n---\n' | install -m 0600 /dev/stdin /srv/backup/keys-1.age
-sysctl -q kernel.modules_disabled=1 || true
+[ -n "${UNLOCKED:-}" ] || sysctl -q kernel.modules_disabled=1

@@ -22,6 +22,12 @@ pub const COMMON: &str = include_str!("ravelin.cil");
 /// What RHEL's targeted policy names otherwise; untested.
 pub const RHEL: &str = include_str!("ravelin-rhel.cil");
 
+/// Every module of a machine, by its name without `.cil`, those that make a domain permissive included, whatever the layer says: on the way
+/// there each domain comes permissive and is enforced later.
+pub fn on_the_way(plan: &SelinuxPlan) -> BTreeMap<String, String> {
+    modules(&SelinuxPlan { mode: if plan.mode == Mode::Off { Mode::Off } else { Mode::Observe }, ..plan.clone() })
+}
+
 /// Every module of a machine, by its name without `.cil`.
 pub fn modules(plan: &SelinuxPlan) -> BTreeMap<String, String> {
     let mut out = BTreeMap::new();

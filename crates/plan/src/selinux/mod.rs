@@ -13,7 +13,9 @@
 //! | `store` | stores that one service moves files between |
 //! | `note` | what types cannot tell apart |
 //! | [`way`] | from a Debian without SELinux to an enforcing one |
+//! | [`act`] | what is done on that way, and what takes it back |
 
+pub mod act;
 pub mod base;
 mod domain;
 mod file;

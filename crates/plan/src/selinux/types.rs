@@ -90,6 +90,27 @@ impl DomainPlan {
     }
 }
 
+impl SelinuxPlan {
+    /// Every place that gets a label of the site's, none below another one.
+    pub fn places(&self) -> BTreeSet<String> {
+        let own = self.domains.iter().flat_map(|d| d.programs.iter().chain(&d.files)).map(|f| f.path.clone());
+        let mut out = BTreeSet::new();
+        for path in own.chain(self.shared.iter().flat_map(|s| s.paths.clone())).collect::<BTreeSet<String>>() {
+            // Sorted: what lies above comes first.
+            if !std::path::Path::new(&path).ancestors().skip(1).any(|a| a.to_str().is_some_and(|a| out.contains(a))) {
+                out.insert(path);
+            }
+        }
+        out
+    }
+    /// The service of each domain, of its tool's domain as well.
+    pub fn services(&self) -> std::collections::BTreeMap<String, String> {
+        let each =
+            |d: &DomainPlan| [Some(d.domain()), d.tool()].into_iter().flatten().map(|t| (t, d.service.to_string())).collect::<Vec<_>>();
+        self.domains.iter().flat_map(each).collect()
+    }
+}
+
 /// What a path is to its service; each kind has a type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]

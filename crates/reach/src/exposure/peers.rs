@@ -87,6 +87,9 @@ pub struct By {
     pub peer: Peer,
     /// Every address of theirs.
     pub all: bool,
+    /// More than half of their addresses: who is let in is not told by name, who is kept out may be.
+    #[serde(skip)]
+    pub most: bool,
     /// Which addresses, where not all: the first of them.
     pub sources: Vec<Span>,
     /// How many ranges of addresses are not told.
@@ -166,7 +169,8 @@ impl Peers {
         });
         let could = store.and(from, in_them);
         let (could, can) = (sources_only(store, could), sources_only(store, mine));
-        let spans = spans(store, can);
+        let (of_could, spans) = (spans(store, could), spans(store, can));
+        let most = width(&spans) > width(&of_could) / 2;
         let mut hosts = Vec::new();
         for (h, set) in &self.hosts {
             if store.meets(mine, *set) {
@@ -179,6 +183,7 @@ impl Peers {
         Some(By {
             peer: peer.clone(),
             all,
+            most,
             more: if all { 0 } else { spans.len().saturating_sub(SPANS) },
             sources: if all { Vec::new() } else { spans.into_iter().take(SPANS).collect() },
             hosts,
@@ -222,6 +227,12 @@ fn leaves(store: &mut Store, machine: &Machine<'_>, set: Set) -> bool {
 fn sources_only(store: &mut Store, set: Set) -> Set {
     let set = arrive::by_source(store, set);
     store.forget(set, Field::In)
+}
+
+/// How many addresses.
+fn width(spans: &[Span]) -> u128 {
+    let one = |s: &Span| (field::address(s.last) - field::address(s.first)).saturating_add(1);
+    spans.iter().map(one).fold(0, u128::saturating_add)
 }
 
 fn spans(store: &mut Store, sources: Set) -> Vec<Span> {

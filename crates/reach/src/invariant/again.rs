@@ -4,7 +4,7 @@
 //! What a host's own filter holds has a part in no other machine's verdict, only in the ways of its witnesses. Edge nodes have a part in
 //! everybody's; where the elements of their sets alone changed, only in those of the machines that these elements send packets to.
 
-use super::{Flows, SITE_ONLY, Violation, accepted, run};
+use super::{Flows, SITE_ONLY, Violation, accepted, line::line, run};
 use crate::{
     conform::{Required, of_these, required},
     field,
@@ -13,6 +13,7 @@ use crate::{
     set::Set,
 };
 use ruleset::form::Ruleset;
+use site::model::Model;
 use std::collections::BTreeSet;
 use words::{Family, HostName};
 
@@ -20,7 +21,6 @@ use words::{Family, HostName};
 #[derive(Debug)]
 pub struct Proof<'n, 'a> {
     net: &'n mut Network<'a>,
-    flows: Flows<'a>,
     policy: Policy,
     required: Required,
     /// What weakenings of the site file accept.
@@ -33,7 +33,7 @@ impl<'n, 'a> Proof<'n, 'a> {
     pub fn new(net: &'n mut Network<'a>) -> Self {
         let model = net.model;
         let (policy, required, accepted) = (policy(net.store(), model), required(net), accepted(net));
-        let mut proof = Self { net, flows: Flows::new(model), policy, required, accepted, violations: Vec::new() };
+        let mut proof = Self { net, policy, required, accepted, violations: Vec::new() };
         proof.whole();
         proof
     }
@@ -45,12 +45,36 @@ impl<'n, 'a> Proof<'n, 'a> {
 
     /// The same with other rulesets on these machines: both edge nodes of a pair, or a line's two ends, in one go.
     pub fn replace(&mut self, changes: &[(&HostName, &'a Ruleset)]) -> &[Violation] {
+        self.again(changes, BTreeSet::new(), false, false)
+    }
+
+    /// The same after a line of the site file has changed: with its model and the rulesets that differ. `None` where the line changes
+    /// what every machine's part stands on (zones, addresses, the edge, published services, what must never be): that is a new
+    /// network, and nothing was changed here.
+    pub fn follow(&mut self, model: &'a Model, changes: &[(&HostName, &'a Ruleset)]) -> Option<&[Violation]> {
+        let line = line(self.net.model, model)?;
+        self.net.follow(model);
+        self.policy.follow(self.net.store(), model, &line.parties, &line.moved);
+        self.required.follow(self.net, &line.moved);
+        let accepted = accepted(self.net);
+        // What is violated cites lines, and any of these may stand elsewhere now.
+        let whole = !self.violations.is_empty() || accepted != self.accepted;
+        self.accepted = accepted;
+        let mut hosts = line.hosts;
+        if line.crosses {
+            hosts.extend(model.edge.nodes.iter().cloned());
+        }
+        Some(self.again(changes, hosts, line.crosses, whole))
+    }
+
+    /// Proves again these machines and what the changed rulesets have a part in; what is told of the `site` as a whole where asked.
+    fn again(&mut self, changes: &[(&HostName, &'a Ruleset)], hosts: BTreeSet<HostName>, site: bool, whole: bool) -> &[Violation] {
         // What `[[never]]` forbids is told of the site as a whole.
-        let mut site = !self.net.model.nevers.is_empty();
-        let mut only: BTreeSet<HostName> = changes.iter().map(|(h, _)| (*h).clone()).collect();
+        let mut site = site || !self.net.model.nevers.is_empty();
+        let mut only: BTreeSet<HostName> = changes.iter().map(|(h, _)| (*h).clone()).chain(hosts).collect();
         let passed_by =
             |v: &Violation| !only.contains(&v.host) && v.journey.iter().flat_map(|j| &j.hops).any(|hop| only.contains(&hop.host));
-        let mut apart = !self.violations.iter().any(passed_by);
+        let mut apart = !whole && !self.violations.iter().any(passed_by);
         for (host, rules) in changes {
             let (edge, routes) = self.net.machine(host).map_or((false, false), |m| (m.host.edge, m.forwards));
             match self.net.replace(host, rules) {
@@ -65,7 +89,8 @@ impl<'n, 'a> Proof<'n, 'a> {
             return &self.violations;
         }
         let deviations = of_these(self.net, &self.policy, &self.required, |h| only.contains(h));
-        let found = run(self.net, &self.flows, self.accepted, &deviations, Some(&only), site);
+        let of_only = Flows::of(self.net.model, |h| only.contains(h));
+        let found = run(self.net, &of_only, self.accepted, &deviations, Some(&only), site);
         let again = |v: &Violation| only.contains(&v.host) || site && SITE_ONLY.contains(&v.code);
         self.violations.retain(|v| !again(v));
         self.violations.extend(found);
@@ -95,7 +120,7 @@ impl<'n, 'a> Proof<'n, 'a> {
 
     fn whole(&mut self) {
         let deviations = of_these(self.net, &self.policy, &self.required, |_| true);
-        self.violations = run(self.net, &self.flows, self.accepted, &deviations, None, true);
+        self.violations = run(self.net, &Flows::new(self.net.model), self.accepted, &deviations, None, true);
         self.in_order();
     }
 

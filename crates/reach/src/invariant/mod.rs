@@ -4,6 +4,7 @@
 //! One file per invariant, one page per code in `docs/invariants/`. Never: a violation without a code and a way out.
 
 mod again;
+mod line;
 mod net001;
 mod net002;
 mod net003;
@@ -99,14 +100,20 @@ pub(crate) struct Flows<'m> {
 
 impl<'m> Flows<'m> {
     fn new(model: &'m Model) -> Self {
+        Self::of(model, |_| true)
+    }
+    /// Those that begin or end at these machines, and those of whole zones.
+    fn of(model: &'m Model, wanted: impl Fn(&HostName) -> bool) -> Self {
         let mut flows = Self { from: BTreeMap::new(), to: BTreeMap::new(), of_zones: Vec::new() };
         for f in &model.flows {
             match &f.from {
-                Party::Host(h) => flows.from.entry(h).or_default().push(f),
+                Party::Host(h) if wanted(h) => flows.from.entry(h).or_default().push(f),
                 Party::Zone(_) => flows.of_zones.push(f),
                 _ => {}
             }
-            if let Party::Host(h) = &f.to {
+            if let Party::Host(h) = &f.to
+                && wanted(h)
+            {
                 flows.to.entry(h).or_default().push(f);
             }
         }

@@ -49,8 +49,8 @@ pub(super) fn check(cx: &mut Cx<'_, '_>) {
             let own: Vec<_> =
                 cx.net.machine(from).map(|m| m.place.own.iter().map(|a| ipnet::IpNet::from(*a)).collect()).unwrap_or_default();
             let mine = sources_of(cx.net.store(), &own);
-            let there = Party::Host(to.clone());
-            let declared: Vec<_> = cx.flows.from.get(from).into_iter().flatten().copied().filter(|f| f.to == there).collect();
+            let here = Party::Host(from.clone());
+            let declared: Vec<_> = cx.flows.to.get(&to).into_iter().flatten().copied().filter(|f| f.from == here).collect();
             let mut forbidden = cx.net.store().and(ports, mine);
             for f in declared {
                 let one = flow_set(cx.net.store(), f);

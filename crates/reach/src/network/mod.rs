@@ -139,6 +139,15 @@ impl<'a> Network<'a> {
         self.look_for_a_router(name);
         touched.map(|t| t.packets)
     }
+    /// Puts another model in place, in which every machine stands where it stood.
+    pub(crate) fn follow(&mut self, model: &'a Model) {
+        self.model = model;
+        for (name, host) in &model.hosts {
+            if let Some(m) = self.machines.get_mut(name) {
+                m.host = host;
+            }
+        }
+    }
     /// Wires of a machine to its guests, which are no zone's: where an engine sends on what it translates.
     pub fn guests(&mut self, name: &HostName, links: impl IntoIterator<Item = crate::place::Link>) {
         if let Some(m) = self.machines.get_mut(name) {

@@ -24,7 +24,7 @@ pub type Heard = BTreeMap<String, Vec<Said>>;
 /// A machine, and the disk it lies on.
 pub struct Lab {
     pub machine: Machine,
-    _disk: Disk,
+    disk: Disk,
 }
 
 impl Lab {
@@ -35,7 +35,17 @@ impl Lab {
         let disk = Disk::new(&image).expect("a disk");
         let machine = Machine::boot(&image, &disk, options).unwrap_or_else(|e| panic!("{e}"));
         println!("booted in {:.1} s", machine.booted_in().as_secs_f64());
-        Self { machine, _disk: disk }
+        Self { machine, disk }
+    }
+
+    /// Shuts it down in order and boots it again.
+    #[expect(clippy::print_stdout, reason = "the times are part of what the test says")]
+    pub fn again(self, options: &Options) -> Self {
+        let image = Image::ready(&cache::directory(), &|what| println!("{what}")).unwrap_or_else(|e| panic!("{e}"));
+        self.machine.power_off().unwrap_or_else(|e| panic!("{e}"));
+        let machine = Machine::boot(&image, &self.disk, options).unwrap_or_else(|e| panic!("{e}"));
+        println!("booted in {:.1} s", machine.booted_in().as_secs_f64());
+        Self { machine, disk: self.disk }
     }
 
     /// Runs a script that must end well.

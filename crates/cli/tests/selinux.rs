@@ -1,0 +1,173 @@
+//! The way to SELinux and back, walked by `ravelin selinux` on a Debian that boots as its kernel chooses, with AppArmor: prepare, restart,
+//! install, permissive, a denial that is seen and named, a clean window, enforce, restart, undo, restart, as before. Stand-ins of the VM
+//! lab are the services; the same order of a taken-over one is done before and refused after.
+//!
+//! The image holds the packages; one of them is taken away before, packed again from its own files into an archive in the machine, so that
+//! `prepare` installs and `undo` removes it with apt and no network. There is no GRUB: the kernel's words are taken from what `prepare` wrote
+//! and given to QEMU. The window's day is the machine's clock set forward.
+
+#![expect(clippy::print_stdout, reason = "what was measured is part of what the test says")]
+
+#[path = "../../stub/tests/common/mod.rs"]
+mod stand_in;
+
+use stand_in::{
+    Service, Site,
+    lab::{self, Lab, outcomes},
+};
+use std::{collections::BTreeMap, process::Command, time::Duration};
+use vm::{Code, Mode, Options};
+
+const SITE: &str = r#"
+[site]
+management = { from = ["10.9.0.0/24"], by = "ssh" }
+dns = ["10.9.0.53"]
+ntp = ["10.9.0.53"]
+
+[layers]
+system = "enforce"
+selinux = "enforce"
+
+[hosts.one]
+address = "10.0.2.11"
+runs = [{ service = "lotus", ports = { libp2p = 6665 } }, "lotus-wallet"]
+"#;
+/// What a taken-over lotus is told to do, and the way out that is named for it.
+const ORDERS: [(&str, &str); 2] = [("read=/etc/shadow", "no entry allows this"), ("listen=9999", "lotus: port 9999 as an endpoint")];
+/// A step of the way: loading a policy or labelling a machine under emulation.
+const STEP: Duration = Duration::from_secs(420);
+/// A package of the way that nothing else needs.
+const TAKEN: &str = "policycoreutils-python-utils";
+/// Packs it again, makes an archive of it, and takes it away.
+const ARCHIVE: &str = "set -e
+    p=policycoreutils-python-utils; mkdir -p /srv/archive/d/DEBIAN; cd /srv/archive
+    dpkg-query -L $p | while read -r f; do if [ -f \"$f\" ]; then mkdir -p d$(dirname $f); cp -a $f d$f; fi; done
+    dpkg-query -W -f 'Package: ${Package}\\nVersion: ${Version}\\nArchitecture: ${Architecture}\\nMaintainer: ${Maintainer}\\nDepends: ${Depends}\\nDescription: packed again\\n' $p >d/DEBIAN/control
+    dpkg-deb -b d p.deb; (cat d/DEBIAN/control; echo Filename: ./p.deb; echo Size: $(stat -c %s p.deb); echo SHA256: $(sha256sum p.deb | cut -d' ' -f1)) >Packages
+    rm -f /etc/apt/sources.list /etc/apt/sources.list.d/*; echo 'deb [trusted=yes] file:/srv/archive ./' >/etc/apt/sources.list
+    apt-get update; apt-get remove -y $p; mkdir -p /root/site";
+/// What the machine is, as far as the way touches it.
+const AS_FOUND: &str =
+    "stat -c '%n %a %u' /etc/selinux/config; sha256sum /etc/selinux/config; ls -A /etc/default; ls -A /etc/default/grub.d 2>&1
+    dpkg-query -W -f '${Package} ${db:Status-Status}\\n' | grep ' installed'; semodule -l | grep ravelin; cat /sys/kernel/security/lsm
+    grep -c . /sys/kernel/security/apparmor/profiles; true";
+
+fn options(words: &str) -> Options {
+    Options { mode: Mode::OwnChoice, kernel: format!("audit_backlog_limit=8192 {words}"), ..Options::default() }
+}
+
+/// Runs the verb, which must end with this code and say these words.
+fn ravelin(lab: &mut Lab, words: &str, code: u8, says: &[&str]) -> String {
+    let begun = std::time::Instant::now();
+    let script = format!("/usr/local/sbin/ravelin selinux {words} --site /root/site/site.toml --host one");
+    let ran = lab.machine.run_within(&script, STEP).unwrap_or_else(|e| panic!("{e}"));
+    println!("{:6.1} s  ravelin selinux {words}\n{}", begun.elapsed().as_secs_f64(), ran.said());
+    assert_eq!(ran.code, Code::Exit(code), "{words}: {}", ran.said());
+    for w in says {
+        assert!(ran.said().contains(w), "`{w}` is not said by {words}:\n{}", ran.said());
+    }
+    ran.said()
+}
+
+/// Without SELinux the undo of one's own command line: the words `prepare` left for the boot loader.
+fn words(lab: &mut Lab) -> String {
+    let text = lab.must("cat /etc/default/grub.d/*.cfg 2>/dev/null; true", lab::SETTING_UP);
+    let line = text.lines().find_map(|l| l.strip_prefix("GRUB_CMDLINE_LINUX=\"$GRUB_CMDLINE_LINUX "));
+    line.map(|l| l.trim_end_matches('"').to_owned()).unwrap_or_default()
+}
+
+/// What became of the orders under the unit's last start.
+fn ordered(lab: &mut Lab, service: &Service, name: &str) -> BTreeMap<String, bool> {
+    let orders = ORDERS.iter().map(|(order, _)| (*order).to_owned()).collect();
+    lab.must(&format!("rm -f {}/*.orders; systemctl stop {}", lab::HOME, service.plain()), lab::SETTING_UP);
+    lab.start(&[service.plain()], "work");
+    let before = lab.heard().remove(&service.plain()).map_or(0, |h| h.len());
+    lab.order(name, &[service.plain()], &BTreeMap::from([(service.name.clone(), orders)]));
+    let heard = lab.heard().remove(&service.plain()).unwrap_or_default();
+    outcomes(&heard[before..])
+}
+
+fn install(lab: &mut Lab, site: &Site) {
+    let stripped = tempfile::tempdir().expect("directory");
+    let path = stripped.path().join("ravelin");
+    assert!(Command::new("strip").arg("-o").arg(&path).arg(env!("CARGO_BIN_EXE_ravelin")).status().expect("binutils").success());
+    let binary = std::fs::read(&path).expect("reads");
+    println!("ravelin: {} bytes", binary.len());
+    let mut files = site.system_files();
+    site.services.iter().for_each(|s| files.extend(s.files()));
+    files.insert("root/site/site.toml".into(), SITE.into());
+    files.insert("usr/local/sbin/ravelin".into(), binary);
+    lab.unpack(&files);
+    lab.programs(&site.services);
+    lab.must("chmod 755 /usr/local/sbin/ravelin", lab::SETTING_UP);
+    lab.must(&site.prepare(), lab::SETTING_UP);
+    // As uid 0 in a domain without the capability to pass modes by.
+    lab.must("chown -R root:root /var/lib/lotus* /var/log/lotus /var/tmp/filecoin-*", lab::SETTING_UP);
+    lab.must(ARCHIVE, lab::SETTING_UP);
+}
+
+#[test]
+#[ignore = "four boots under emulation, 18 minutes on a busy machine"]
+fn from_a_debian_with_apparmor_to_an_enforcing_one_and_back() {
+    let site = Site::read(SITE);
+    let lotus = site.services.iter().find(|s| s.name == "lotus").expect("lotus");
+    let mut lab = Lab::boot(&options(""));
+    install(&mut lab, &site);
+    let found = lab.must(AS_FOUND, lab::SETTING_UP);
+    assert!(found.contains("apparmor") && !found.contains("selinux,") && !found.contains(TAKEN) && !found.contains("ravelin"), "{found}");
+
+    // Nothing is done unasked, and no verb before its turn.
+    ravelin(&mut lab, "status", 0, &["AppArmor", "next: packages", TAKEN, "ravelin selinux prepare --yes"]);
+    ravelin(&mut lab, "install --yes", 2, &["packages comes first", "ravelin selinux prepare"]);
+    ravelin(&mut lab, "prepare", 0, &["next: packages"]);
+    assert_eq!(lab.must(AS_FOUND, lab::SETTING_UP), found);
+    ravelin(&mut lab, "prepare --yes", 0, &["done packages", "done boot-parameter", "next: reboot", "selinux=0", "inodes"]);
+    assert!(lab.must(AS_FOUND, lab::SETTING_UP).contains(&format!("{TAKEN} installed")));
+    ravelin(&mut lab, "install --yes", 2, &["reboot comes first", "restart the machine"]);
+    let boot = words(&mut lab);
+    assert_eq!(boot, "security=selinux noautorelabel");
+
+    lab = lab.again(&options(&boot));
+    assert_eq!(lab.must("getenforce", lab::SETTING_UP).trim(), "Permissive");
+    ravelin(&mut lab, "status", 0, &["SELinux without the site's modules", "next: modules"]);
+    ravelin(&mut lab, "enforce --yes", 2, &["modules comes first"]);
+    ravelin(&mut lab, "install --yes", 0, &["done modules", "done labels", "next: permissive"]);
+    // A second time it has nothing left, and goes over no file again.
+    ravelin(&mut lab, "install --yes", 0, &["next: permissive"]);
+    let labels = lab.must("ls -Zd /usr/local/bin/lotus /var/lib/lotus/.lotus", lab::SETTING_UP);
+    assert!(labels.contains("ravelin_lotus_exec_t") && labels.contains("ravelin_lotus_repo_t"), "{labels}");
+    ravelin(&mut lab, "permissive --yes --force 'a test'", 0, &["done permissive", "enforcing, the site's domains permissive"]);
+    assert_eq!(lab.must("getenforce", lab::SETTING_UP).trim(), "Enforcing");
+
+    // Taken over: done, seen, named.
+    let open = ordered(&mut lab, lotus, "first");
+    let status = ravelin(&mut lab, "status", 1, &["would be denied", "window not clean"]);
+    for (order, way_out) in ORDERS {
+        assert_eq!(open.get(order), Some(&true), "{order} in a permissive domain: {open:?}");
+        assert!(status.contains(way_out), "{way_out}");
+    }
+    ravelin(&mut lab, "enforce --yes", 2, &["not clean", "nothing was changed", "--force"]);
+    // A day later, without the intruder.
+    lab.must(&format!("systemctl stop {}; date -s '+25 hours'; auditctl -m later", lotus.plain()), lab::SETTING_UP);
+    ravelin(&mut lab, "enforce --yes", 1, &["done enforce", "one: enforcing", "nothing is left to do"]);
+    let closed = ordered(&mut lab, lotus, "second");
+    for (order, _) in ORDERS {
+        assert_eq!(closed.get(order), Some(&false), "{order} in an enforced domain: {closed:?}");
+    }
+
+    // It stays so, and goes back.
+    lab.must("date -s '-25 hours'", lab::SETTING_UP);
+    lab = lab.again(&options(&boot));
+    assert_eq!(lab.must("getenforce", lab::SETTING_UP).trim(), "Enforcing");
+    let booted = ordered(&mut lab, lotus, "third");
+    assert!(ORDERS.iter().all(|(order, _)| booted.get(*order) == Some(&false)), "{booted:?}");
+    ravelin(&mut lab, "undo", 0, &["setenforce 0", "nothing was changed"]);
+    ravelin(&mut lab, "undo --yes", 0, &["restart the machine", TAKEN]);
+    let boot = words(&mut lab);
+    assert_eq!(boot, "");
+    lab = lab.again(&options(&boot));
+    ravelin(&mut lab, "undo --yes", 0, &["as it was found"]);
+    assert_eq!(lab.must(AS_FOUND, lab::SETTING_UP), found);
+    ravelin(&mut lab, "undo --yes", 0, &["nothing to take back"]);
+    assert!(ordered(&mut lab, lotus, "fourth").values().all(|done| *done), "nothing confines it any more");
+}

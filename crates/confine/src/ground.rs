@@ -1,0 +1,91 @@
+//! Where the machine stands on the way. In comes the machine's files and its tools' answers, out comes `plan`'s ground. Never: changes
+//! anything, decides.
+
+use crate::{Error, Record, act, label};
+use observe::Root;
+use plan::selinux::way::{BOOT, CONFIG, Ground, PACKAGES};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+};
+
+/// GRUB's settings.
+const GRUB: &str = "/etc/default/grub";
+/// Where packages and administrators add to them.
+const GRUB_PARTS: &str = "/etc/default/grub.d";
+/// What writes its menu.
+const UPDATE_GRUB: [&str; 2] = ["/usr/sbin/update-grub", "/sbin/update-grub"];
+
+/// This machine, which is to hold these modules and has these places for their files.
+pub fn look(record: &Record, modules: &BTreeMap<String, String>, places: &BTreeSet<String>) -> Result<Ground, Error> {
+    let root = Root::machine();
+    let mut ground = of_files(&root);
+    ground.installed = act::installed()?;
+    if ground.installed.len() == PACKAGES.len() {
+        ground.modules = act::modules()?;
+    }
+    let same = |name: &&String| std::fs::read_to_string(record.module(name)).is_ok_and(|kept| modules.get(*name) == Some(&kept));
+    ground.stale = ground.modules.iter().filter(|m| modules.contains_key(*m)).filter(|m| !same(m)).cloned().collect();
+    // Places of the site get another label with each load of modules, the rest of the machine once. Places first: their services wait.
+    let (ever, since) = record.labelled()?;
+    let rest = label::pieces(Path::new("/")).into_iter().filter(|p| !ever.contains(p) && !places.contains(p));
+    ground.unlabelled = places.iter().filter(|p| !since.contains(*p)).cloned().chain(rest).collect();
+    Ok(ground)
+}
+
+/// What the files of a machine say.
+pub fn of_files(root: &Root) -> Ground {
+    let text = |path: &str| root.text(path).ok();
+    let list = |path: &str| text(path).unwrap_or_default();
+    let release = list("/proc/sys/kernel/osrelease").trim().to_owned();
+    let built_in = text(&format!("/boot/config-{release}")).map(|t| t.lines().any(|l| l == "CONFIG_SECURITY_SELINUX=y"));
+    let parts = root.entries(GRUB_PARTS).into_iter().filter(|(name, _)| name.to_string_lossy().ends_with(".cfg"));
+    let settings: Vec<String> =
+        [GRUB.to_owned()].into_iter().chain(parts.map(|(_, path)| path.display().to_string())).filter_map(|p| text(&p)).collect();
+    let says = |t: &String| t.lines().any(|l| l.trim_start().starts_with("GRUB_CMDLINE_LINUX") && l.contains(BOOT));
+    let enforced = |l: &str| Some(l.strip_suffix(" (enforce)")?.to_owned());
+    Ground {
+        active: list("/sys/kernel/security/lsm").trim().split(',').filter(|l| !l.is_empty()).map(str::to_owned).collect(),
+        built_in,
+        boot_line: settings.iter().any(says),
+        grub: UPDATE_GRUB.iter().any(|p| root.at(p).exists()),
+        parts: root.at(GRUB_PARTS).is_dir(),
+        apparmor: list("/sys/kernel/security/apparmor/profiles").lines().filter_map(enforced).collect(),
+        config: text(CONFIG),
+        enforcing: list("/sys/fs/selinux/enforce").trim() == "1",
+        ..Ground::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    #[test]
+    fn a_plain_debian_and_a_prepared_one() {
+        let dir = tempfile::tempdir().expect("directory");
+        let put = |path: &str, text: &str| {
+            let path = dir.path().join(path);
+            fs::create_dir_all(path.parent().expect("a directory")).expect("makes");
+            fs::write(path, text).expect("writes");
+        };
+        put("proc/sys/kernel/osrelease", "6.1.0-x\n");
+        put("boot/config-6.1.0-x", "CONFIG_SECURITY=y\nCONFIG_SECURITY_SELINUX=y\n");
+        put("sys/kernel/security/lsm", "lockdown,capability,apparmor\n");
+        put("sys/kernel/security/apparmor/profiles", "/usr/sbin/chronyd (enforce)\nman_filter (complain)\n");
+        put("etc/default/grub", "GRUB_CMDLINE_LINUX=\"quiet\"\n# GRUB_CMDLINE_LINUX=\"security=selinux\"\n");
+        put("usr/sbin/update-grub", "");
+        let g = of_files(&Root::tree(dir.path()));
+        assert_eq!((g.built_in, g.boot_line, g.grub, g.parts, g.runs(), g.config), (Some(true), false, true, false, false, None));
+        assert_eq!((g.active.len(), g.apparmor), (3, ["/usr/sbin/chronyd".to_owned()].into()));
+        put("etc/default/grub.d/ravelin-selinux.cfg", "GRUB_CMDLINE_LINUX=\"$GRUB_CMDLINE_LINUX security=selinux\"\n");
+        put("sys/kernel/security/lsm", "lockdown,capability,selinux");
+        put("sys/fs/selinux/enforce", "1");
+        put("etc/selinux/config", "SELINUX=permissive\n");
+        let g = of_files(&Root::tree(dir.path()));
+        assert!(g.boot_line && g.runs() && g.enforcing && g.parts && !g.enforcing_at_boot());
+        put("boot/config-6.1.0-x", "# CONFIG_SECURITY_SELINUX is not set\n");
+        assert_eq!(of_files(&Root::tree(dir.path())).built_in, Some(false));
+    }
+}
