@@ -7,21 +7,26 @@
 //! | [`judge`] | what becomes of one inode: pure |
 //! | [`record`] | the append-only journal |
 //! | [`tree`] | a walk that follows no link and leaves no file system |
+//! | [`mirror`] | a tree once more on another file system, compared byte by byte |
+//! | [`relocate`] | the repository at another place: by rename, else by a copy, and back |
 //! | [`own`] | survey, change of owners, and the way back |
 //! | [`run`] | walks the steps |
 //! | [`host`] | systemd, accounts and sockets of the machine |
 //!
-//! Never: follows a link, copies or reads a file's content, touches an inode that it has not recorded.
+//! Never: follows a link, copies a store, touches an inode that it has not recorded, removes the last copy of anything.
 
 pub mod host;
 pub mod judge;
+pub mod mirror;
 pub mod own;
 pub mod record;
+pub mod relocate;
 pub mod run;
 pub mod step;
 pub mod tree;
 
-pub use run::{Adoption, Ended, Machine};
+pub use relocate::Relocation;
+pub use run::{Adoption, Ended, Machine, Progress};
 pub use step::Step;
 
 /// Why a move is refused or failed.
@@ -49,6 +54,8 @@ pub enum Error {
     Record { path: String, why: String },
     #[error("not healthy within {within} s: {why}")]
     Unhealthy { within: u64, why: String },
+    #[error("{path}: {what} is not the same in the copy; the old one is as it was")]
+    Differs { path: String, what: String },
     #[error("another adoption is under way")]
     Busy,
 }

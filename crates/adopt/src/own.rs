@@ -46,11 +46,13 @@ pub struct Survey {
     pub others: u64,
     /// Files that lose set-id bits or capabilities.
     pub bits: u64,
+    /// How the repository gets to another place, where it does.
+    pub way: Option<crate::relocate::Way>,
     #[serde(skip)]
     links: BTreeSet<(u64, u64)>,
 }
 
-fn kind(item: &Item) -> Kind {
+pub(crate) fn kind(item: &Item) -> Kind {
     match FileType::from_raw_mode(item.stat.st_mode) {
         FileType::RegularFile => Kind::File,
         FileType::Directory => Kind::Directory,
@@ -60,7 +62,7 @@ fn kind(item: &Item) -> Kind {
     }
 }
 
-fn id(item: &Item) -> (u64, u64) {
+pub(crate) fn id(item: &Item) -> (u64, u64) {
     (item.stat.st_dev, item.stat.st_ino)
 }
 

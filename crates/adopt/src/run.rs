@@ -6,6 +6,7 @@ use crate::{
     judge::Owners,
     own::{self, Returned, Survey},
     record::{Journal, Line},
+    relocate::Relocation,
     step::{Act, Mark, Step, next},
 };
 use bundle::OwnFile;
@@ -25,8 +26,11 @@ pub struct Adoption {
     pub account: String,
     /// Account it has, with uid and gid.
     pub from: (String, u32, u32),
-    /// Directories that move to the account: real paths.
+    /// Directories that move to the account: real paths, the repository's where it will be.
     pub roots: Vec<String>,
+    /// The repository goes to another place.
+    #[serde(default)]
+    pub relocation: Option<Relocation>,
     /// For systemd-sysusers.
     pub accounts: String,
     /// For systemd-tmpfiles: directories that are made where they are missing.
@@ -55,6 +59,23 @@ pub trait Machine {
     fn reload(&mut self) -> Result<(), Error>;
     /// Waits until it is active as this account and listens.
     fn healthy(&mut self, plan: &Adoption, uid: u32) -> Result<(), Error>;
+}
+
+/// How far a step is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Progress {
+    /// Inodes whose owner was changed, of so many.
+    Inodes(u64, u64),
+    /// Bytes of the repository copied or compared, of so many.
+    Bytes(u64, u64),
+}
+
+impl Adoption {
+    /// The directories as they are before the move.
+    fn before(&self) -> Vec<String> {
+        let old = |root: &String| self.relocation.as_ref().filter(|r| r.to == *root).map_or_else(|| root.clone(), |r| r.from.clone());
+        self.roots.iter().map(old).collect()
+    }
 }
 
 /// How it ended.
@@ -102,7 +123,11 @@ impl Record {
             let Ok(bytes) = std::fs::read(directory.join("plan.json")) else { continue };
             let wrong = |e: serde_json::Error| Error::Record { path: directory.display().to_string(), why: e.to_string() };
             let record = Self { plan: serde_json::from_slice(&bytes).map_err(wrong)?, directory };
-            let act = next(&record.journal().marks()?);
+            let marks = record.journal().marks()?;
+            if marks.contains(&Mark::Closed) {
+                return Ok(None);
+            }
+            let act = next(&marks);
             return Ok((any && act != Act::Returned || !matches!(act, Act::Moved | Act::Returned)).then_some(record));
         }
         Ok(None)
@@ -120,6 +145,20 @@ impl Record {
     /// From now on everything goes back.
     pub fn back(&self, why: &str) -> Result<(), Error> {
         self.mark(Mark::Back(why.to_owned()))
+    }
+
+    /// The move is to stay: the old copy of the repository is removed, and nothing is taken back any more. Whether there was one.
+    pub fn close(&self) -> Result<bool, Error> {
+        if next(&self.journal().marks()?) != Act::Moved {
+            return Err(Error::Refused(vec!["the move has not ended: --yes goes on with it, --undo takes it back".to_owned()]));
+        }
+        let removed = self.plan.relocation.as_ref().map(|r| r.done(&self.place())).transpose()?;
+        self.mark(Mark::Closed)?;
+        Ok(removed.unwrap_or(false))
+    }
+
+    fn place(&self) -> PathBuf {
+        self.directory.join("place.json")
     }
 
     fn before(&self) -> PathBuf {
@@ -161,10 +200,19 @@ fn private(directory: &Path) -> Result<(), Error> {
 pub fn survey(plan: &Adoption, machine: &dyn Machine) -> Result<Survey, Error> {
     let account = machine.account(&plan.account);
     let mut against = own::closed(&plan.roots, account)?;
+    let mut way = None;
+    match plan.relocation.as_ref().map(Relocation::survey).transpose() {
+        Ok(found) => way = found,
+        Err(Error::Refused(more)) => against.extend(more),
+        Err(e) => return Err(e),
+    }
     // An account that is not there yet owns nothing: no number stands for it.
     let to = account.unwrap_or((u32::MAX, u32::MAX));
-    match own::survey(&plan.roots, Owners { from: (plan.from.1, plan.from.2), to }) {
-        Ok(survey) if against.is_empty() => Ok(survey),
+    match own::survey(&plan.before(), Owners { from: (plan.from.1, plan.from.2), to }) {
+        Ok(mut survey) if against.is_empty() => {
+            survey.way = way;
+            Ok(survey)
+        }
         Ok(_) => Err(Error::Refused(against)),
         Err(Error::Refused(more)) => {
             against.extend(more);
@@ -174,8 +222,8 @@ pub fn survey(plan: &Adoption, machine: &dyn Machine) -> Result<Survey, Error> {
     }
 }
 
-/// Goes on with a move until it has ended one way or the other. `progress` is told the inodes done and all of them.
-pub fn carry_out(record: &Record, machine: &mut dyn Machine, progress: &mut dyn FnMut(u64, u64)) -> Result<Ended, Error> {
+/// Goes on with a move until it has ended one way or the other. `progress` is told how far it is.
+pub fn carry_out(record: &Record, machine: &mut dyn Machine, progress: &mut dyn FnMut(Progress)) -> Result<Ended, Error> {
     let mut files = Returned::default();
     loop {
         let marks = record.journal().marks()?;
@@ -194,19 +242,23 @@ pub fn carry_out(record: &Record, machine: &mut dyn Machine, progress: &mut dyn 
             }
             Act::TakeBack(step) => {
                 // What fails here stays marked: the same command tries again from this step on.
-                files.merge(backward(record, step, machine)?);
+                files.merge(backward(record, step, machine, progress)?);
                 record.mark(Mark::TakenBack(step))?;
             }
         }
     }
 }
 
-fn forward(record: &Record, step: Step, machine: &mut dyn Machine, progress: &mut dyn FnMut(u64, u64)) -> Result<(), Error> {
+fn forward(record: &Record, step: Step, machine: &mut dyn Machine, progress: &mut dyn FnMut(Progress)) -> Result<(), Error> {
     let plan = &record.plan;
     let gone = || Error::Apply(format!("account {} is not there", plan.account));
     match step {
         Step::Accounts => machine.accounts(plan).map(drop),
         Step::Stop => machine.stop(&plan.unit),
+        Step::Relocate => {
+            let Some(relocation) = &plan.relocation else { return Ok(()) };
+            relocation.forward(&record.place(), &mut |done, all| progress(Progress::Bytes(done, all)))
+        }
         Step::Own => {
             let owners = Owners { from: (plan.from.1, plan.from.2), to: machine.account(&plan.account).ok_or_else(gone)? };
             // Again, since the service has stopped: what it made meanwhile is counted, and what was planted meanwhile is seen.
@@ -215,7 +267,8 @@ fn forward(record: &Record, step: Step, machine: &mut dyn Machine, progress: &mu
             if !record.before().exists() {
                 sys::file::replace(&record.before(), survey.already.to_string().as_bytes())?;
             }
-            own::change(&plan.roots, owners, &survey, &record.journal(), &mut |done| progress(done, survey.change)).map(drop)
+            own::change(&plan.roots, owners, &survey, &record.journal(), &mut |done| progress(Progress::Inodes(done, survey.change)))
+                .map(drop)
         }
         Step::Swap => {
             if !record.kept().exists() {
@@ -235,7 +288,7 @@ fn forward(record: &Record, step: Step, machine: &mut dyn Machine, progress: &mu
     }
 }
 
-fn backward(record: &Record, step: Step, machine: &mut dyn Machine) -> Result<Returned, Error> {
+fn backward(record: &Record, step: Step, machine: &mut dyn Machine, progress: &mut dyn FnMut(Progress)) -> Result<Returned, Error> {
     let plan = &record.plan;
     match step {
         Step::Health | Step::Accounts => {}
@@ -251,6 +304,11 @@ fn backward(record: &Record, step: Step, machine: &mut dyn Machine) -> Result<Re
             let back = own::give_back(&record.journal())?;
             made_since(record, machine)?;
             return Ok(back);
+        }
+        Step::Relocate => {
+            if let Some(relocation) = &plan.relocation {
+                relocation.backward(&record.place(), &mut |done, all| progress(Progress::Bytes(done, all)))?;
+            }
         }
         Step::Stop if plan.active => machine.start(&plan.unit)?,
         Step::Stop => {}

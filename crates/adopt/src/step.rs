@@ -11,6 +11,8 @@ pub enum Step {
     Accounts,
     /// The service stands still.
     Stop,
+    /// Its repository is at the place the site has for it.
+    Relocate,
     /// Its files are the account's.
     Own,
     /// The drop-in is in place and systemd knows it.
@@ -23,7 +25,7 @@ pub enum Step {
 
 impl Step {
     /// All, in order.
-    pub const ALL: [Step; 6] = [Step::Accounts, Step::Stop, Step::Own, Step::Swap, Step::Start, Step::Health];
+    pub const ALL: [Step; 7] = [Step::Accounts, Step::Stop, Step::Relocate, Step::Own, Step::Swap, Step::Start, Step::Health];
 }
 
 /// What became of a step.
@@ -38,6 +40,8 @@ pub enum Mark {
     Back(String),
     /// It was taken back.
     TakenBack(Step),
+    /// It was declared done: the old copy of the repository is gone, and with it the way back.
+    Closed,
 }
 
 /// What to do now.

@@ -3,8 +3,8 @@
 
 use crate::{Error, record::text};
 use rustix::{
-    fd::OwnedFd,
-    fs::{CWD, Dir, FileType, Mode, OFlags, ResolveFlags, Stat},
+    fd::{AsFd, BorrowedFd, OwnedFd},
+    fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, ResolveFlags, Stat},
     io::Errno,
 };
 use std::ffi::CStr;
@@ -94,4 +94,29 @@ fn child(directory: &OwnedFd, name: &CStr, path: Vec<u8>) -> Result<Option<Item>
         };
     }
     Err(sys::Error::call(format!("open {}", text(&path)), Errno::AGAIN).into())
+}
+
+/// Removes what has this name, with everything below it; nothing where there is nothing. Stops at another file system.
+pub fn remove(directory: BorrowedFd<'_>, name: &CStr, depth: usize) -> Result<(), Error> {
+    let failed = |e: Errno| sys::Error::call(format!("remove {}", text(name.to_bytes())), e);
+    match rustix::fs::unlinkat(directory, name, AtFlags::empty()) {
+        Ok(()) | Err(Errno::NOENT) => return Ok(()),
+        Err(Errno::ISDIR) => {}
+        Err(e) => return Err(failed(e).into()),
+    }
+    if depth >= DEEPEST {
+        return Err(Error::Deep { path: text(name.to_bytes()), most: DEEPEST });
+    }
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let resolve = STRICT | ResolveFlags::BENEATH | ResolveFlags::NO_XDEV;
+    let below = rustix::fs::openat2(directory, name, flags, Mode::empty(), resolve).map_err(failed)?;
+    let mut entries = Dir::read_from(&below).map_err(failed)?;
+    while let Some(entry) = entries.read() {
+        let entry = entry.map_err(failed)?;
+        if !matches!(entry.file_name().to_bytes(), b"." | b"..") {
+            remove(below.as_fd(), entry.file_name(), depth + 1)?;
+        }
+    }
+    rustix::fs::unlinkat(directory, name, AtFlags::REMOVEDIR).map_err(failed)?;
+    Ok(())
 }

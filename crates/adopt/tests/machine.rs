@@ -76,7 +76,7 @@ fn the_mover() {
     }
     if part("begin") || part("undo") {
         let record = Record::find(Path::new(STATE), "lotus", false).expect("looks").expect("one to go on with");
-        println!("ended: {:?}", run::carry_out(&record, &mut Host, &mut |_, _| {}).unwrap_or_else(|e| panic!("{}", run::chain(&e))));
+        println!("ended: {:?}", run::carry_out(&record, &mut Host, &mut |_| {}).unwrap_or_else(|e| panic!("{}", run::chain(&e))));
     }
 }
 
@@ -97,6 +97,7 @@ fn adoption() -> Adoption {
         account: "lotus".into(),
         from: ("root".into(), 0, 0),
         roots: vec!["/data/lotus".into()],
+        relocation: None,
         accounts: emit::accounts::sysusers(&system),
         directories: emit::accounts::directories(&system),
         files: emit::own::of_unit(unit, None),

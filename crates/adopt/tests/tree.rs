@@ -1,51 +1,25 @@
 //! Real owners on a file system of the test's own: what a move changes and gives back exactly, what it refuses, and what it does when
 //! it is killed. In a mount namespace, and in a user namespace with accounts of its own where the test is not root.
 
+mod common;
+
 use adopt::{
-    Adoption, Ended, Error, Machine,
+    Ended,
     judge::Owners,
     own,
     record::Journal,
     run::{self, Record},
 };
+use common::{Fake, TO, adoption, inside, owner, repository, roots, sh};
 use std::{
     collections::BTreeMap,
-    ffi::OsStr,
     fs,
-    os::unix::{ffi::OsStrExt, fs::MetadataExt},
+    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     process::Command,
 };
 
-const INSIDE: &str = "RAVELIN_TEST_INSIDE";
-/// The account services get here.
-const TO: (u32, u32) = (1990, 1991);
 const OWNERS: Owners = Owners { from: (0, 0), to: TO };
-
-fn sh(script: &str) {
-    let out = Command::new("sh").args(["-ec", script]).output().expect("a shell");
-    assert!(out.status.success(), "{script}: {}", String::from_utf8_lossy(&out.stderr));
-}
-
-/// Runs the test of this name again in namespaces of its own; `true` inside of them, with an empty `/tmp`.
-fn inside(test: &str) -> bool {
-    if std::env::var_os(INSIDE).is_some() {
-        sh("mount -t tmpfs none /tmp");
-        return true;
-    }
-    let root = fs::metadata("/proc/self").expect("proc").uid() == 0;
-    let mut command = Command::new("unshare");
-    command.args(if root { &["-m"][..] } else { &["-Ur", "--map-auto", "-m"] });
-    let out = command
-        .arg(std::env::current_exe().expect("own program"))
-        .args(["--exact", test, "--nocapture", "--test-threads=1"])
-        .env(INSIDE, "1")
-        .output()
-        .expect("unshare is installed");
-    let text = String::from_utf8_lossy(&out.stdout).into_owned() + &String::from_utf8_lossy(&out.stderr);
-    assert!(out.status.success() && text.contains("1 passed"), "{test} in its namespaces:\n{text}");
-    false
-}
 
 /// Everything a tree is: owner, mode, kind and access lists of each path, links by their target.
 fn tree(root: &Path) -> BTreeMap<PathBuf, String> {
@@ -64,89 +38,6 @@ fn tree(root: &Path) -> BTreeMap<PathBuf, String> {
     let mut out = BTreeMap::new();
     visit(root, &mut out);
     out
-}
-
-/// A repository with all that may lie in one.
-fn repository(at: &str) {
-    sh(&format!(
-        "mkdir -p {at}/keystore {at}/datastore/chain; cd {at}; chmod 700 keystore; echo k >keystore/key; chmod 600 keystore/key
-        echo t >token; chmod 600 token; for n in $(seq 300); do echo $n >datastore/chain/$n.vlog; done
-        cp /bin/true set-id; chmod 6755 set-id; ln datastore/chain/1.vlog datastore/chain/other-name; ln -s token link; ln -s nowhere dangling
-        mkfifo pipe; echo g >group; chgrp 44 group; echo o >third; chown 5:6 third; chmod 2770 datastore"
-    ));
-    fs::write(Path::new(at).join(OsStr::from_bytes(b"odd \xff\n%41\x01 name")), "x").expect("writes");
-    // An access list for uid 1234: user::rw- user:1234:r-- group::r-- mask::r-- other::---
-    let entry = |tag: u16, bits: u16, id: u32| [&tag.to_le_bytes()[..], &bits.to_le_bytes(), &id.to_le_bytes()].concat();
-    let none = u32::MAX;
-    let list = [vec![2, 0, 0, 0], entry(1, 6, none), entry(2, 4, 1234), entry(4, 4, none), entry(16, 4, none), entry(32, 0, none)].concat();
-    rustix::fs::setxattr(format!("{at}/token"), "system.posix_acl_access", &list, rustix::fs::XattrFlags::empty()).expect("access lists");
-}
-
-fn owner(path: &str) -> (u32, u32) {
-    let meta = fs::symlink_metadata(path).expect("is there");
-    (meta.uid(), meta.gid())
-}
-
-fn roots(list: &[&str]) -> Vec<String> {
-    list.iter().map(|r| (*r).to_owned()).collect()
-}
-
-/// A machine without systemd: says what it was asked, and fails where it is told to.
-#[derive(Default)]
-struct Fake {
-    asked: Vec<String>,
-    fails: Option<&'static str>,
-    makes: Option<String>,
-}
-
-impl Fake {
-    fn ask(&mut self, what: String) -> Result<(), Error> {
-        let fails = self.fails.is_some_and(|f| what.starts_with(f));
-        self.asked.push(what);
-        if fails { Err(Error::Apply("on purpose".into())) } else { Ok(()) }
-    }
-}
-
-impl Machine for Fake {
-    fn accounts(&mut self, _: &Adoption) -> Result<(u32, u32), Error> {
-        self.ask("accounts".into()).map(|()| TO)
-    }
-    fn account(&self, _: &str) -> Option<(u32, u32)> {
-        Some(TO)
-    }
-    fn stop(&mut self, unit: &str) -> Result<(), Error> {
-        self.ask(format!("stop {unit}"))
-    }
-    fn start(&mut self, unit: &str) -> Result<(), Error> {
-        // The service writes something as whoever it is now.
-        if let Some(path) = self.makes.take() {
-            sh(&format!("echo new >{path}; chown {}:{} {path}", TO.0, TO.1));
-        }
-        self.ask(format!("start {unit}"))
-    }
-    fn reload(&mut self) -> Result<(), Error> {
-        self.ask("reload".into())
-    }
-    fn healthy(&mut self, _: &Adoption, uid: u32) -> Result<(), Error> {
-        self.ask(format!("healthy {uid}"))
-    }
-}
-
-fn adoption(list: &[&str], from: (u32, u32)) -> Adoption {
-    Adoption {
-        service: "lotus".into(),
-        unit: "lotus.service".into(),
-        active: true,
-        account: "lotus".into(),
-        from: ("before".into(), from.0, from.1),
-        roots: roots(list),
-        accounts: String::new(),
-        directories: String::new(),
-        files: Vec::new(),
-        port: None,
-        within: 1,
-        deadlines: None,
-    }
 }
 
 #[test]
@@ -289,7 +180,7 @@ fn a_step_that_fails_takes_everything_back_in_order() {
         let before = tree(Path::new("/tmp/repo"));
         let record = Record::begin(Path::new("/tmp/state"), adoption(&["/tmp/repo"], from)).expect("begins");
         let mut machine = Fake { fails, makes: Some("/tmp/repo/made-since".into()), ..Fake::default() };
-        let ended = run::carry_out(&record, &mut machine, &mut |_, _| {}).expect("ends");
+        let ended = run::carry_out(&record, &mut machine, &mut |_| {}).expect("ends");
         assert_eq!(machine.asked.join(", "), asked, "{fails:?}");
         if fails.is_none() {
             assert_eq!((ended, owner("/tmp/repo/token")), (Ended::Moved, TO));
@@ -297,7 +188,7 @@ fn a_step_that_fails_takes_everything_back_in_order() {
             // And back when it is asked for.
             let record = Record::find(Path::new("/tmp/state"), "lotus", true).expect("looks").expect("the last one");
             record.back("asked for").expect("marks");
-            assert!(matches!(run::carry_out(&record, &mut machine, &mut |_, _| {}).expect("ends"), Ended::Returned { .. }));
+            assert!(matches!(run::carry_out(&record, &mut machine, &mut |_| {}).expect("ends"), Ended::Returned { .. }));
         } else {
             assert!(matches!(ended, Ended::Returned { .. }), "{fails:?}");
         }
@@ -321,7 +212,7 @@ fn a_killed_move_is_gone_on_from_or_taken_back() {
     let find = || Record::find(Path::new(STATE), "lotus", false).expect("looks").expect("an unfinished one");
     if std::env::var_os(CHILD).is_some() {
         // Killed by itself after the first batch, with no chance to tidy up.
-        let _ = run::carry_out(&find(), &mut Fake::default(), &mut |_, _| {
+        let _ = run::carry_out(&find(), &mut Fake::default(), &mut |_| {
             let _ = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL);
         });
         return;
@@ -348,11 +239,11 @@ fn a_killed_move_is_gone_on_from_or_taken_back() {
         if !goes_on {
             record.back("asked for").expect("marks");
         }
-        let ended = run::carry_out(&record, &mut Fake::default(), &mut |_, _| {}).expect("ends");
+        let ended = run::carry_out(&record, &mut Fake::default(), &mut |_| {}).expect("ends");
         if goes_on {
             assert_eq!((ended, owner("/tmp/repo"), owner("/tmp/repo/token")), (Ended::Moved, TO, TO));
             record.back("asked for").expect("marks");
-            run::carry_out(&record, &mut Fake::default(), &mut |_, _| {}).expect("ends");
+            run::carry_out(&record, &mut Fake::default(), &mut |_| {}).expect("ends");
         }
         assert_eq!(tree(Path::new("/tmp/repo")), before, "goes on: {goes_on}");
     }

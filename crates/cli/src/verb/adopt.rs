@@ -12,10 +12,10 @@ use crate::{
     trouble::Trouble,
 };
 use ::adopt::{
-    Adoption, Ended, Error,
+    Adoption, Ended, Error, Relocation,
     host::Host,
     own::Survey,
-    run::{self, Record},
+    run::{self, Progress, Record},
 };
 use clap::Args;
 use plan::system::{Move, SystemPlan};
@@ -48,6 +48,9 @@ pub struct Arguments {
     /// Take the last move of this service back
     #[arg(long)]
     undo: bool,
+    /// The last move of this service is to stay: the old copy of its repository is removed, and there is no way back any more
+    #[arg(long, conflicts_with_all = ["yes", "undo"])]
+    done: bool,
     /// You looked at the proving deadlines yourself, and a restart fits now; the reason is recorded
     #[arg(long, value_name = "WHY")]
     i_checked_deadlines: Option<String>,
@@ -90,10 +93,17 @@ impl Face for Adopted {
         if let Some(p) = &self.plan {
             let runs = if p.active { "stopped and started once" } else { "stands still and stays so" };
             out += &format!("{}: {} -> {}, {runs}\n", paint(HEAD, &p.unit), p.from.0, p.account);
+            if let Some(is) = &p.repo_is {
+                out += &format!("  repository from {is} to the place of the site\n");
+            }
             p.roots.iter().for_each(|r| out += &format!("  owner of everything in {r}\n"));
         }
         if let Some(s) = &self.survey {
             out += &format!("  {} inodes, {} change their owner, {} of other accounts stay theirs\n", s.inodes, s.change, s.others);
+            if let Some(way) = &s.way {
+                let how = if way.copies { "copied to another file system; the old copy is kept until --done" } else { "renamed" };
+                out += &format!("  repository of {} bytes in {} inodes: {how}\n", way.size.bytes, way.size.inodes);
+            }
             if s.bits > 0 {
                 out += &format!("  {} files lose set-id bits\n", s.bits);
             }
@@ -133,6 +143,12 @@ pub fn run(arguments: &Arguments, global: &Global) -> Result<Exit, Trouble> {
         record.back("asked for").map_err(cannot)?;
         return in_a_unit(arguments, &record, global);
     }
+    if arguments.done {
+        let record = Record::find(&arguments.state, service, true).map_err(cannot)?.ok_or_else(|| none(service))?;
+        let removed = record.close().map_err(cannot)?;
+        remark(if removed { "the old copy of its repository is removed" } else { "the move is to stay; nothing was left of before" });
+        return Ok(Exit::Ok);
+    }
     if let Some(record) = Record::find(&arguments.state, service, false).map_err(cannot)? {
         if arguments.yes {
             return in_a_unit(arguments, &record, global);
@@ -157,10 +173,11 @@ pub fn run(arguments: &Arguments, global: &Global) -> Result<Exit, Trouble> {
             return Ok(Exit::Found);
         }
     };
-    let adoption = adoption(arguments, system, &facts, found.clone());
+    let adoption = adoption(arguments, system, &facts, found.clone())?;
     let surveyed = progress::during("looking at every file", || run::survey(&adoption, &Host));
     shown.files.clone_from(&adoption.files);
-    shown.plan = Some(Move { roots: adoption.roots.clone(), ..found.clone() });
+    let repo_is = adoption.relocation.as_ref().map(|r| r.from.clone());
+    shown.plan = Some(Move { roots: adoption.roots.clone(), repo_is, ..found.clone() });
     match surveyed {
         Ok(survey) => shown.survey = Some(survey),
         Err(Error::Refused(against)) => shown.against = against,
@@ -180,33 +197,57 @@ pub fn run(arguments: &Arguments, global: &Global) -> Result<Exit, Trouble> {
 }
 
 /// Everything the move needs, real paths in place of declared ones: a store may be declared by a link to it.
-fn adoption(arguments: &Arguments, system: &SystemPlan, facts: &facts::Facts, found: Move) -> Adoption {
+fn adoption(arguments: &Arguments, system: &SystemPlan, facts: &facts::Facts, found: Move) -> Result<Adoption, Trouble> {
     let judged = plan::system::fits(system, facts);
     let unit = system.units.iter().find(|u| u.name == found.unit);
     let foreign = facts.unit(&found.unit).is_some();
     let mut files = unit.map(|u| emit::own::of_unit(u, judged.iter().find(|j| j.unit == u.name))).unwrap_or_default();
     // The service has a unit, whoever wrote it: it gets the drop-in alone.
     files.retain(|f| !foreign || f.path.ends_with(bundle::file::DROP_IN));
-    let mut real: Vec<String> =
-        found.roots.iter().filter_map(|r| std::fs::canonicalize(r).ok()?.into_os_string().into_string().ok()).collect();
+    let repo = unit.and_then(|u| u.data.repo.as_deref());
+    let relocation = match (&found.repo_is, repo) {
+        (Some(is), Some(wanted)) => relocation(is, wanted)?,
+        _ => None,
+    };
+    let mut real: Vec<String> = found.roots.iter().filter_map(|r| real(r)).collect();
+    real.extend(relocation.iter().map(|r| r.to.clone()));
     real.sort();
     real.dedup();
     let all = real.clone();
     real.retain(|r| !all.iter().any(|o| o != r && Path::new(r).starts_with(o)));
-    Adoption {
+    Ok(Adoption {
         service: found.instance,
         unit: found.unit,
         active: found.active,
         account: found.account,
         from: found.from,
         roots: real,
+        relocation,
         accounts: emit::accounts::sysusers(system),
         directories: emit::accounts::directories(system),
         files,
         port: found.port,
         within: arguments.within,
         deadlines: arguments.i_checked_deadlines.clone(),
-    }
+    })
+}
+
+/// A path without links, where it is there.
+fn real(path: &str) -> Option<String> {
+    std::fs::canonicalize(path).ok()?.into_os_string().into_string().ok()
+}
+
+/// From the place in use to the site's; `None` where one is only another name of the other.
+fn relocation(is: &str, wanted: &str) -> Result<Option<Relocation>, Trouble> {
+    let help = "look where it is (systemctl show UNIT -p Environment), then write that as `repo`";
+    let from = real(is).ok_or_else(|| Trouble::usage(format!("its repository should be at {is}, and is not there"), help))?;
+    // What is not there yet has the real path of what is above it.
+    let missing = || {
+        let (above, name) = wanted.rsplit_once('/')?;
+        Some(format!("{}/{name}", real(above).unwrap_or_else(|| above.to_owned()).trim_end_matches('/')))
+    };
+    let to = real(wanted).or_else(missing).unwrap_or_else(|| wanted.to_owned());
+    Ok((from != to).then_some(Relocation { from, to }))
 }
 
 /// The account this session was logged in with: the kernel's own record of it, else what sudo says.
@@ -243,10 +284,13 @@ fn carry_out(record: &Record, state: &Path, global: &Global) -> Result<Exit, Tro
         return Err(Trouble::usage("another move is under way", "wait for it"));
     }
     let mut told = Instant::now();
-    let ended = run::carry_out(record, &mut Host, &mut |done, all| {
+    let ended = run::carry_out(record, &mut Host, &mut |progress| {
         if told.elapsed() >= TELL {
             told = Instant::now();
-            remark(&format!("{done} of {all} inodes"));
+            remark(&match progress {
+                Progress::Inodes(done, all) => format!("{done} of {all} inodes"),
+                Progress::Bytes(done, all) => format!("{done} of {all} bytes of the repository"),
+            });
         }
     });
     let ended = ended.map_err(|e| {

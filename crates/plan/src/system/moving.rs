@@ -23,6 +23,8 @@ pub struct Move {
     pub account: String,
     /// Repository and directories of its own, as the plan names them.
     pub roots: Vec<String>,
+    /// Where the repository is now, if that is another place than the plan's.
+    pub repo_is: Option<String>,
     /// TCP port on which it must listen afterwards.
     pub port: Option<u16>,
     /// A stop may miss a proving deadline.
@@ -53,10 +55,12 @@ pub fn moving(system: &SystemPlan, facts: &Facts, instance: &str, login: Option<
         against.push(format!("account {from} is not in /etc/passwd"));
         return Err(against);
     };
+    let mut repo_is = None;
     match (repository(&plan.data, unit, facts), &plan.data.repo) {
-        (Some(is), Some(wanted)) if is != *wanted => against.push(format!(
-            "its repository is at {is}, the site has {wanted}: write `repo = \"{is}\"` for it, or stop it and move the directory"
-        )),
+        (Some(is), Some(wanted)) if is != *wanted => {
+            against.extend(stronger(plan, unit, facts));
+            repo_is = Some(is);
+        }
         (None, Some(wanted)) => against.push(format!("where its repository is could not be told; the site has {wanted}")),
         _ => {}
     }
@@ -71,9 +75,41 @@ pub fn moving(system: &SystemPlan, facts: &Facts, instance: &str, login: Option<
         from: (from, old.uid, old.gid),
         account,
         roots: plan.data.repo.iter().chain(&plan.data.writes).cloned().collect(),
+        repo_is,
         port: plan.health.as_ref().and_then(|h| h.port),
         deadlines: plan.data.deadlines,
     })
+}
+
+/// What names a repository more strongly than the drop-in's `Environment=` would: it would be looked for there after it was moved.
+fn stronger(plan: &UnitPlan, unit: &facts::Unit, facts: &Facts) -> Vec<String> {
+    let mut out = Vec::new();
+    for file in unit.environment_files() {
+        let path = file.trim_start_matches('-');
+        match facts.file(path) {
+            Some(facts::File { text: Some(text), .. }) => {
+                let names = |l: &&str| plan.data.repo_variable.as_ref().is_some_and(|v| l.trim_start().starts_with(v.as_str()));
+                if let Some(line) = text.lines().position(|l| names(&l)) {
+                    out.push(format!(
+                        "{path}:{}: names the repository and wins over the drop-in: put that into the unit as Environment=, and take it away \
+                         here",
+                        line + 1
+                    ));
+                }
+            }
+            None if file.starts_with('-') => {}
+            _ => out.push(format!("{path}, an environment file of {}, could not be read: it may name the repository", unit.name)),
+        }
+    }
+    for line in unit.all("Service", "ExecStart") {
+        if let Some(flag) = line.split_whitespace().find(|w| w.starts_with('-') && w.contains("repo")) {
+            out.push(format!(
+                "ExecStart= of {} has {flag}, which wins over the drop-in: name the repository by Environment= instead",
+                unit.name
+            ));
+        }
+    }
+    out
 }
 
 /// The unit of an instance, by either name.
@@ -141,8 +177,21 @@ mod tests {
         let moved = moving(&system(), &facts("/data/lotus", None), "lotus", None).expect("nothing stands against it");
         assert_eq!((moved.from, moved.account.as_str()), (("root".to_owned(), 0, 0), "lotus"));
         assert_eq!(moved.roots, ["/data/lotus"]);
-        let elsewhere = moving(&system(), &facts("/root/.lotus", None), "lotus", None).expect_err("elsewhere");
-        assert!(elsewhere[0].contains("repo = \"/root/.lotus\""), "{elsewhere:?}");
+        assert_eq!(moved.repo_is, None);
+        let elsewhere = moving(&system(), &facts("/root/.lotus", None), "lotus", None).expect("it goes to the other place");
+        assert_eq!((elsewhere.repo_is.as_deref(), elsewhere.roots), (Some("/root/.lotus"), vec!["/data/lotus".to_owned()]));
+        let against = |key: &str, value: &str, text: Option<&str>| {
+            let mut facts = facts("/root/.lotus", None);
+            let line = Directive { section: "Service".into(), key: key.into(), value: value.into(), ..Directive::default() };
+            facts.units[0].directives.push(line);
+            facts.files.extend(text.map(|t| facts::File { path: "/etc/lotus.env".into(), text: Some(t.into()), ..facts::File::default() }));
+            moving(&system(), &facts, "lotus", None).err().unwrap_or_default().join("; ")
+        };
+        assert!(against("EnvironmentFile", "/etc/lotus.env", Some("A=1\nLOTUS_PATH=/x\n")).contains("/etc/lotus.env:2"));
+        assert!(against("EnvironmentFile", "/etc/lotus.env", None).contains("could not be read"));
+        assert_eq!(against("EnvironmentFile", "-/etc/lotus.env", None), "");
+        assert_eq!(against("EnvironmentFile", "/etc/lotus.env", Some("A=1\n")), "");
+        assert!(against("ExecStart", "/usr/bin/lotus --repo=/x daemon", None).contains("--repo=/x"));
         assert!(moving(&system(), &facts("/data/lotus", None), "boost", None).expect_err("unknown")[0].contains("it has lotus"));
     }
 
