@@ -36,6 +36,8 @@ fn scripts_run_under_selinux_and_a_power_cut_keeps_what_was_flushed() {
 
     assert_eq!(machine.enforcing().expect("answers"), Some(Mode::Enforcing));
     assert_eq!(machine.must("cat /proc/1/comm").expect("runs").trim(), "systemd");
+    let kernel = machine.must("cat /proc/cmdline").expect("reads");
+    assert!(kernel.split_whitespace().any(|word| word == "no_timer_check"), "{kernel}");
     assert_eq!(machine.must("systemctl --failed --no-legend --plain").expect("runs"), "", "units that failed");
     println!("scripts run as {}", machine.must("id -Z").expect("runs").trim());
     println!("refused while booting: {}", machine.must("journalctl -b -o cat | grep -c 'avc:  denied'; true").expect("runs").trim());
