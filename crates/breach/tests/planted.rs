@@ -1,7 +1,7 @@
 //! Each way up for real: planted, found, tried as the account (works), closed by `harden` or by hand, no longer found, tried
 //! again (fails). Runs in namespaces of its own over an overlay of this machine's root, so that every change lands in memory and
 //! is gone afterwards. Needs real root: set-id programs and several ids are what it is about. What needs systemd or an engine is
-//! marked `vm` in its file and is not run here.
+//! marked `vm` in its file and run by `cli --test ways`.
 
 #![allow(clippy::print_stdout, reason = "what was tried is the test's result")]
 
