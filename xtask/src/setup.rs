@@ -47,19 +47,18 @@ const NAMESPACE_SWITCHES: [(&str, &str, &str); 3] = [
 /// Installs what is missing, then checks that namespaces can be made.
 fn install(needed: &[Tool]) -> Result<(), Stop> {
     let missing = || needed.iter().filter(|(program, ..)| which(program).is_none()).copied().collect::<Vec<_>>();
-    let first = missing();
-    if !first.is_empty() {
-        bring(&first)?;
-        // A package may take away another one: QEMU's tools of one release do not stay beside the emulator of another.
-        let second = missing();
-        if !second.is_empty() {
-            bring(&second)?;
+    // Twice, since a package may take away another one: QEMU's tools of one release do not stay beside the emulator of another.
+    for _ in 0..2 {
+        let missing = missing();
+        if missing.is_empty() {
+            break;
         }
-        if let [(program, package, _), ..] = missing()[..] {
-            return Err(Stop::usage(format!(
-                "`{program}` is still missing although its package {package} was installed: see what apt said above"
-            )));
-        }
+        bring(&missing)?;
+    }
+    if let [(program, package, _), ..] = missing()[..] {
+        return Err(Stop::usage(format!(
+            "`{program}` is still missing although its package {package} was installed: see what apt said above"
+        )));
     }
     namespaces()
 }

@@ -9,7 +9,7 @@ use crate::{
     field::{self, Field, device, state},
     network::{Network, Stage},
     packet::Packet,
-    policy::{Gather, Moved, Policy, of_edge},
+    policy::{Gather, Moved, Policy, crossing, of_edge, pair},
     set::Set,
     trace::{self, Step},
 };
@@ -94,12 +94,12 @@ fn answers<'m>(gather: &mut Gather<'m>, leg: &'m Leg, target: &'m ProtoPorts) {
 pub(crate) fn required(net: &mut Network<'_>) -> Required {
     let model = net.model;
     let store = net.store();
-    let mut replies: BTreeMap<&ZoneName, Gather<'_>> = BTreeMap::new();
     let mut out = Required::default();
-    for flow in model.flows.iter().filter(|f| !of_edge(model, f)) {
+    let replies = crossing(model, &model.flows, |l| l.to_zone.clone(), answers);
+    out.replies = replies.into_iter().map(|(k, g)| (k, g.on(Field::Sport, store))).collect();
+    for flow in model.flows.iter().filter(|f| !f.publish.is_empty() && !of_edge(model, f)) {
         for leg in flow.legs.iter().filter(|l| l.from_zone != l.to_zone) {
-            answers(replies.entry(&leg.to_zone).or_default(), leg, &flow.target);
-            let (f, key) = (leg.family, (leg.from_zone.clone(), leg.to_zone.clone()));
+            let (f, key) = (leg.family, pair(leg));
             for d in flow.publish.iter().filter(|d| Family::of(&d.at) == f && d.at != d.to && leg.from_zone.is_internet()) {
                 let exact = |a: std::net::IpAddr| (field::address(a), field::address(a));
                 let ports = (u128::from(d.port), u128::from(d.port));
@@ -119,7 +119,6 @@ pub(crate) fn required(net: &mut Network<'_>) -> Required {
             }
         }
     }
-    out.replies = replies.into_iter().map(|(k, g)| (k.clone(), g.on(Field::Sport, store))).collect();
     out
 }
 

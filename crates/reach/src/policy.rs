@@ -40,7 +40,7 @@ pub(crate) struct Gather<'m> {
 const LONG: usize = 4;
 
 impl<'m> Gather<'m> {
-    fn add(&mut self, leg: &'m Leg, target: &ProtoPorts) {
+    pub(crate) fn add(&mut self, leg: &'m Leg, target: &ProtoPorts) {
         self.between(leg.family, &leg.src, &leg.dst, target);
     }
 
@@ -211,18 +211,34 @@ fn ends<'m>(
     (into, of(&sides.out))
 }
 
-/// What an edge node may pass between zones.
-fn forward(store: &mut Store, lists: &mut Lists, model: &Model) -> BTreeMap<(ZoneName, ZoneName), Set> {
-    let mut gathered: BTreeMap<(&ZoneName, &ZoneName), Gather<'_>> = BTreeMap::new();
-    for flow in model.flows.iter().filter(|f| !of_edge(model, f)) {
+/// Legs of these flows that cross from zone to zone, gathered by `key`; what begins or ends at an edge node is not forwarded.
+pub(crate) fn crossing<'m, K: Ord>(
+    model: &Model,
+    flows: impl IntoIterator<Item = &'m Flow>,
+    key: impl Fn(&'m Leg) -> K,
+    add: impl Fn(&mut Gather<'m>, &'m Leg, &'m ProtoPorts),
+) -> BTreeMap<K, Gather<'m>> {
+    let mut gathered: BTreeMap<K, Gather<'m>> = BTreeMap::new();
+    for flow in flows.into_iter().filter(|f| !of_edge(model, f)) {
         for leg in flow.legs.iter().filter(|l| l.from_zone != l.to_zone) {
-            gathered.entry((&leg.from_zone, &leg.to_zone)).or_default().add(leg, &flow.target);
+            add(gathered.entry(key(leg)).or_default(), leg, &flow.target);
         }
     }
+    gathered
+}
+
+/// The zones a leg goes between.
+pub(crate) fn pair(leg: &Leg) -> (ZoneName, ZoneName) {
+    (leg.from_zone.clone(), leg.to_zone.clone())
+}
+
+/// What an edge node may pass between zones.
+fn forward(store: &mut Store, lists: &mut Lists, model: &Model) -> BTreeMap<(ZoneName, ZoneName), Set> {
+    let gathered = crossing(model, &model.flows, |l| (&l.from_zone, &l.to_zone), Gather::add);
     gathered.into_iter().map(|((a, b), g)| ((a.clone(), b.clone()), g.finish(Field::Dport, store, lists))).collect()
 }
 
-/// What changed of the flows, each with the pair of zones its legs go between.
+/// What changed of the flows.
 pub(crate) struct Moved<'m> {
     /// Flows that are no more.
     pub gone: Vec<&'m Flow>,
@@ -233,7 +249,7 @@ pub(crate) struct Moved<'m> {
 }
 
 impl<'m> Moved<'m> {
-    /// Those between `gone` and `come`, before which the model held others.
+    /// Of the model after the change.
     pub(crate) fn new(model: &'m Model, gone: Vec<&'m Flow>, come: Vec<&'m Flow>) -> Self {
         let other = |a: &Party, b: &Party| matches!((a, b), (Party::Host(a), Party::Host(b)) if a != b);
         let near = |f: &&Flow| gone.iter().any(|g| !other(&g.to, &f.to) && !other(&g.from, &f.from));
@@ -248,22 +264,17 @@ impl<'m> Moved<'m> {
     }
 
     /// Sets by `key` of a leg, brought up to date; `add` gathers a leg.
-    pub(crate) fn bring<K: Ord + Clone>(
+    pub(crate) fn bring<K: Ord>(
         &self,
         store: &mut Store,
         model: &Model,
         sets: &mut BTreeMap<K, Set>,
         port: Field,
-        key: impl Fn(&Leg) -> K,
+        key: impl Fn(&'m Leg) -> K,
         add: impl Fn(&mut Gather<'m>, &'m Leg, &'m ProtoPorts),
     ) {
         let mut of = |flows: &[&'m Flow]| {
-            let mut gathered: BTreeMap<K, Gather<'m>> = BTreeMap::new();
-            for flow in flows.iter().filter(|f| !of_edge(model, f)) {
-                for leg in flow.legs.iter().filter(|l| l.from_zone != l.to_zone) {
-                    add(gathered.entry(key(leg)).or_default(), leg, &flow.target);
-                }
-            }
+            let gathered = crossing(model, flows.iter().copied(), &key, &add);
             gathered.into_iter().map(|(k, g)| (k, g.on(port, store))).collect::<BTreeMap<K, Set>>()
         };
         let (gone, come, near) = (of(&self.gone), of(&self.come), of(&self.near));
@@ -293,8 +304,7 @@ impl Policy {
             side.retain(|h, _| !parties.contains(h));
             side.extend(now);
         }
-        let pair = |l: &Leg| (l.from_zone.clone(), l.to_zone.clone());
-        moved.bring(store, model, &mut self.forward, Field::Dport, pair, |g, leg, target| g.add(leg, target));
+        moved.bring(store, model, &mut self.forward, Field::Dport, pair, Gather::add);
     }
 }
 

@@ -20,7 +20,6 @@ fn check(view: &View) -> Vec<Seen> {
     let global = view.facts.interfaces.iter().flat_map(|i| &i.addresses).find(|a| a.addr().is_ipv6() && is_public(&a.addr()));
     let policy =
         |text: &Option<String>| text.as_deref().and_then(|t| t.lines().find(|l| l.starts_with(":INPUT "))).map(|l| l.contains("DROP"));
-    // A native table of family inet or ip6 may hold what ip6tables does not show.
     // A native table of family inet or ip6 may hold what ip6tables does not show. Read only where it decides: a large ruleset takes time.
     let native = || {
         let value: serde_json::Value = rules.nft_json.as_deref().and_then(|j| serde_json::from_str(j).ok()).unwrap_or_default();

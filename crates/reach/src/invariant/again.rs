@@ -14,11 +14,11 @@ use crate::{
     conform::{Required, of_these, required},
     field::{self, Field},
     network::Network,
-    policy::{Policy, policy},
+    policy::{Gather, Policy, pair, policy},
     set::Set,
 };
 use ruleset::form::Ruleset;
-use site::model::{Leg, Model};
+use site::model::Model;
 use std::collections::BTreeSet;
 use words::{Family, HostName};
 
@@ -62,10 +62,7 @@ impl<'n, 'a> Proof<'n, 'a> {
         self.net.follow(model);
         self.policy.follow(self.net.store(), model, &line.parties, &line.moved);
         self.required.follow(self.net, &line.moved);
-        let (managed, pair) = (line.moved.only(manages), |l: &Leg| (l.from_zone.clone(), l.to_zone.clone()));
-        managed.bring(self.net.store(), model, &mut self.managing, Field::Dport, pair, |g, l, target| {
-            g.between(l.family, &l.src, &l.dst, target);
-        });
+        line.moved.only(manages).bring(self.net.store(), model, &mut self.managing, Field::Dport, pair, Gather::add);
         let accepted = accepted(self.net);
         // What is violated cites lines, and any of these may stand elsewhere now.
         let whole = !self.violations.is_empty() || accepted != self.accepted;

@@ -7,7 +7,7 @@ use crate::{
     field::{Field, device, state},
     network::{Network, Stage},
     packet::Packet,
-    policy::{Gather, of_edge},
+    policy::{Gather, crossing, of_edge, pair},
     set::Set,
 };
 use site::model::{Flow, FlowKind};
@@ -119,13 +119,8 @@ pub(crate) type Managing = BTreeMap<(ZoneName, ZoneName), Set>;
 /// What an edge node must forward of it.
 pub(super) fn managing(net: &mut Network<'_>) -> Managing {
     let model = net.model;
-    let mut gathered: BTreeMap<(&ZoneName, &ZoneName), Gather<'_>> = BTreeMap::new();
-    for f in model.flows.iter().filter(|f| manages(f) && !of_edge(model, f)) {
-        for l in f.legs.iter().filter(|l| l.from_zone != l.to_zone) {
-            gathered.entry((&l.from_zone, &l.to_zone)).or_default().between(l.family, &l.src, &l.dst, &f.target);
-        }
-    }
-    gathered.into_iter().map(|((a, b), g)| ((a.clone(), b.clone()), g.on(Field::Dport, net.store()))).collect()
+    let gathered = crossing(model, model.flows.iter().filter(|f| manages(f)), pair, Gather::add);
+    gathered.into_iter().map(|(k, g)| (k, g.on(Field::Dport, net.store()))).collect()
 }
 
 pub(super) fn manages(f: &Flow) -> bool {
