@@ -70,3 +70,14 @@ impl Trouble {
         Exit::Cannot.into()
     }
 }
+
+/// An error with its causes, in one line.
+pub fn chain(e: &dyn std::error::Error) -> String {
+    let mut text = e.to_string();
+    let mut source = e.source();
+    while let Some(cause) = source {
+        text += &format!(": {cause}");
+        source = cause.source();
+    }
+    text
+}

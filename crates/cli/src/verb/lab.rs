@@ -12,7 +12,7 @@ use crate::{
     face::{Face, show},
     input::{self, SiteArgument},
     progress,
-    trouble::Trouble,
+    trouble::{Trouble, chain},
 };
 use clap::{Args, Subcommand};
 use lab::{
@@ -92,13 +92,7 @@ pub fn trouble(e: LabError) -> Trouble {
         LabError::Spawn { .. } => "install the missing program; `cargo xtask setup` does",
         _ => "`ravelin lab down` ends a lab that stands; then try again",
     };
-    let mut text = e.to_string();
-    let mut cause = std::error::Error::source(&e);
-    while let Some(c) = cause {
-        text += &format!(": {c}");
-        cause = c.source();
-    }
-    Trouble::usage(text, help)
+    Trouble::usage(chain(&e), help)
 }
 
 #[derive(Serialize)]

@@ -8,7 +8,7 @@ use crate::{
     input, machine,
     paint::{BAD, DIM, GOOD, HEAD, WARN, paint},
     planning,
-    trouble::Trouble,
+    trouble::{Trouble, chain},
 };
 use clap::{Args, Subcommand};
 use confine::{Error, Host, Record, ground, label, log, record::Line, run::Undone};
@@ -399,16 +399,6 @@ fn undo(arguments: &Arguments, global: &Global, yes: bool) -> Result<Exit, Troub
 
 fn now() -> u64 {
     u64::try_from(Timestamp::now().as_second()).unwrap_or(0)
-}
-
-fn chain(e: &Error) -> String {
-    let mut out = e.to_string();
-    let mut source = std::error::Error::source(e);
-    while let Some(s) = source {
-        out = format!("{out}: {s}");
-        source = s.source();
-    }
-    out
 }
 
 fn cannot(e: Error) -> Trouble {

@@ -6,7 +6,7 @@ use crate::{
     exit::Exit,
     face::{json, remark},
     progress,
-    trouble::Trouble,
+    trouble::{Trouble, chain},
 };
 use ::vm::{Code, Disk, Image, Machine, Mode, Options, VmError, cache, console};
 use clap::{Args, Subcommand};
@@ -85,13 +85,7 @@ pub fn run(arguments: &Arguments, global: &Global) -> Result<Exit, Trouble> {
 }
 
 fn trouble(e: VmError) -> Trouble {
-    let mut text = e.to_string();
-    let mut cause = std::error::Error::source(&e);
-    while let Some(c) = cause {
-        text += &format!(": {c}");
-        cause = c.source();
-    }
-    Trouble::usage(text, e.help().unwrap_or_default())
+    Trouble::usage(chain(&e), e.help().unwrap_or_default())
 }
 
 fn image() -> Result<Image, Trouble> {
