@@ -214,7 +214,12 @@ fn a_service_that_runs_as_root_keeps_its_unit_and_the_rest_goes_on() {
         command.env("NO_COLOR", "1").args(["adopt", "lotus", "--host", "sp1", "--site"]).arg(here.path().join("site.toml"));
         command.arg("--state").arg(here.path().join("state")).args(more).output().expect("ravelin starts")
     };
-    ended(&adopt(&[]), 1, &["repository is at /root/.lotus", "repo = \"/root/.lotus\"", "nothing was changed"]);
+    ended(&adopt(&[]), 2, &["should be at /root/.lotus", "write that as `repo`"]);
+    plant_unit("Environment=LOTUS_PATH=/var/lib/before\n");
+    fs::create_dir_all("/var/lib/before").expect("makes");
+    let told =
+        ["from /var/lib/before to the place of the site", "/var/lib/lotus (0700): the account cannot go through", "nothing was changed"];
+    ended(&adopt(&[]), 1, &told);
     plant_unit("Environment=LOTUS_PATH=/var/lib/lotus/.lotus\n");
     fs::create_dir_all("/var/lib/lotus/.lotus").expect("makes");
     succeeds("chmod", &["711", "/var/lib/lotus"]);
