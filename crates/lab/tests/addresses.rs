@@ -38,7 +38,7 @@ fn listed(stage: &Stage, node: &str) -> Vec<IpAddr> {
 
 /// The site without what is published at the address.
 fn withdrawn(mut model: Model) -> Model {
-    model.flows.iter_mut().for_each(|f| f.publish.retain(|d| d.at != IpAddr::from(PUBLISHED)));
+    model.flows.change(|flows| flows.iter_mut().for_each(|f| f.publish.retain(|d| d.at != IpAddr::from(PUBLISHED))));
     model
 }
 

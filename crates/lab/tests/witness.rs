@@ -106,7 +106,7 @@ fn stage(code: &str, bad: bool) -> Stage {
 
 fn obey(model: &mut Model) {
     let named = |p: &Party, name: &str| matches!(p, Party::Host(h) if h.as_str() == name);
-    model.flows.retain(|f| !(named(&f.from, "market1") && named(&f.to, "daemon1") && f.target.ports.contains(1234)));
+    model.flows.change(|flows| flows.retain(|f| !(named(&f.from, "market1") && named(&f.to, "daemon1") && f.target.ports.contains(1234))));
 }
 
 fn rulesets(stage: &Stage) -> BTreeMap<HostName, Ruleset> {

@@ -84,7 +84,7 @@ fn a_change_of_them_is_told() {
     let old = example("small");
     let mut new = old.clone();
     let gone = new.flows.iter().flat_map(|f| &f.publish).find(|d| d.at != d.to).expect("published").at;
-    new.flows.iter_mut().for_each(|f| f.publish.retain(|d| d.at != gone));
+    new.flows.change(|flows| flows.iter_mut().for_each(|f| f.publish.retain(|d| d.at != gone)));
     let lines = plan::difference(&plan(&old), &plan(&new)).remove("fw-a").expect("differs").lines;
     let line = format!("- address {gone}/32 on internet: services are published at it");
     assert!(lines.contains(&line), "{lines:?}");

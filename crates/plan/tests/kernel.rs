@@ -120,7 +120,7 @@ fn a_plan_differs_from_another_in_words() {
     let mut model = common::model();
     let old = plan::plan(&model, &Devices::default(), Options::default());
     assert!(plan::difference(&old, &old).is_empty());
-    model.flows.retain(|f| f.id.0 != "f0000003");
+    model.flows.change(|flows| flows.retain(|f| f.id.0 != "f0000003"));
     let new = plan::plan(&model, &Devices::default(), Options::default());
     assert_ne!(old.digest, new.digest);
     let lines = &plan::difference(&old, &new).remove(&words::HostName::new("daemon1").expect("name")).expect("differs").lines;
@@ -149,9 +149,8 @@ fn a_leased_address_is_published_too() {
     let mut model = common::model();
     model.edge.wan_dynamic = true;
     model.edge.vip.remove(&words::ZoneName::internet());
-    for d in model.flows.iter_mut().flat_map(|f| &mut f.publish) {
-        d.at = "0.0.0.0".parse().expect("unspecified");
-    }
+    let leased = "0.0.0.0".parse().expect("unspecified");
+    model.flows.change(|flows| flows.iter_mut().flat_map(|f| &mut f.publish).for_each(|d| d.at = leased));
     let plan = plan::plan(&model, &Devices::default(), Options::default());
     let machine = plan.machines.values().find(|m| m.role == plan::Role::Edge).expect("edge");
     let script = emit::nft::script(&machine.ruleset, TableFamily::Inet, plan::TABLE);
@@ -171,7 +170,7 @@ fn a_machine_without_a_way_in_is_told() {
         assert!(!codes(&example(name)).iter().any(|(c, _)| c == "PLAN003" || c == "PLAN002"), "{name}");
     }
     let mut model = example("small");
-    model.flows.retain(|f| f.kind != site::model::FlowKind::Management);
+    model.flows.change(|flows| flows.retain(|f| f.kind != site::model::FlowKind::Management));
     assert!(codes(&model).iter().any(|(c, m)| c == "PLAN003" && m.contains("daemon1")));
     let mut model = example("small");
     for i in model.hosts.get_mut("fw-a").expect("edge").interfaces.iter_mut().take(2) {
@@ -185,9 +184,7 @@ fn daemons_that_share_an_address_are_told() {
     let mut model = example("small");
     let plan = |m: &site::Model| plan::plan(m, &Devices::default(), Options::default());
     assert!(!plan(&model).notes.iter().any(|d| d.code.0 == "PLAN001"), "each is published at an address of its own");
-    for f in &mut model.flows {
-        f.publish.clear();
-    }
+    model.flows.change(|flows| flows.iter_mut().for_each(|f| f.publish.clear()));
     let notes = plan(&model).notes;
     assert!(notes.iter().any(|d| d.code.0 == "PLAN001" && d.message.contains("daemon1") && d.message.contains("market1")), "{notes:?}");
 }

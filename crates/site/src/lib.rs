@@ -7,6 +7,7 @@
 //! | `resolve` | names exist, addresses fit, groups are expanded |
 //! | `derive` | flows follow from what runs where |
 //! | [`model`] | what comes out |
+//! | [`Flows`] | its flows, told apart by digest |
 //! | [`propose()`] | a first site file from the facts of machines |
 //! | [`mod@ansible`] | the same from an Ansible inventory |
 //! | [`mod@fmt`] | canonical formatting |
@@ -22,6 +23,7 @@ pub mod ansible;
 pub mod code;
 mod cx;
 mod derive;
+mod flows;
 pub mod fmt;
 pub mod generate;
 pub mod model;
@@ -34,6 +36,7 @@ pub mod tier;
 pub mod translated;
 pub mod vantage;
 
+pub use flows::Flows;
 pub use fmt::format;
 pub use generate::generate;
 pub use model::*;

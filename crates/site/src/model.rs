@@ -5,6 +5,7 @@
 //! the site's one host (edge `none`): its own addresses are then written as the whole address space. Everything is in `BTreeMap`s or sorted vectors, so
 //! that two runs give the same bytes.
 
+use crate::Flows;
 use catalog::{App, Class, Need, Service};
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
@@ -53,7 +54,7 @@ pub struct Model {
     /// Accepted deviations from the catalogue's intended reach.
     pub weakenings: Vec<Weakening>,
     /// Everything that may flow, sorted by id. What is not here is denied.
-    pub flows: Vec<Flow>,
+    pub flows: Flows,
     /// Catalogue entries the site uses, its own services included.
     #[serde(skip)]
     pub services: BTreeMap<ServiceName, Arc<Service>>,
@@ -401,7 +402,7 @@ pub struct Weakening {
 }
 
 /// One side of a flow.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Party {
     /// A machine of the site.
@@ -490,7 +491,7 @@ pub struct Flow {
 }
 
 /// A destination translation at the edge.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
 pub struct Dnat {
     /// Public address.
     pub at: IpAddr,

@@ -108,7 +108,7 @@ fn concerns(flow: &Flow, name: &str, model: &Model) -> bool {
 /// Lists the flows.
 pub fn run(arguments: &Arguments, global: &Global) -> Result<Exit, Trouble> {
     let (model, _) = input::model(&arguments.site.site, global)?;
-    let mut flows = model.flows.clone();
+    let mut flows = model.flows.to_vec();
     flows.sort_by_cached_key(|f| (f.from.to_string(), f.to.to_string(), f.target.to_string(), f.id.clone()));
     if let Some(name) = &arguments.of {
         let known = model.hosts.keys().any(|h| h.as_str() == name)

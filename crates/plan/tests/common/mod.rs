@@ -201,6 +201,7 @@ pub fn model() -> Model {
         ),
     ];
     flows.sort_by(|a, b| a.id.cmp(&b.id));
+    let flows = site::Flows::new(flows);
     let zones = [
         ("internet", vec![]),
         ("dmz", nets(&["10.20.10.0/24", "2001:db8:20:10::/64"])),

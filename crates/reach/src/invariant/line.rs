@@ -4,11 +4,13 @@
 //! there is no answer.
 
 use crate::policy::{Moved, Who};
-use catalog::Role;
-use ipnet::IpNet;
+use catalog::{Role, Service};
 use rustc_hash::FxHashSet;
-use site::model::{Flow, Host, Leg, Model, Party};
-use std::collections::BTreeSet;
+use site::{
+    Flows,
+    model::{Flow, Host, Instance, Model, Party},
+};
+use std::{collections::BTreeSet, sync::Arc};
 use words::{HostName, Origin};
 
 /// What differs.
@@ -29,15 +31,23 @@ pub(super) fn line<'m>(old: &'m Model, new: &'m Model) -> Option<Line<'m>> {
         return None;
     }
     let (mut hosts, mut parties, mut crosses) = (BTreeSet::new(), BTreeSet::new(), false);
+    // Each entry of the catalogue stands behind many instances.
+    let mut equal = FxHashSet::default();
+    let mut same_service = |a: &Arc<Service>, b: &Arc<Service>| {
+        let both = (Arc::as_ptr(a), Arc::as_ptr(b));
+        equal.contains(&both) || a == b && equal.insert(both)
+    };
     for (a, b) in old.hosts.values().zip(new.hosts.values()) {
         if !same_place(a, b) {
             return None;
         }
-        if a.instances != b.instances && !same_but_said(&a.instances, &b.instances, |i| i.iter_mut().map(|i| &mut i.origin).collect()) {
+        let all = a.instances.len() == b.instances.len()
+            && a.instances.iter().zip(&b.instances).all(|(x, y)| same_instance(x, y, &mut same_service));
+        if !all {
             hosts.insert(a.name.clone());
         }
     }
-    let (gone, come) = flows(old, new);
+    let (gone, come) = flows(&old.flows, &new.flows);
     for (model, flows) in [(old, &gone), (new, &come)] {
         if flows.is_empty() {
             continue;
@@ -62,68 +72,29 @@ pub(super) fn line<'m>(old: &'m Model, new: &'m Model) -> Option<Line<'m>> {
     Some(Line { hosts, parties, moved: Moved::new(new, gone, come), crosses })
 }
 
-/// Flows of the first model that the second has not, or has otherwise, and the other way round.
-fn flows<'m>(old: &'m Model, new: &'m Model) -> (Vec<&'m Flow>, Vec<&'m Flow>) {
-    // Comparing waits for memory; two threads wait half as long.
-    let (old, new) = (old.flows.as_slice(), new.flows.as_slice());
-    let Some(middle) = old.get(old.len() / 2) else { return (Vec::new(), new.iter().collect()) };
-    let (old, new) = (old.split_at(old.len() / 2), new.split_at(new.partition_point(|f| f.id < middle.id)));
-    std::thread::scope(|scope| {
-        let second = scope.spawn(move || some_flows(old.1, new.1));
-        let (mut gone, mut come) = some_flows(old.0, new.0);
-        match second.join() {
-            Ok((more_gone, more_come)) => {
-                gone.extend(more_gone);
-                come.extend(more_come);
-            }
-            Err(panic) => std::panic::resume_unwind(panic),
-        }
-        (gone, come)
-    })
-}
-
-/// The same of two lists, both sorted by id.
-fn some_flows<'m>(old: &'m [Flow], new: &'m [Flow]) -> (Vec<&'m Flow>, Vec<&'m Flow>) {
+/// Flows of the first list that the second has not, or has otherwise, and the other way round.
+fn flows<'m>(old: &'m Flows, new: &'m Flows) -> (Vec<&'m Flow>, Vec<&'m Flow>) {
     let (mut gone, mut come) = (Vec::new(), Vec::new());
-    // The same lists stand in many legs: two that were found equal are not compared again.
-    let mut equal = FxHashSet::default();
-    let mut same_nets = |a: &[IpNet], b: &[IpNet]| {
-        let both = (a.as_ptr(), b.as_ptr());
-        equal.contains(&both) || a == b && (a.len() <= 2 || equal.insert(both))
-    };
-    let (mut a, mut b) = (old.iter().peekable(), new.iter().peekable());
+    let (mut a, mut b) = (0, 0);
     loop {
-        match (a.peek().copied(), b.peek().copied()) {
-            (Some(x), Some(y)) if x.id == y.id => {
-                if !same_flow(x, y, &mut same_nets) {
+        let same = old.asked()[a..].iter().zip(&new.asked()[b..]).take_while(|(x, y)| x == y).count();
+        (a, b) = (a + same, b + same);
+        match (old.get(a), new.get(b)) {
+            (x, Some(y)) if x.is_none_or(|x| x.id >= y.id) => {
+                if let Some(x) = x.filter(|x| x.id == y.id) {
                     gone.push(x);
-                    come.push(y);
+                    a += 1;
                 }
-                a.next();
-                b.next();
-            }
-            (Some(x), y) if y.is_none_or(|y| x.id < y.id) => {
-                gone.push(x);
-                a.next();
-            }
-            (_, Some(y)) => {
                 come.push(y);
-                b.next();
+                b += 1;
             }
-            (_, None) => return (gone, come),
+            (Some(x), _) => {
+                gone.push(x);
+                a += 1;
+            }
+            (None, _) => return (gone, come),
         }
     }
-}
-
-/// Whether two flows ask the same of every filter; why they are there and what they are called is nothing to a packet.
-fn same_flow(a: &Flow, b: &Flow, same_nets: &mut impl FnMut(&[IpNet], &[IpNet]) -> bool) -> bool {
-    let mut same_leg = |(x, y): (&Leg, &Leg)| {
-        (x.family, &x.from_zone, &x.to_zone) == (y.family, &y.from_zone, &y.to_zone)
-            && same_nets(&x.src, &y.src)
-            && same_nets(&x.dst, &y.dst)
-    };
-    (a.kind, &a.from, &a.to, &a.target, &a.publish, a.legs.len()) == (b.kind, &b.from, &b.to, &b.target, &b.publish, b.legs.len())
-        && a.legs.iter().zip(&b.legs).all(&mut same_leg)
 }
 
 /// Whether what a proof takes from the models is the same for all machines. Storages, backups, places outside and accepted deviations
@@ -143,6 +114,15 @@ fn same_place(a: &Host, b: &Host) -> bool {
     let market = |h: &Host| h.instances.iter().any(|i| i.service.role == Role::Market);
     (&a.interfaces, &a.default_zone, a.managed, a.edge, &a.coexist, market(a))
         == (&b.interfaces, &b.default_zone, b.managed, b.edge, &b.coexist, market(b))
+}
+
+/// Equal in everything but the line where it is said.
+fn same_instance(a: &Instance, b: &Instance, mut same_service: impl FnMut(&Arc<Service>, &Arc<Service>) -> bool) -> bool {
+    fn rest(i: &Instance) -> impl PartialEq {
+        let Instance { name, service: _, account, repo, container, unit, bind, stores, needs, listens, uses, origin: _ } = i;
+        (name, account, repo, container, unit, bind, stores, needs, listens, uses)
+    }
+    same_service(&a.service, &b.service) && rest(a) == rest(b)
 }
 
 /// Equal in everything but the lines where it is said.

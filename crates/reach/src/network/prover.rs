@@ -10,7 +10,6 @@ use crate::{
 };
 use ruleset::form::{Hook, Ruleset};
 use rustc_hash::FxHashMap;
-use std::hash::{Hash, Hasher};
 use words::Digest;
 
 /// Part of a packet's way through one machine.
@@ -68,25 +67,6 @@ pub struct Prover {
     before: FxHashMap<u32, (u32, Set)>,
 }
 
-/// Collects what a type hashes, so that a digest can be taken of it.
-struct Bytes(Vec<u8>);
-
-impl Hasher for Bytes {
-    fn finish(&self) -> u64 {
-        0
-    }
-    fn write(&mut self, bytes: &[u8]) {
-        self.0.extend_from_slice(bytes);
-    }
-}
-
-/// SHA-256 over whatever a value hashes: equal digests, equal values.
-pub(crate) fn digest(value: &impl Hash) -> Digest {
-    let mut bytes = Bytes(Vec::with_capacity(1 << 12));
-    value.hash(&mut bytes);
-    Digest::of(&bytes.0)
-}
-
 impl Prover {
     /// Nothing evaluated yet.
     pub fn new() -> Self {
@@ -138,7 +118,7 @@ impl Prover {
     pub(super) fn id(&mut self, rules: &Rules<'_>, place: &Place) -> u32 {
         let next = self.next;
         let id = match rules {
-            Rules::Known(rules) if !self.once => *self.ids.entry(digest(&(rules, place))).or_insert(next),
+            Rules::Known(rules) if !self.once => *self.ids.entry(Digest::of_value(&(rules, place))).or_insert(next),
             _ => next,
         };
         self.next += u32::from(id == next);

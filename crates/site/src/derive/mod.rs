@@ -26,7 +26,7 @@ pub(crate) mod ways;
 mod weak;
 
 use crate::{
-    Instance, Model, Weakening,
+    Flows, Instance, Model, Weakening,
     cx::Cx,
     resolve::{Resolved, hosts::Hosts, places::Parties, services::Services, zones::SYNC},
     syntax::Node,
@@ -112,7 +112,7 @@ pub(crate) fn derive(cx: &mut Cx<'_>, root: &Node, resolved: Resolved<'_>) -> Mo
             origin: w.origin,
         })
         .collect();
-    model.flows = flows;
+    model.flows = Flows::new(flows);
     model.weakenings = weakenings;
     open_loopback(&mut model);
     model

@@ -10,7 +10,7 @@ pub(crate) mod runs;
 pub mod services;
 pub(crate) mod zones;
 
-use crate::{Accounts, EdgeKind, Instance, Layers, Mode, Model, code, cx::Cx, syntax::Node};
+use crate::{Accounts, EdgeKind, Flows, Instance, Layers, Mode, Model, code, cx::Cx, syntax::Node};
 use hosts::Hosts;
 use publish::PublishDraft;
 use services::{Catalog, Services};
@@ -82,7 +82,7 @@ pub(crate) fn resolve<'c>(cx: &mut Cx<'_>, root: &Node, table: &Spanned<DeTable<
         backups,
         externals,
         weakenings: Vec::new(),
-        flows: Vec::new(),
+        flows: Flows::default(),
         services: used,
     };
     Resolved { model, services, zones, hosts, publishes, infrastructure, instance_spans }
