@@ -38,7 +38,6 @@ pub fn of_files(root: &Root) -> Ground {
     let text = |path: &str| root.text(path).ok();
     let list = |path: &str| text(path).unwrap_or_default();
     let release = list("/proc/sys/kernel/osrelease").trim().to_owned();
-    let built_in = text(&format!("/boot/config-{release}")).map(|t| t.lines().any(|l| l == "CONFIG_SECURITY_SELINUX=y"));
     let parts = root.entries(GRUB_PARTS).into_iter().filter(|(name, _)| name.to_string_lossy().ends_with(".cfg"));
     let settings: Vec<String> =
         [GRUB.to_owned()].into_iter().chain(parts.map(|(_, path)| path.display().to_string())).filter_map(|p| text(&p)).collect();
@@ -46,7 +45,7 @@ pub fn of_files(root: &Root) -> Ground {
     let enforced = |l: &str| Some(l.strip_suffix(" (enforce)")?.to_owned());
     Ground {
         active: list("/sys/kernel/security/lsm").trim().split(',').filter(|l| !l.is_empty()).map(str::to_owned).collect(),
-        built_in,
+        built_in: observe::system::selinux_built_in(root, &release),
         boot_line: settings.iter().any(says),
         grub: UPDATE_GRUB.iter().any(|p| root.at(p).exists()),
         parts: root.at(GRUB_PARTS).is_dir(),

@@ -8,7 +8,7 @@
 //! | [`sysctl`] | a `sysctl.d` file |
 //! | [`address`] | addresses of an edge node, for `ip -batch` |
 //! | [`accounts`] | `sysusers.d` and `tmpfiles.d` |
-//! | [`containers`] | compose overrides and Quadlets |
+//! | [`containers`] | compose overrides, Quadlets and units of containers |
 //! | [`systemd`] | units and drop-ins |
 //! | [`selinux`] | CIL modules |
 //! | [`own`] | the system layer as files of a bundle |

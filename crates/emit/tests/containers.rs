@@ -3,10 +3,11 @@
 
 #![expect(clippy::print_stderr, reason = "a test tells what it could not ask")]
 
-use plan::containers::{Fault, Hardened, Known, compose, harden};
+use plan::containers::{Fault, Form, Hardened, Known, compose, harden};
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
+    os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
     process::Command,
 };
@@ -27,6 +28,9 @@ const QUADLET_KEYS: [&str; 13] = [
     "VolatileTmp",
     "Volume",
 ];
+/// Units of the distribution that ours name or come after.
+const TARGETS: [&str; 6] =
+    ["basic.target", "sysinit.target", "shutdown.target", "multi-user.target", "network.target", "network-online.target"];
 /// Where Podman's generator lies; Debian 12's Podman is 4.3.1 and has none yet.
 const GENERATORS: [&str; 2] = ["/usr/libexec/podman/quadlet", "/usr/lib/podman/quadlet"];
 
@@ -49,7 +53,7 @@ fn hardened(with_site: bool) -> Vec<Hardened> {
     let model = read.model.expect("model");
     let host = model.hosts.values().find(|h| h.name.as_str() == "box1").expect("box1");
     let accounts = BTreeMap::from([("lotus".to_owned(), (990, 989)), ("boost".to_owned(), (991, 988))]);
-    let known = Known { site: with_site.then_some((&model, host)), accounts: Some(&accounts) };
+    let known = Known { site: with_site.then_some((&model, host)), accounts: Some(&accounts), podman: None };
     let seen = compose::read(&fs::read_to_string(directory().join("bad.yml")).expect("compose file")).expect("readable");
     seen.iter().map(|c| harden(c, known)).collect()
 }
@@ -91,6 +95,16 @@ fn the_override_is_the_golden_one_and_leaves_nothing_to_object_to() {
 }
 
 #[test]
+fn a_directory_with_the_engines_socket_is_taken_away_and_others_become_read_only() {
+    let text = "services: {x: {image: x, user: '1', security_opt: ['no-new-privileges'], volumes: ['/:/host:ro', '/var/run:/run', '/etc/:/e', '/srv:/srv']}}";
+    let c = harden(&compose::read(text).expect("readable")[0], Known::default());
+    assert_eq!(c.findings.iter().map(|f| f.fault).collect::<Vec<_>>(), [Fault::EngineSocket, Fault::EngineSocket, Fault::HostDirectory]);
+    assert!(c.findings[0].what.starts_with("it mounts /, where the engine's socket is"), "{:?}", c.findings);
+    assert_eq!(c.hidden, ["/host", "/run"]);
+    assert_eq!(c.mounts.iter().map(|m| (m.source.as_str(), m.read_only)).collect::<Vec<_>>(), [("/etc/", true), ("/srv", false)]);
+}
+
+#[test]
 fn ports_are_bound_to_the_address_their_users_come_to() {
     let all = hardened(true);
     let bound = |name: &str, inside: u16| {
@@ -121,6 +135,63 @@ fn quadlets_are_the_golden_ones() {
         generator(&c.name, &one);
     }
     hold(&directory().join("quadlets.txt"), &text);
+}
+
+#[test]
+fn units_are_the_golden_ones_and_systemd_takes_them() {
+    let root = tempfile::TempDir::new().expect("directory");
+    let put = |path: &str, text: &str, mode: u32| {
+        let path = root.path().join(path);
+        fs::create_dir_all(path.parent().expect("parent")).expect("directory");
+        fs::write(&path, text).expect("file");
+        fs::set_permissions(path, fs::Permissions::from_mode(mode)).expect("mode");
+    };
+    put("usr/bin/podman", "#!/bin/true\n", 0o755);
+    for target in TARGETS {
+        put(&format!("usr/lib/systemd/system/{target}"), "[Unit]\nDescription=x\n", 0o644);
+    }
+    let mut text = String::new();
+    for mut c in hardened(true) {
+        c.form = Form::Unit;
+        let (name, one) = emit::containers::file(&c);
+        put(&format!("etc/systemd/system/{name}"), &one, 0o644);
+        let out = Command::new("systemd-analyze")
+            .args(["verify", "--man=no", &format!("--root={}", root.path().display()), &name])
+            .env("SYSTEMD_COLORS", "0")
+            .output()
+            .expect("systemd-analyze: cargo xtask setup installs it");
+        assert!(out.status.success() && out.stderr.is_empty(), "{name}: {}", String::from_utf8_lossy(&out.stderr));
+        text += &format!("==> {name}\n{one}\n");
+    }
+    hold(&directory().join("units.txt"), &text);
+}
+
+/// A Quadlet and a unit of the same container say the same.
+#[test]
+fn a_unit_restricts_what_a_quadlet_restricts() {
+    for c in hardened(true) {
+        let (quadlet, unit) = (emit::containers::quadlet(&c), emit::containers::unit(&c));
+        for line in quadlet.lines().skip_while(|l| *l != "[Container]").take_while(|l| *l != "[Service]") {
+            let Some((key, value)) = line.split_once('=').filter(|_| !line.starts_with('#')) else { continue };
+            let option = match key {
+                "Image" => format!("  $OPTIONS {value} $ARGUMENTS"),
+                "ContainerName" => format!("--name={value}"),
+                "User" => format!("--user={value}:"),
+                "Group" => format!(":{value} \\"),
+                "DropCapability" => format!("--cap-drop={value}"),
+                "AddCapability" => format!("--cap-add={value}"),
+                "NoNewPrivileges" => "--security-opt=no-new-privileges".to_owned(),
+                "ReadOnly" => "--read-only".to_owned(),
+                "VolatileTmp" => "--tmpfs=/tmp:".to_owned(),
+                "PodmanArgs" => value.to_owned(),
+                "PublishPort" => format!("--publish={value}"),
+                "Volume" => format!("--volume={value}"),
+                "AddDevice" => format!("--device={value}"),
+                _ => panic!("{key}"),
+            };
+            assert!(unit.lines().any(|l| l.contains(&option)), "{}: {line}: {option}: {unit}", c.name);
+        }
+    }
 }
 
 /// Podman's own generator, where it is installed.

@@ -8,7 +8,7 @@
 //! | [`package`] | packages, archives, updates that wait |
 //! | [`backup`] | backups that were declared, and what lies there |
 //! | [`net`] | interfaces, routes, sockets, tracked connections, rulesets |
-//! | [`process`] | processes, containers |
+//! | [`process`] | processes, containers, engines |
 //! | [`account`] | accounts, groups |
 //! | [`sudo`] | the lines of the sudo policy |
 //! | [`ufw`] | UFW's files of rules |
@@ -43,7 +43,7 @@ pub use mount::{Mount, Swap};
 pub use net::{Connection, Interface, Route, Rulesets, Socket, SocketState, Tuple};
 pub use package::{Packages, Repository, Update};
 pub use path::{AclEntry, AclName, PathFact, PathState, Sweep};
-pub use process::{Container, PortMapping, Process};
+pub use process::{Container, Engine, PortMapping, Process};
 pub use secret::{Redacted, SecretKind};
 pub use sudo::SudoersLine;
 pub use system::{Clock, Selinux, System};
@@ -98,6 +98,8 @@ pub struct Facts {
     pub sweep: Option<Sweep>,
     /// Containers, sorted by name.
     pub containers: Vec<Container>,
+    /// Container engines that are installed.
+    pub engines: Vec<Engine>,
     /// Lines of `/etc/sudoers` and its includes, comments left out.
     pub sudoers: Vec<SudoersLine>,
     /// Time synchronisation.

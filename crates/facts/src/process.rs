@@ -1,4 +1,4 @@
-//! Processes and containers.
+//! Processes, containers and their engines.
 
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
@@ -46,6 +46,16 @@ pub struct Process {
     pub cwd: Option<String>,
     /// Largest core dump in bytes (soft limit); the largest number is no limit.
     pub core_limit: Option<u64>,
+}
+
+/// A container engine that is installed.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Engine {
+    /// `docker` or `podman`.
+    pub name: String,
+    /// Version as its client says it, e.g. `4.3.1`.
+    pub version: String,
 }
 
 /// A container.

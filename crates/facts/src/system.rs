@@ -26,8 +26,18 @@ pub struct System {
     pub uptime: u64,
     /// SELinux.
     pub selinux: Selinux,
+    /// The kernel has SELinux built in (`CONFIG_SECURITY_SELINUX=y`); `None` where its configuration could not be read.
+    pub selinux_built_in: Option<bool>,
     /// Active Linux security modules, in order.
     pub lsm: Vec<String>,
+}
+
+impl System {
+    /// Whatever it is booted with, this kernel will not have SELinux.
+    #[must_use]
+    pub fn never_selinux(&self) -> bool {
+        self.selinux == Selinux::Absent && self.selinux_built_in == Some(false)
+    }
 }
 
 /// State of SELinux.

@@ -12,6 +12,7 @@ pub fn machine(interests: &[Interest]) -> Facts {
     let root = Root::machine();
     local(&root, interests, &mut facts);
     facts.containers = take(&mut facts.failures, Source::Containers, container::list());
+    facts.engines = take(&mut facts.failures, Source::Containers, container::engines());
     facts
 }
 

@@ -21,6 +21,7 @@ pub fn system(root: &Root) -> Result<System, Error> {
     };
     let first = |path: &str| root.text(path).unwrap_or_default().trim().to_owned();
     Ok(System {
+        selinux_built_in: selinux_built_in(root, &kernel),
         kernel,
         architecture: std::env::consts::ARCH.to_owned(),
         os_id: value("ID"),
@@ -37,6 +38,13 @@ pub fn system(root: &Root) -> Result<System, Error> {
         },
         lsm: first("/sys/kernel/security/lsm").split(',').filter(|l| !l.is_empty()).map(str::to_owned).collect(),
     })
+}
+
+/// Whether a kernel of this release has SELinux built in, by its configuration below `/boot`; `None` where that is not there.
+#[must_use]
+pub fn selinux_built_in(root: &Root, release: &str) -> Option<bool> {
+    let text = root.text(&format!("/boot/config-{release}")).ok()?;
+    Some(text.lines().any(|l| l == "CONFIG_SECURITY_SELINUX=y"))
 }
 
 /// Names that time daemons have as processes.

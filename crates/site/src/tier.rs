@@ -39,6 +39,9 @@ impl std::fmt::Display for Stand {
     }
 }
 
+/// Id of the requirement that a kernel without SELinux cannot hold.
+pub const SELINUX: &str = "S2";
+
 /// One requirement.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Row {
@@ -68,7 +71,7 @@ pub fn tier(model: &Model) -> Vec<Row> {
         row("N5", "intrusion prevention at the perimeter", later("there is no inspection engine")),
         row("N6", "bandwidth is not limited by inspection", later("nothing is inspected, so nothing is slowed")),
         row("S1", "a firewall on every host", hosts(model)),
-        row("S2", "SELinux isolates processes and users", later("no policy is written")),
+        row(SELINUX, "SELinux isolates processes and users", isolated(model)),
         row("S3", "nothing runs as root", (Stand::Reported, "`audit` finds daemons and containers of root".to_owned())),
         row(
             "S4",
@@ -133,8 +136,30 @@ fn hosts(model: &Model) -> (Stand, String) {
     beside_unmanaged(model, by_mode(model, "every host's own filter holds its flows, both directions"))
 }
 
+fn isolated(model: &Model) -> (Stand, String) {
+    let domains = "each service has a domain of its own";
+    beside_unmanaged(
+        model,
+        match model.layers.selinux {
+            Mode::Enforce => (Stand::Enforced, format!("{domains}, on a machine that `ravelin selinux` has led to `enforce`")),
+            Mode::Observe => (Stand::Observed, format!("layers.selinux is `observe`: {domains}, which reports and refuses nothing")),
+            Mode::Off => (Stand::No, "layers.selinux is `off`".to_owned()),
+        },
+    )
+}
+
 /// Most hosts named in a reason: the rest are counted.
 const NAMED: usize = 4;
+
+/// Hosts as a reason names them.
+#[must_use]
+pub fn named(hosts: &[&HostName]) -> String {
+    let mut names: Vec<String> = hosts.iter().take(NAMED).map(ToString::to_string).collect();
+    if hosts.len() > NAMED {
+        names.push(format!("{} more", hosts.len() - NAMED));
+    }
+    names.join(", ")
+}
 
 /// Hosts nobody filters turn "enforced" into "partly".
 fn beside_unmanaged(model: &Model, (stand, why): (Stand, String)) -> (Stand, String) {
@@ -142,11 +167,7 @@ fn beside_unmanaged(model: &Model, (stand, why): (Stand, String)) -> (Stand, Str
     if open.is_empty() || stand != Stand::Enforced {
         return (stand, why);
     }
-    let mut names: Vec<String> = open.iter().take(NAMED).map(ToString::to_string).collect();
-    if open.len() > NAMED {
-        names.push(format!("{} more", open.len() - NAMED));
-    }
-    (Stand::Partly, format!("{why}; not on {}, which nobody manages", names.join(", ")))
+    (Stand::Partly, format!("{why}; not on {}, which nobody manages", named(&open)))
 }
 
 fn wallets(model: &Model) -> (Stand, String) {
@@ -189,6 +210,15 @@ mod tests {
         assert_eq!(stand(text, "N3").0, Stand::No);
         assert_eq!(stand(&text.replace("\"enforce\"", "\"observe\""), "N2").0, Stand::Observed);
         assert_eq!(stand(&text.replace("\"enforce\"", "\"off\""), "S1").0, Stand::No);
+    }
+
+    #[test]
+    fn the_selinux_row_follows_its_layer() {
+        let text = include_str!("../../../examples/single-host/site.toml");
+        let with = |mode: &str| text.replace("[layers]", &format!("[layers]\nselinux = \"{mode}\""));
+        assert_eq!(stand(&with("off"), SELINUX), (Stand::No, "layers.selinux is `off`".to_owned()));
+        assert_eq!(stand(&with("observe"), SELINUX).0, Stand::Observed);
+        assert_eq!(stand(&with("enforce"), SELINUX).0, Stand::Enforced);
     }
 
     #[test]

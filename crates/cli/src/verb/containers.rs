@@ -13,10 +13,7 @@ use crate::{
 use clap::Args;
 use plan::containers::{self, Hardened, Known, Mount, Port, Seen};
 use serde::Serialize;
-use std::{
-    collections::BTreeMap,
-    path::{Path, PathBuf},
-};
+use std::{collections::BTreeMap, path::PathBuf};
 
 /// Arguments of `containers`.
 #[derive(Debug, Args)]
@@ -30,7 +27,7 @@ pub struct Arguments {
     /// Which machine of the site this is [default: by its host name, else by its addresses]
     #[arg(long, value_name = "NAME", requires = "site")]
     host: Option<String>,
-    /// Write compose overrides and Quadlets into this directory
+    /// Write compose overrides, Quadlets or units into this directory
     #[arg(long, value_name = "DIR")]
     write: Option<PathBuf>,
 }
@@ -79,12 +76,13 @@ pub fn run(arguments: &Arguments, global: &Global) -> Result<Exit, Trouble> {
     let place = site.as_ref().zip(host.as_ref()).and_then(|((m, _), name)| Some((m, m.hosts.get(name)?)));
     let accounts: BTreeMap<String, (u32, u32)> = facts.accounts.iter().map(|a| (a.name.clone(), (a.uid, a.gid))).collect();
     // A compose file may be for another machine: this one's account numbers say nothing there.
-    let known = Known { site: place, accounts: (arguments.files.is_empty() || place.is_none()).then_some(&accounts) };
+    let podman = facts.engines.iter().find(|e| e.name == "podman").map(|e| e.version.as_str());
+    let known = Known { site: place, accounts: (arguments.files.is_empty() || place.is_none()).then_some(&accounts), podman };
     let mut judged = Judged { containers: Vec::new(), files: BTreeMap::new(), written: arguments.write.is_some() };
     if arguments.files.is_empty() {
         for c in facts.containers.iter().map(|c| containers::harden(&seen(c), known)) {
             if !c.findings.is_empty() {
-                judged.add(&c);
+                judged.files.extend([emit::containers::file(&c)]);
             }
             judged.containers.push(c);
         }
@@ -107,18 +105,6 @@ pub fn run(arguments: &Arguments, global: &Global) -> Result<Exit, Trouble> {
     let found = judged.containers.iter().any(|c| !c.findings.is_empty());
     show(global, &judged)?;
     Ok(Exit::found(found))
-}
-
-impl Judged {
-    fn add(&mut self, c: &Hardened) {
-        // The name becomes a file's: only its last part, whatever an engine says.
-        let name = Path::new(&c.name).file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_else(|| "container".to_owned());
-        if c.engine == "podman" {
-            self.files.insert(format!("{name}.container"), emit::containers::quadlet(c));
-        } else {
-            self.files.insert(format!("{name}.override.yml"), emit::containers::compose(std::slice::from_ref(c)));
-        }
-    }
 }
 
 fn seen(c: &facts::Container) -> Seen {

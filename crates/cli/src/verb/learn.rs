@@ -92,7 +92,8 @@ pub fn run(arguments: &Arguments, global: &Global) -> Result<Exit, Trouble> {
     Ok(Exit::found(!learned.report.cut.is_empty()))
 }
 
-fn reported(model: &site::model::Model, named: &str) -> Result<Observation, Trouble> {
+/// A machine's report by `NAME=FILE`.
+pub(super) fn reported(model: &site::model::Model, named: &str) -> Result<Observation, Trouble> {
     let (name, file) =
         named.split_once('=').ok_or_else(|| Trouble::usage(format!("`{named}` is not NAME=FILE"), "e.g. --facts daemon1=daemon1.json"))?;
     let facts = super::init::read(file.as_ref())?;

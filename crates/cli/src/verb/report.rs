@@ -1,11 +1,13 @@
 //! `ravelin report`: each requirement with how it stands on this site, the invariants that prove it, and what is wrong with them; accepted
-//! weakenings with their end; what the plan holds. As text, JSON or one HTML file, readable for its owner alone: it is a map.
+//! weakenings with their end; what the plan holds; what carries SELinux' part on machines whose kernel has none. As text, JSON or one HTML file, readable for its owner alone: it is a map.
 
+use super::learn::reported;
 use crate::{
     args::Global,
     exit::Exit,
     face::{Face, remark},
     input::{self, SiteArgument},
+    machine,
     paint::{BAD, DIM, GOOD, HEAD, WARN, paint, table},
     planning, proof,
     redact::{Redactor, Reveal},
@@ -13,13 +15,15 @@ use crate::{
     trouble::Trouble,
 };
 use clap::Args;
+use learn::Observation;
+use plan::selinux::instead::{self, Carried};
 use serde::Serialize;
 use site::{
-    model::Weakening,
-    tier::{Row, Stand, tier},
+    model::{Model, Weakening},
+    tier::{Row, Stand, named, tier},
 };
 use std::path::PathBuf;
-use words::Digest;
+use words::{Digest, HostName};
 
 /// Which invariants prove a requirement, as far as packets go.
 const PROVEN_BY: [(&str, &[&str]); 7] = [
@@ -40,6 +44,12 @@ pub struct Arguments {
     /// Also write it as one HTML file
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
+    /// Reports of machines, NAME=FILE, written there with `ravelin init --facts`: whose kernel will not have SELinux
+    #[arg(long, value_name = "NAME=FILE", num_args = 1..)]
+    facts: Vec<String>,
+    /// Look at this machine as well
+    #[arg(long)]
+    here: bool,
     #[command(flatten)]
     reveal: Reveal,
 }
@@ -52,6 +62,10 @@ struct Report {
     machines: usize,
     flows: usize,
     requirements: Vec<Requirement>,
+    /// Machines that get SELinux domains and whose kernel will not have SELinux; those alone that were looked at.
+    without_selinux: Vec<HostName>,
+    /// What carries its part there.
+    instead: Vec<Carried>,
     weakenings: Vec<Weakening>,
     /// Every violated or unproven invariant.
     violations: Vec<reach::Violation>,
@@ -87,6 +101,12 @@ impl Report {
         format!("{} on {}: {} machines, {} flows, plan {}", self.site, self.on, self.machines, self.flows, self.plan.short())
     }
 
+    /// Which machines go without, in words.
+    fn without(&self) -> String {
+        let names: Vec<&HostName> = self.without_selinux.iter().collect();
+        format!("in SELinux' place on {}", named(&names))
+    }
+
     fn html(&self) -> String {
         let rows: String = self
             .requirements
@@ -98,12 +118,18 @@ impl Report {
             })
             .collect();
         let item = |text: String| format!("<li>{}</li>\n", escape(&text));
+        let instead = if self.instead.is_empty() {
+            String::new()
+        } else {
+            let parts: String = self.instead.iter().map(|c| item(c.text())).collect();
+            format!("<h2>{}</h2><ul>\n{parts}</ul>\n", escape(&self.without()))
+        };
         let weak: String = self.weakenings.iter().map(|w| item(format!("until {}: {} ({})", w.until, w.what, w.why))).collect();
         let wrong: String = self.violations.iter().map(|v| item(format!("{}: {}", v.code, v.message))).collect();
         format!(
             "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>Ravelin: {site}</title>\n\
              <style>body{{font-family:sans-serif;max-width:70em;margin:2em auto}}td,th{{text-align:left;padding:.3em .8em;border-bottom:1px solid #ccc;vertical-align:top}}</style></head>\n\
-             <body><h1>{site}</h1><p>{head}</p>\n<table><tr><th>#</th><th>asked for</th><th>stands</th><th>why</th><th>proven by</th></tr>\n{rows}</table>\n\
+             <body><h1>{site}</h1><p>{head}</p>\n<table><tr><th>#</th><th>asked for</th><th>stands</th><th>why</th><th>proven by</th></tr>\n{rows}</table>\n{instead}\
              <h2>Accepted weakenings</h2><ul>\n{weak}</ul>\n<h2>Violated or unproven</h2><ul>\n{wrong}</ul></body></html>\n",
             site = escape(&self.site),
             head = escape(&self.head()),
@@ -133,14 +159,36 @@ impl Face for Report {
             self.weakenings.iter().map(|w| format!("{} until {}: {} ({})\n", paint(WARN, "weakened"), w.until, w.what, w.why)).collect();
         let wrong: String =
             self.violations.iter().map(|v| format!("{} {}\n", paint(if v.is_error() { BAD } else { WARN }, v.code), v.message)).collect();
-        format!("{}\n{}{weak}{wrong}", paint(HEAD, self.head()), table(&rows))
+        let mut instead = String::new();
+        if !self.instead.is_empty() {
+            instead = format!("{}\n", paint(HEAD, self.without()));
+            self.instead.iter().for_each(|c| instead += &format!("  {}\n", c.text()));
+        }
+        format!("{}\n{}{instead}{weak}{wrong}", paint(HEAD, self.head()), table(&rows))
     }
+}
+
+/// Of the machines that are to have domains, those whose kernel will not have SELinux, as far as they were looked at.
+fn without_selinux(arguments: &Arguments, model: &Model, plan: &plan::Plan) -> Result<Vec<HostName>, Trouble> {
+    let mut looks = arguments.facts.iter().map(|named| reported(model, named)).collect::<Result<Vec<_>, _>>()?;
+    if arguments.here {
+        let facts = machine::facts();
+        looks.push(Observation { machine: planning::this_machine(model, None, &facts)?, facts });
+    }
+    let domains = |h: &HostName| plan.machines.get(h).and_then(|m| m.selinux.as_ref()).is_some_and(|s| !s.domains.is_empty());
+    let mut out: Vec<HostName> =
+        looks.into_iter().filter(|o| o.facts.system.never_selinux() && domains(&o.machine)).map(|o| o.machine).collect();
+    out.sort();
+    out.dedup();
+    Ok(out)
 }
 
 /// Gathers what stands.
 pub fn run(arguments: &Arguments, global: &Global) -> Result<Exit, Trouble> {
     let (model, _) = input::model(&arguments.site.site, global)?;
     let plan = planning::plan(&model);
+    let without_selinux = without_selinux(arguments, &model, &plan)?;
+    let without: Vec<&HostName> = without_selinux.iter().collect();
     let proven = proof::violations(&model);
     let violations = proven.clone().unwrap_or_default();
     let state = |code: &str| match violations.iter().filter(|v| v.code.0 == code).max_by_key(|v| v.is_error()) {
@@ -152,7 +200,7 @@ pub fn run(arguments: &Arguments, global: &Global) -> Result<Exit, Trouble> {
     let requirements = tier(&model).into_iter().map(|row| {
         let own = if proven.is_some() { codes(row.id) } else { &[] };
         let invariants = own.iter().map(|c| Invariant { code: (*c).to_owned(), state: state(c) }).collect();
-        Requirement { row, invariants }
+        Requirement { row: instead::row(row, &model.layers, &without), invariants }
     });
     let report = Report {
         on: global.today(),
@@ -160,6 +208,8 @@ pub fn run(arguments: &Arguments, global: &Global) -> Result<Exit, Trouble> {
         machines: plan.machines.len(),
         flows: model.flows.len(),
         requirements: requirements.collect(),
+        instead: if without.is_empty() { Vec::new() } else { instead::carried(&model.layers) },
+        without_selinux: without_selinux.clone(),
         weakenings: model.weakenings.clone(),
         site: model.name.clone(),
         violations,

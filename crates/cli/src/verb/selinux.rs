@@ -17,6 +17,7 @@ use learn::{PROVING_PERIOD, denial, remedy};
 use plan::selinux::{
     SelinuxPlan,
     act::Act,
+    instead::{self, Carried},
     way::{self, Ground, Next, Stage, Step},
 };
 use serde::Serialize;
@@ -100,6 +101,8 @@ struct Way {
     others: usize,
     /// The domains' window.
     window: Option<learn::Window>,
+    /// On a kernel without SELinux: what carries its part.
+    instead: Vec<Carried>,
 }
 
 #[derive(Serialize)]
@@ -128,7 +131,10 @@ impl Face for Way {
         }
         match &self.next {
             Next::Arrived => out += "nothing is left to do\n",
-            Next::Blocked(why) => out += &format!("{why}\n"),
+            Next::Blocked(why) => {
+                out += &format!("{why}\n");
+                self.instead.iter().for_each(|c| out += &format!("  {}\n", c.text()));
+            }
             Next::Step(step) => out += &self.step(step),
         }
         out
@@ -213,6 +219,7 @@ struct Here {
     plan: SelinuxPlan,
     modules: BTreeMap<String, String>,
     record: Record,
+    instead: Vec<Carried>,
 }
 
 /// What the log says, and what follows from it.
@@ -233,7 +240,7 @@ impl Here {
             )
         })?;
         let modules = emit::selinux::on_the_way(&plan);
-        Ok(Self { name: host.to_string(), plan, modules, record: Record::look(&arguments.state) })
+        Ok(Self { name: host.to_string(), plan, modules, record: Record::look(&arguments.state), instead: instead::carried(&model.layers) })
     }
 
     fn ground(&self) -> Result<(Ground, Option<Seen>), Trouble> {
@@ -328,6 +335,7 @@ impl Here {
             denials: Vec::new(),
             others: 0,
             window: None,
+            instead: if matches!(next, Next::Blocked(_)) { self.instead.clone() } else { Vec::new() },
             next,
             ground,
             done,

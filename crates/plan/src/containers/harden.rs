@@ -2,7 +2,10 @@
 //! accounts, out come faults with what each lets a takeover do, and everything the narrower form sets. Never: keeps a privilege
 //! because it was there; what a service needs is in the catalogue.
 
-use super::seen::{Mount, Port, Seen};
+use super::{
+    form::Form,
+    seen::{Mount, Port, Seen},
+};
 use crate::system;
 use catalog::{Intended, Need, Service};
 use serde::Serialize;
@@ -19,6 +22,8 @@ pub const PIDS: u32 = 32_768;
 
 /// Sockets that command a container engine: whoever writes there is root on the host.
 const ENGINE_SOCKETS: [&str; 5] = ["docker.sock", "podman.sock", "containerd.sock", "crio.sock", "dockershim.sock"];
+/// Directories in which those sockets are; `/var/run` is `/run`.
+const SOCKET_DIRECTORIES: [&str; 5] = ["/", "/run", "/run/podman", "/run/containerd", "/run/crio"];
 /// Directories of the host that no service needs to write.
 const HOST_DIRECTORIES: [&str; 10] = ["/", "/bin", "/boot", "/etc", "/lib", "/proc", "/root", "/run", "/sys", "/usr"];
 /// Capabilities that are as good as root on the host, or nearly.
@@ -32,6 +37,8 @@ pub struct Known<'a> {
     pub site: Option<(&'a Model, &'a Host)>,
     /// Numbers of accounts that exist on the machine.
     pub accounts: Option<&'a BTreeMap<String, (u32, u32)>>,
+    /// Version of the machine's Podman.
+    pub podman: Option<&'a str>,
 }
 
 /// Kind of a fault.
@@ -74,6 +81,8 @@ pub struct Hardened {
     pub image: String,
     /// The engine.
     pub engine: String,
+    /// What is written for it.
+    pub form: Form,
     /// The service it runs, where the image says so.
     pub service: Option<ServiceName>,
     /// What is wrong with it.
@@ -112,11 +121,12 @@ pub fn harden(c: &Seen, known: Known<'_>) -> Hardened {
     let low = c.ports.iter().any(|p| p.inside < 1024);
     let capabilities = if low { vec!["NET_BIND_SERVICE".to_owned()] } else { Vec::new() };
     let (ports, port_notes) = ports(c, service.as_deref(), instance, known);
-    let (hidden, mounts): (Vec<Mount>, Vec<Mount>) = c.mounts.iter().cloned().partition(engine_socket);
+    let (hidden, mounts): (Vec<Mount>, Vec<Mount>) = c.mounts.iter().cloned().partition(commands_engine);
     Hardened {
         name: c.name.clone(),
         image: c.image.clone(),
         engine: c.engine.clone(),
+        form: Form::of(&c.engine, known.podman),
         findings: findings(c),
         user,
         user_why,
@@ -131,13 +141,22 @@ pub fn harden(c: &Seen, known: Known<'_>) -> Hardened {
     }
 }
 
-fn engine_socket(m: &Mount) -> bool {
-    m.source.rsplit('/').next().is_some_and(|leaf| ENGINE_SOCKETS.contains(&leaf))
+/// The socket itself, or a directory with it: a mount that is read-only keeps nobody from speaking to a socket.
+fn commands_engine(m: &Mount) -> bool {
+    socket_directory(m) || m.source.rsplit('/').next().is_some_and(|leaf| ENGINE_SOCKETS.contains(&leaf))
+}
+
+fn socket_directory(m: &Mount) -> bool {
+    let path = plain(&m.source);
+    SOCKET_DIRECTORIES.contains(&path.strip_prefix("/var").filter(|p| p.starts_with("/run")).unwrap_or(path))
 }
 
 fn host_directory(m: &Mount) -> bool {
-    let path = if m.source == "/" { "/" } else { m.source.trim_end_matches('/') };
-    HOST_DIRECTORIES.contains(&path)
+    HOST_DIRECTORIES.contains(&plain(&m.source))
+}
+
+fn plain(path: &str) -> &str {
+    if path == "/" { path } else { path.trim_end_matches('/') }
 }
 
 fn is_root(user: &str) -> bool {
@@ -161,8 +180,12 @@ fn findings(c: &Seen) -> Vec<Finding> {
     if c.host_network {
         say(Fault::HostNetwork, "it shares the host's network: it listens and dials as the host, loopback services included".to_owned());
     }
-    for m in c.mounts.iter().filter(|m| engine_socket(m)) {
-        say(Fault::EngineSocket, format!("it mounts {}: whoever speaks to the engine is root on the host, read-only or not", m.source));
+    for m in c.mounts.iter().filter(|m| commands_engine(m)) {
+        let with = if socket_directory(m) { ", where the engine's socket is" } else { "" };
+        say(
+            Fault::EngineSocket,
+            format!("it mounts {}{with}: whoever speaks to the engine is root on the host, read-only or not", m.source),
+        );
     }
     for m in c.mounts.iter().filter(|m| host_directory(m) && !m.read_only) {
         say(Fault::HostDirectory, format!("it may write {} of the host", m.source));

@@ -13,12 +13,14 @@
 //! | `store` | stores that one service moves files between |
 //! | `note` | what types cannot tell apart |
 //! | [`way`] | from a Debian without SELinux to an enforcing one |
+//! | [`instead`] | what carries these requirements on a kernel without SELinux |
 //! | [`act`] | what is done on that way, and what takes it back |
 
 pub mod act;
 pub mod base;
 mod domain;
 mod file;
+pub mod instead;
 mod note;
 mod port;
 mod store;

@@ -146,8 +146,7 @@ pub enum Next {
 #[must_use]
 pub fn next(ground: &Ground, wanted: &BTreeSet<String>) -> Next {
     if !ground.runs() && ground.built_in == Some(false) {
-        let instead = "this kernel has no SELinux: the unit's sandbox, the accounts and the packet filter carry these rows";
-        return Next::Blocked(instead.to_owned());
+        return Next::Blocked(super::instead::HEAD.to_owned());
     }
     let missing: BTreeSet<String> = PACKAGES.into_iter().filter(|p| !ground.installed.contains(*p)).map(str::to_owned).collect();
     if !missing.is_empty() {
