@@ -3,6 +3,8 @@
 
 use std::{
     ffi::OsStr,
+    fs::File,
+    io::Write,
     path::{Path, PathBuf},
     process::Command,
 };
@@ -47,8 +49,25 @@ fn shown(command: &Command) -> String {
 
 /// Runs with our terminal. A failure passes the program's own exit code on.
 pub fn run(command: &mut Command) -> Result<(), Stop> {
+    eprintln!("$ {}", shown(command));
+    ended(command)
+}
+
+/// Runs beside something that has our terminal: what it writes goes to a file, and is shown when it has ended.
+pub fn run_aside(command: &mut Command, log: &Path) -> Result<(), Stop> {
     let text = shown(command);
-    eprintln!("$ {text}");
+    let cannot = |e: std::io::Error| Stop::usage(format!("{}: {e}", log.display()));
+    let file = File::create(log).map_err(cannot)?;
+    eprintln!("$ {text} (beside; it writes to {})", log.display());
+    let result = ended(command.stdout(file.try_clone().map_err(cannot)?).stderr(file));
+    let mut terminal = std::io::stderr().lock();
+    let told = writeln!(terminal, "$ {text} (has ended)").and_then(|()| std::io::copy(&mut File::open(log)?, &mut terminal));
+    told.map_err(cannot)?;
+    result
+}
+
+fn ended(command: &mut Command) -> Result<(), Stop> {
+    let text = shown(command);
     let status = command.status().map_err(|e| Stop::usage(format!("cannot run `{text}`: {e}")))?;
     if status.success() {
         return Ok(());
