@@ -15,7 +15,7 @@ use stand_in::{
     Service, Site,
     lab::{self, Lab, outcomes},
 };
-use std::{collections::BTreeMap, process::Command, time::Duration};
+use std::{collections::BTreeMap, time::Duration};
 use vm::{Code, Mode, Options};
 
 const SITE: &str = r#"
@@ -88,18 +88,12 @@ fn ordered(lab: &mut Lab, service: &Service, name: &str) -> BTreeMap<String, boo
 }
 
 fn install(lab: &mut Lab, site: &Site) {
-    let stripped = tempfile::tempdir().expect("directory");
-    let path = stripped.path().join("ravelin");
-    assert!(Command::new("strip").arg("-o").arg(&path).arg(env!("CARGO_BIN_EXE_ravelin")).status().expect("binutils").success());
-    let binary = std::fs::read(&path).expect("reads");
-    println!("ravelin: {} bytes", binary.len());
+    lab.ravelin(env!("CARGO_BIN_EXE_ravelin"));
     let mut files = site.system_files();
     site.services.iter().for_each(|s| files.extend(s.files()));
     files.insert("root/site/site.toml".into(), SITE.into());
-    files.insert("usr/local/sbin/ravelin".into(), binary);
     lab.unpack(&files);
     lab.programs(&site.services);
-    lab.must("chmod 755 /usr/local/sbin/ravelin", lab::SETTING_UP);
     lab.must(&site.prepare(), lab::SETTING_UP);
     // As uid 0 in a domain without the capability to pass modes by.
     lab.must("chown -R root:root /var/lib/lotus* /var/log/lotus /var/tmp/filecoin-*", lab::SETTING_UP);

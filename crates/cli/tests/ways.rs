@@ -14,7 +14,6 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
     path::Path,
-    process::Command,
 };
 use vm::{Code, Mode, Options};
 
@@ -36,7 +35,7 @@ struct Planted {
 const ACCOUNTS: &str = "set -e
     getent passwd lotus >/dev/null || useradd --system --user-group --home-dir /var/lib/lotus --shell /usr/sbin/nologin lotus
     useradd --create-home --shell /bin/bash ops; echo 'ops ALL=(ALL) NOPASSWD: ALL' >/etc/sudoers.d/ops; chmod 0440 /etc/sudoers.d/ops
-    install /bin/sleep /usr/local/bin/lotus; chmod 0700 /root; chmod 755 /usr/local/sbin/ravelin
+    install /bin/sleep /usr/local/bin/lotus; chmod 0700 /root
     setsid setpriv --reuid lotus --regid lotus --init-groups /usr/local/bin/lotus 36000 >/dev/null 2>&1 </dev/null &
     sleep 1";
 /// Somebody who may administrate the machine.
@@ -98,10 +97,7 @@ fn each_way_up_of_a_machine_works_until_it_is_closed() {
     let ways = planted();
     assert!(ways.len() >= 10, "{ways:?}");
     let mut lab = Lab::boot(&Options { mode: Mode::Plain, ..Options::default() });
-    let stripped = tempfile::tempdir().expect("directory");
-    let path = stripped.path().join("ravelin");
-    assert!(Command::new("strip").arg("-o").arg(&path).arg(env!("CARGO_BIN_EXE_ravelin")).status().expect("binutils").success());
-    lab.unpack(&BTreeMap::from([("usr/local/sbin/ravelin".to_owned(), fs::read(&path).expect("reads"))]));
+    lab.ravelin(env!("CARGO_BIN_EXE_ravelin"));
     lab.must(ACCOUNTS, lab::SETTING_UP);
     lab.must(OPS, lab::SETTING_UP);
     let clean = found(&mut lab);

@@ -98,6 +98,7 @@ pub fn run(arguments: &Arguments, global: &Global) -> Result<Exit, Trouble> {
         judged.containers.extend(hardened);
     }
     if let Some(directory) = &arguments.write {
+        std::fs::create_dir_all(directory).map_err(|e| Trouble::io(directory, e))?;
         for (name, text) in &judged.files {
             save::private(&directory.join(name), text.as_bytes())?;
         }

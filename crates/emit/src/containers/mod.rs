@@ -43,8 +43,9 @@ fn head(c: &Hardened) -> String {
     out + &format!("[Unit]\nDescription={name}\nAfter=network-online.target\nWants=network-online.target\n\n")
 }
 
-/// What is wanted in every boot, and again after an end of any kind.
-const RESTART: &str = "Restart=always\n";
+/// Again after an end of any kind; a start may have to fetch the image first, which systemd's usual 90 s are too short for.
+const RESTART: &str = "Restart=always\nTimeoutStartSec=900\n";
+/// What is wanted in every boot.
 const INSTALL: &str = "\n[Install]\nWantedBy=multi-user.target\n";
 
 /// A text in which systemd finds no specifier.

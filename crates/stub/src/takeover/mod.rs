@@ -2,6 +2,7 @@
 //! first line that names the list and a last one `end`; out comes a line for each. Every action runs in a process of its own.
 
 mod climb;
+mod engine;
 mod kernel;
 mod network;
 mod persist;
@@ -12,8 +13,8 @@ use crate::act::{other, say, tell};
 use std::io;
 use stub::Said;
 
-/// An action that hangs is ended.
-const SECONDS: u32 = 20;
+/// An action that hangs is ended. An engine under emulation takes half a minute to start a container.
+const SECONDS: u32 = 90;
 
 /// What a verb does with its arguments.
 type Action = fn(&[&str]) -> io::Result<()>;
@@ -38,9 +39,10 @@ pub fn carry_out(text: &str) {
 }
 
 fn find(verb: &str) -> Option<(&'static str, Action)> {
-    let groups: [(&str, &[Verb]); 6] = [
+    let groups: [(&str, &[Verb]); 7] = [
         ("secrets", &secrets::VERBS),
         ("climb", &climb::VERBS),
+        ("engine", &engine::VERBS),
         ("persist", &persist::VERBS),
         ("network", &network::VERBS),
         ("kernel", &kernel::VERBS),

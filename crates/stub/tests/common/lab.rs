@@ -74,6 +74,15 @@ impl Lab {
         assert!(ran.ok(), "{}", ran.said());
     }
 
+    /// Puts `ravelin` into the machine, without its debug information.
+    pub fn ravelin(&mut self, built: &str) {
+        let directory = tempfile::tempdir().expect("directory");
+        let small = directory.path().join("ravelin");
+        assert!(Command::new("strip").arg("-o").arg(&small).arg(built).status().expect("binutils").success());
+        self.unpack(&BTreeMap::from([("usr/local/sbin/ravelin".to_owned(), fs::read(&small).expect("reads"))]));
+        self.must("chmod 755 /usr/local/sbin/ravelin", SETTING_UP);
+    }
+
     /// Puts the stand-in in the place of these programs.
     pub fn programs(&mut self, services: &[Service]) {
         self.unpack(&BTreeMap::from([("usr/local/bin/ravelin-stub".to_owned(), super::program::bytes().to_vec())]));
