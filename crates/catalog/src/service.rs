@@ -432,6 +432,9 @@ pub struct PathEntry {
     /// Default for an unset variable, e.g. `~/.lotus`.
     #[serde(default)]
     pub default: Option<String>,
+    /// Other names that name the same place: flags, which win over the variable, and older variables, which yield to it.
+    #[serde(default)]
+    pub also: Vec<String>,
     /// What it is.
     pub kind: PathKind,
     /// What the service does with it.

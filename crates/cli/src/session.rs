@@ -114,27 +114,7 @@ mod tests {
 
     #[test]
     fn the_connection_is_found_behind_sudo() {
-        let process = |pid, parent| Process {
-            pid,
-            parent,
-            comm: String::new(),
-            exe: String::new(),
-            argv: Vec::new(),
-            secret_env: Vec::new(),
-            uid: 0,
-            gid: 0,
-            groups: Vec::new(),
-            user: None,
-            unit: None,
-            container: None,
-            capabilities: 0,
-            bounding: 0,
-            no_new_privs: false,
-            seccomp: 0,
-            label: None,
-            cwd: None,
-            core_limit: None,
-        };
+        let process = |pid, parent| Process { pid, parent, ..Process::default() };
         let socket = |local: &str, remote: Option<&str>, state, pid| Socket {
             proto: Proto::Tcp,
             local: local.parse().expect("socket"),

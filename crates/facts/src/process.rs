@@ -20,6 +20,9 @@ pub struct Process {
     pub argv: Vec<String>,
     /// Names of environment variables that hold a secret, e.g. `FULLNODE_API_INFO`. Never the content.
     pub secret_env: Vec<String>,
+    /// Variables of its environment that name a directory by their name and value (`LOTUS_PATH=/data/lotus`, `HOME`).
+    #[serde(skip_serializing_if = "std::collections::BTreeMap::is_empty")]
+    pub places: std::collections::BTreeMap<String, String>,
     /// Effective user id.
     pub uid: u32,
     /// Effective group id.

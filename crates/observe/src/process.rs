@@ -1,8 +1,8 @@
-//! Processes from `/proc`. Arguments are redacted; of the environment only the names of secret variables are kept.
+//! Processes from `/proc`. Arguments are redacted; of the environment only the names of secret variables and places of files are kept.
 
 use crate::{Error, Root};
 use facts::{Process, secret};
-use std::fs;
+use std::{collections::BTreeMap, fs};
 
 /// Most arguments kept of one process; some start with thousands.
 const MOST_ARGUMENTS: usize = 200;
@@ -24,6 +24,7 @@ fn one(root: &Root, pid: u32) -> Option<Process> {
     let effective = |key: &str| field(key).split_whitespace().nth(1).and_then(|n| n.parse().ok()).unwrap_or(u32::MAX);
     let bits = |key: &str| u64::from_str_radix(field(key), 16).unwrap_or(0);
     let cgroup = text(&path("cgroup")).unwrap_or_default();
+    let environment = text(&path("environ")).unwrap_or_default();
     let arguments = text(&path("cmdline")).unwrap_or_default();
     let arguments: Vec<&str> = arguments.split('\0').take(MOST_ARGUMENTS).filter(|a| !a.is_empty()).collect();
     let link = |name: &str| fs::read_link(root.at(path(name))).ok().map(|p| p.to_string_lossy().into_owned());
@@ -34,7 +35,8 @@ fn one(root: &Root, pid: u32) -> Option<Process> {
         comm: text(&path("comm")).unwrap_or_default().trim().to_owned(),
         exe: link("exe").unwrap_or_default(),
         argv: secret::redact_argv(&arguments),
-        secret_env: secret_variables(&text(&path("environ")).unwrap_or_default()),
+        secret_env: secret_variables(&environment),
+        places: places(&environment),
         uid: effective("Uid"),
         gid: effective("Gid"),
         groups: field("Groups").split_whitespace().filter_map(|g| g.parse().ok()).collect(),
@@ -65,6 +67,14 @@ fn secret_variables(environment: &str) -> Vec<String> {
     out
 }
 
+/// Variables that say where files are: their names end so, and a single path is all they hold.
+fn places(environment: &str) -> BTreeMap<String, String> {
+    let named = |n: &str| n == "HOME" || n != "PATH" && (n.ends_with("_PATH") || n.ends_with("_REPO")) && secret::kind_of_name(n).is_none();
+    let plain = |v: &str| v.starts_with(['/', '~']) && !v.contains(':') && secret::redact(v).1.is_empty();
+    let all = environment.split('\0').filter_map(|v| v.split_once('='));
+    all.filter(|(n, v)| named(n) && plain(v)).map(|(n, v)| (n.to_owned(), v.to_owned())).collect()
+}
+
 /// The innermost unit of a control group path.
 fn unit(cgroup: &str) -> Option<String> {
     let ends = [".service", ".scope", ".socket"];
@@ -90,6 +100,13 @@ mod tests {
         assert_eq!(container(&docker), Some(id));
         assert_eq!(container("0::/user.slice\n"), None);
         assert_eq!(unit("0::/init.scope/x"), Some("init.scope".into()));
+    }
+
+    #[test]
+    fn of_the_environment_places_are_kept_by_value() {
+        let seen =
+            places("LOTUS_PATH=/data/lotus\0PATH=/bin:/usr/bin\0HOME=/root\0API_INFO=/x\0MANPATH=/a\0LD_LIBRARY_PATH=/a:/b\0SECRET_PATH=x");
+        assert_eq!(seen.into_iter().collect::<Vec<_>>(), [("HOME".into(), "/root".into()), ("LOTUS_PATH".into(), "/data/lotus".into())]);
     }
 
     #[test]

@@ -2,7 +2,10 @@
 //! unit. A drop-in counts from the next start, so it must find account and repository it already has; everything else is a move, and a
 //! move is `ravelin adopt`. Never: takes unknown for the same.
 
-use super::types::{DataPlan, SystemPlan, UnitPlan};
+use super::{
+    repository::repository,
+    types::{SystemPlan, UnitPlan},
+};
 use facts::{Facts, Source, Unit};
 use serde::Serialize;
 
@@ -95,7 +98,7 @@ fn fit(plan: &UnitPlan, facts: &Facts) -> Fit {
     if let Some(is) = accounts(unit, facts).into_iter().find(|a| *a != wanted) {
         return Fit::Account { is, wanted };
     }
-    if let (Some(is), Some(wanted)) = (repository(&plan.data, unit, facts), &plan.data.repo)
+    if let (Some(is), Some(wanted)) = (repository(&plan.data, unit, facts).path(), &plan.data.repo)
         && is != *wanted
     {
         return Fit::Repository { is, wanted: wanted.clone() };
@@ -133,59 +136,10 @@ fn yes(value: &str) -> bool {
     matches!(value, "yes" | "true" | "on" | "1")
 }
 
-/// Where a unit's repository is now; `None` where the service has none.
-pub(crate) fn repository(data: &DataPlan, unit: &Unit, facts: &Facts) -> Option<String> {
-    data.repo.as_ref()?;
-    if let Some(set) = data.repo_variable.as_ref().and_then(|v| variable(unit, v)) {
-        return Some(set);
-    }
-    let default = data.repo_default.as_ref()?;
-    let Some(rest) = default.strip_prefix('~') else { return Some(default.clone()) };
-    let user = unit.user().unwrap_or(ROOT);
-    let passwd = || facts.accounts.iter().find(|a| a.name == user || a.uid.to_string() == user).map(|a| a.home.clone());
-    Some(format!("{}{rest}", variable(unit, "HOME").or_else(passwd)?))
-}
-
-/// The value a unit's `Environment=` gives a variable: the last one counts.
-fn variable(unit: &Unit, name: &str) -> Option<String> {
-    let lines = unit.all("Service", "Environment");
-    lines.iter().flat_map(|l| words(l)).rev().find_map(|w| w.strip_prefix(name)?.strip_prefix('=').map(str::to_owned))
-}
-
-/// Words of a line with quotes and backslashes as systemd has them.
-fn words(line: &str) -> Vec<String> {
-    let (mut out, mut word, mut quote, mut begun) = (Vec::new(), String::new(), None, false);
-    let mut chars = line.chars();
-    while let Some(c) = chars.next() {
-        match (quote, c) {
-            (_, '\\') => word.extend(chars.next()),
-            (None, '"' | '\'') => (quote, begun) = (Some(c), true),
-            (Some(q), c) if q == c => quote = None,
-            (None, ' ' | '\t') => {
-                if begun || !word.is_empty() {
-                    out.push(std::mem::take(&mut word));
-                }
-                begun = false;
-            }
-            (_, c) => word.push(c),
-        }
-    }
-    if begun || !word.is_empty() {
-        out.push(word);
-    }
-    out.iter().map(|w| w.replace("%%", "%")).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use facts::{Account, Directive, Process};
-
-    #[test]
-    fn quotes_hold_words_together() {
-        assert_eq!(words(r#""A=b c" D=e 'F=g h' I=\"j"#), ["A=b c", "D=e", "F=g h", "I=\"j"]);
-        assert_eq!(words(r#"  "" x"#), ["", "x"]);
-    }
 
     fn facts(lines: &[(&str, &str)], runs_as: Option<u32>) -> Facts {
         let directives = lines

@@ -19,6 +19,7 @@ pub(crate) mod gpu;
 mod hugepages;
 pub mod moving;
 pub(crate) mod place;
+mod repository;
 pub(crate) mod sandbox;
 mod setting;
 pub mod types;

@@ -2,7 +2,8 @@
 //! stands against it. Never: takes what was not read for harmless, or an account that people log in with for a service's.
 
 use super::{
-    fit::{ROOT, accounts, repository},
+    fit::{ROOT, accounts},
+    repository::{Found, Says, repository},
     types::{SystemPlan, UnitPlan},
 };
 use facts::{Account, Facts, Source};
@@ -57,13 +58,16 @@ pub fn moving(system: &SystemPlan, facts: &Facts, instance: &str, login: Option<
     };
     let mut repo_is = None;
     match (repository(&plan.data, unit, facts), &plan.data.repo) {
-        (Some(is), Some(wanted)) if is != *wanted => {
-            against.extend(stronger(plan, unit, facts));
-            repo_is = Some(is);
+        (Found::At(r), Some(wanted)) if r.path.trim_end_matches('/') != wanted.trim_end_matches('/') => {
+            against.extend(stays(&r.says, &plan.name, wanted));
+            repo_is = Some(r.path);
         }
-        (None, Some(wanted)) => against.push(format!("where its repository is could not be told; the site has {wanted}")),
+        (Found::Unknown(why), Some(wanted)) => {
+            against.push(format!("where its repository is could not be told; the site has {wanted}: {why}"))
+        }
         _ => {}
     }
+    against.extend(unknown_flag(plan, unit));
     against.extend(people(facts, &account, login));
     if !against.is_empty() {
         return Err(against);
@@ -81,35 +85,33 @@ pub fn moving(system: &SystemPlan, facts: &Facts, instance: &str, login: Option<
     })
 }
 
-/// What names a repository more strongly than the drop-in's `Environment=` would: it would be looked for there after it was moved.
-fn stronger(plan: &UnitPlan, unit: &facts::Unit, facts: &Facts) -> Vec<String> {
-    let mut out = Vec::new();
-    for file in unit.environment_files() {
-        let path = file.trim_start_matches('-');
-        match facts.file(path) {
-            Some(facts::File { text: Some(text), .. }) => {
-                let names = |l: &&str| plan.data.repo_variable.as_ref().is_some_and(|v| l.trim_start().starts_with(v.as_str()));
-                if let Some(line) = text.lines().position(|l| names(&l)) {
-                    out.push(format!(
-                        "{path}:{}: names the repository and wins over the drop-in: put that into the unit as Environment=, and take it away \
-                         here",
-                        line + 1
-                    ));
-                }
-            }
-            None if file.starts_with('-') => {}
-            _ => out.push(format!("{path}, an environment file of {}, could not be read: it may name the repository", unit.name)),
-        }
+/// What names the old place more strongly than the drop-in's `Environment=` names the new one: the service would look there after the move.
+fn stays(says: &Says, unit: &str, wanted: &str) -> Option<String> {
+    let place = says.place(unit);
+    match says {
+        Says::Nothing | Says::Environment => None,
+        Says::Stronger(_) => Some(format!(
+            "{place} names the repository and wins over the drop-in: take it away there (systemctl edit, systemctl daemon-reload) and write \
+             Environment= in its place; or keep the repository where it is, `repo` in the site file; {wanted} is where it would go"
+        )),
+        Says::Process(_) => Some(format!(
+            "{place} names its repository, and neither the unit nor an environment file says so: a program that starts it does, or the \
+             manager's own environment. Write it into the unit as Environment=, restart, and look again"
+        )),
     }
-    for line in unit.all("Service", "ExecStart") {
-        if let Some(flag) = line.split_whitespace().find(|w| w.starts_with('-') && w.contains("repo")) {
-            out.push(format!(
-                "ExecStart= of {} has {flag}, which wins over the drop-in: name the repository by Environment= instead",
-                unit.name
-            ));
-        }
+}
+
+/// A flag that may name the repository, of a service whose flags the catalogue does not know.
+fn unknown_flag(plan: &UnitPlan, unit: &facts::Unit) -> Option<String> {
+    if plan.data.repo.is_none() || plan.data.repo_also.iter().any(|n| n.starts_with('-')) {
+        return None;
     }
-    out
+    let line = unit.directives.iter().rev().find(|d| d.section == "Service" && d.key == "ExecStart" && !d.value.is_empty())?;
+    let flag = line.value.split_whitespace().find(|w| w.starts_with('-') && w.contains("repo"))?;
+    Some(format!(
+        "{}:{}: ExecStart= has {flag}, which may name another repository than the site and wins over the drop-in: name it by Environment= instead",
+        line.file, line.line
+    ))
 }
 
 /// The unit of an instance, by either name.
@@ -150,6 +152,7 @@ mod tests {
         unit.instance = Some((words::ServiceName::new("lotus").expect("name"), words::InstanceName::new("lotus").expect("name")));
         unit.data.repo = Some("/data/lotus".into());
         unit.data.repo_variable = Some("LOTUS_PATH".into());
+        unit.data.repo_also = vec!["--repo".into()];
         unit.data.repo_default = Some("~/.lotus".into());
         SystemPlan {
             mode: Mode::Enforce,
@@ -189,9 +192,23 @@ mod tests {
         };
         assert!(against("EnvironmentFile", "/etc/lotus.env", Some("A=1\nLOTUS_PATH=/x\n")).contains("/etc/lotus.env:2"));
         assert!(against("EnvironmentFile", "/etc/lotus.env", None).contains("could not be read"));
+        assert!(against("ExecStart", "/usr/bin/lotus daemon", None).is_empty());
         assert_eq!(against("EnvironmentFile", "-/etc/lotus.env", None), "");
         assert_eq!(against("EnvironmentFile", "/etc/lotus.env", Some("A=1\n")), "");
-        assert!(against("ExecStart", "/usr/bin/lotus --repo=/x daemon", None).contains("--repo=/x"));
+        assert!(against("ExecStart", "/usr/bin/lotus --repo=/x daemon", None).contains("a flag in ExecStart="));
+        // Named by a file or a flag, and where the site has it: nothing goes anywhere.
+        let mut there = facts("/root/.lotus", None);
+        let line = Directive {
+            section: "Service".into(),
+            key: "ExecStart".into(),
+            value: "lotus --repo /data/lotus daemon".into(),
+            ..Directive::default()
+        };
+        there.units[0].directives.push(line);
+        assert_eq!(moving(&system(), &there, "lotus", None).expect("stays").repo_is, None);
+        let mut other = system();
+        other.units[0].data.repo_also = Vec::new();
+        assert!(moving(&other, &there, "lotus", None).expect_err("unknown flag")[0].contains("--repo"));
         assert!(moving(&system(), &facts("/data/lotus", None), "boost", None).expect_err("unknown")[0].contains("it has lotus"));
     }
 

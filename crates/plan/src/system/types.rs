@@ -182,6 +182,8 @@ pub struct DataPlan {
     pub repo: Option<String>,
     /// Variable that names the repository.
     pub repo_variable: Option<String>,
+    /// Other names for it: flags (stronger than the variable) and older variables (weaker).
+    pub repo_also: Vec<String>,
     /// Where the repository is while nothing names it; `~` is the account's home.
     pub repo_default: Option<String>,
     /// Directories outside the repository that are its account's alone: stores, state, logs, caches.

@@ -82,11 +82,13 @@ pub(crate) fn plan(p: &Parts<'_>) -> UnitPlan {
 
 fn data(p: &Parts<'_>) -> DataPlan {
     let service = &p.instance.service;
+    let repo = service.paths.iter().find(|e| e.kind == PathKind::Repo);
     DataPlan {
         home: p.places.home.clone(),
         repo: p.places.repo.clone(),
         repo_variable: p.places.repo_setting().map(|(name, _)| name.to_owned()),
-        repo_default: service.paths.iter().find(|e| e.kind == PathKind::Repo).map(|e| e.default.clone().unwrap_or_else(|| e.path.clone())),
+        repo_also: repo.map(|e| e.also.clone()).unwrap_or_default(),
+        repo_default: repo.map(|e| e.default.clone().unwrap_or_else(|| e.path.clone())),
         writes: p.places.writes(),
         deadlines: DEADLINES.contains(&service.role),
     }
