@@ -49,8 +49,31 @@ const ARCHIVE: &str = "set -e
 /// What the machine is, as far as the way touches it.
 const AS_FOUND: &str =
     "stat -c '%n %a %u' /etc/selinux/config; sha256sum /etc/selinux/config; ls -A /etc/default; ls -A /etc/default/grub.d 2>&1
-    dpkg-query -W -f '${Package} ${db:Status-Status}\\n' | grep ' installed'; semodule -l | grep ravelin; cat /sys/kernel/security/lsm
+    dpkg-query -W -f '${Package} ${db:Status-Status}\\n' | grep ' installed'; semodule -l | grep ravelin; sort /etc/selinux/default/seusers; ls /etc/sudoers.d; cat /sys/kernel/security/lsm
     grep -c . /sys/kernel/security/apparmor/profiles; true";
+
+/// An operator and somebody else, whose keys root holds. What the operator may do by sudo stands in a file of its own.
+const PEOPLE: &str = "set -e
+    ssh-keygen -q -t ed25519 -N '' -f /root/key
+    for a in ada eve; do
+      useradd -m -s /bin/bash $a; install -d -m 700 -o $a -g $a /home/$a/.ssh
+      install -m 600 -o $a -g $a /root/key.pub /home/$a/.ssh/authorized_keys
+    done
+    echo 'ada ALL=(ALL) NOPASSWD: ALL' >/etc/sudoers.d/ada; chmod 440 /etc/sudoers.d/ada";
+
+/// Whom a login makes an account, and whom its sudo makes it.
+fn logs_in(lab: &mut Lab, account: &str, command: &str) -> String {
+    let ssh = format!("ssh -i /root/key -o StrictHostKeyChecking=no -o BatchMode=yes {account}@127.0.0.1 '{command}' 2>&1; true");
+    lab.must(&ssh, STEP)
+}
+
+/// Who logs in is confined, and an operator is an administrator by sudo alone.
+fn logins_are_confined(lab: &mut Lab) {
+    let (ada, eve) = (logs_in(lab, "ada", "id -Z; sudo -n id -Z; sudo -n sed -n 1p /etc/shadow"), logs_in(lab, "eve", "id -Z"));
+    println!("{ada}{eve}");
+    assert!(ada.contains("staff_u:staff_r:staff_t") && ada.contains("staff_u:sysadm_r:sysadm_t") && ada.contains("root:"), "{ada}");
+    assert!(eve.contains("user_u:user_r:user_t"), "{eve}");
+}
 
 fn options(words: &str) -> Options {
     Options { mode: Mode::OwnChoice, kernel: format!("audit_backlog_limit=8192 {words}"), ..Options::default() }
@@ -87,17 +110,50 @@ fn ordered(lab: &mut Lab, service: &Service, name: &str) -> BTreeMap<String, boo
     outcomes(&heard[before..])
 }
 
-fn install(lab: &mut Lab, site: &Site) {
+/// Ravelin, the site file and the services' own files.
+fn programs(lab: &mut Lab, site: &Site) {
     lab.ravelin(env!("CARGO_BIN_EXE_ravelin"));
     let mut files = site.system_files();
     site.services.iter().for_each(|s| files.extend(s.files()));
     files.insert("root/site/site.toml".into(), SITE.into());
     lab.unpack(&files);
     lab.programs(&site.services);
+}
+
+fn install(lab: &mut Lab, site: &Site) {
+    programs(lab, site);
     lab.must(&site.prepare(), lab::SETTING_UP);
     // As uid 0 in a domain without the capability to pass modes by.
     lab.must("chown -R root:root /var/lib/lotus* /var/log/lotus /var/tmp/filecoin-*", lab::SETTING_UP);
     lab.must(ARCHIVE, lab::SETTING_UP);
+    lab.must(PEOPLE, lab::SETTING_UP);
+}
+
+/// On a machine that enforces already: an operator is named, who logs in before and afterwards is asked, and all of it is taken back.
+/// `install` is cut off after the mappings: labelling the whole machine is the long way's.
+#[test]
+fn who_logs_in_is_confined_once_an_operator_is_named_and_not_after_undo() {
+    let site = Site::read(SITE);
+    let mut lab = Lab::boot(&Options::default());
+    programs(&mut lab, &site);
+    lab.must(PEOPLE, lab::SETTING_UP);
+    let before = logs_in(&mut lab, "ada", "id -Z; sudo -n id -Z");
+    assert!(before.contains("unconfined_u") && !before.contains("staff_u"), "{before}");
+    let seusers = lab.must("sort /etc/selinux/default/seusers", lab::SETTING_UP);
+    let record = "/var/lib/ravelin/selinux/record.jsonl";
+    lab.must(
+        &format!(
+            "/usr/local/sbin/ravelin selinux install --operator ada --yes --site /root/site/site.toml --host one >/root/said 2>&1 & p=$!
+            until grep -q '\"done\":{{\"logins\"' {record} || ! kill -0 $p; do sleep 1; done; kill $p; grep '\"done\":{{\"logins\"' {record} || (cat /root/said; false)"
+        ),
+        STEP,
+    );
+    logins_are_confined(&mut lab);
+    ravelin(&mut lab, "undo --yes", 0, &[]);
+    assert_eq!(lab.must("sort /etc/selinux/default/seusers", lab::SETTING_UP), seusers);
+    lab.must("! test -e /etc/sudoers.d/ravelin-selinux", lab::SETTING_UP);
+    let back = logs_in(&mut lab, "ada", "id -Z; sudo -n id -Z");
+    assert!(back.contains("unconfined_u") && !back.contains("staff_u"), "{back}");
 }
 
 #[test]
@@ -125,13 +181,16 @@ fn from_a_debian_with_apparmor_to_an_enforcing_one_and_back() {
     assert_eq!(lab.must("getenforce", lab::SETTING_UP).trim(), "Permissive");
     ravelin(&mut lab, "status", 0, &["SELinux without the site's modules", "next: modules"]);
     ravelin(&mut lab, "enforce --yes", 2, &["modules comes first"]);
-    ravelin(&mut lab, "install --yes", 0, &["done modules", "done labels", "next: permissive"]);
+    ravelin(&mut lab, "install --operator nobody-here", 2, &["no account of an operator"]);
+    ravelin(&mut lab, "install --operator ada --yes", 0, &["done modules", "done logins", "done labels", "next: permissive"]);
     // A second time it has nothing left, and goes over no file again.
     ravelin(&mut lab, "install --yes", 0, &["next: permissive"]);
     let labels = lab.must("ls -Zd /usr/local/bin/lotus /var/lib/lotus/.lotus", lab::SETTING_UP);
     assert!(labels.contains("ravelin_lotus_exec_t") && labels.contains("ravelin_lotus_repo_t"), "{labels}");
     ravelin(&mut lab, "permissive --yes --force 'a test'", 0, &["done permissive", "enforcing, the site's domains permissive"]);
     assert_eq!(lab.must("getenforce", lab::SETTING_UP).trim(), "Enforcing");
+
+    logins_are_confined(&mut lab);
 
     // Taken over: done, seen, named.
     let open = ordered(&mut lab, lotus, "first");
@@ -157,6 +216,8 @@ fn from_a_debian_with_apparmor_to_an_enforcing_one_and_back() {
     assert!(ORDERS.iter().all(|(order, _)| booted.get(*order) == Some(&false)), "{booted:?}");
     ravelin(&mut lab, "undo", 0, &["setenforce 0", "nothing was changed"]);
     ravelin(&mut lab, "undo --yes", 0, &["restart the machine", TAKEN]);
+    let back = logs_in(&mut lab, "ada", "id -Z; sudo -n id -Z");
+    assert!(back.contains("unconfined_u") && !back.contains("staff_u"), "{back}");
     let boot = words(&mut lab);
     assert_eq!(boot, "");
     lab = lab.again(&options(&boot));

@@ -108,6 +108,54 @@ fn answered(from: &str, to: &str, port: u16) -> bool {
     Command::new("nsenter").args([&at, "python3", "-c", &script]).output().expect("nsenter").status.success()
 }
 
+/// Connections that an address of the neighbour's opens one after the other and holds, at most so many: how many were answered. Somebody
+/// must listen, or nothing is held.
+fn held(from: &str, to: &str, port: u16, most: usize) -> usize {
+    let far = fs::read_to_string("/run/far").expect("neighbour");
+    let script = format!(
+        "import socket\nall=[]\nfor n in range({most}):\n s=socket.socket(socket.AF_INET6 if ':' in '{to}' else socket.AF_INET)\n s.settimeout(1.5)\n\
+         \x20s.bind(('{from}',0))\n try:\n  s.connect(('{to}',{port}))\n  all.append(s)\n except OSError: break\nprint(len(all))\n"
+    );
+    let at = format!("--net=/proc/{}/ns/net", far.trim());
+    succeeds("nsenter", &[&at, "python3", "-c", &script]).trim().parse().expect("a number")
+}
+
+/// A limit of the site file is kept in front of UFW: by source, for what is published alone, and it lets in nothing UFW refuses.
+#[test]
+fn a_limit_is_kept_before_ufw_and_opens_nothing() {
+    if !inside("a_limit_is_kept_before_ufw_and_opens_nothing") {
+        return;
+    }
+    let here = tempfile::tempdir().expect("a directory");
+    succeeds("ufw", &["delete", "allow", "22/tcp"]);
+    let listen = "import socket\ns=socket.create_server(('::',6665),family=socket.AF_INET6,dualstack_ipv6=True,backlog=99)\nkept=[]\nwhile True: kept.append(s.accept())";
+    let mut listener = Command::new("python3").args(["-c", listen]).spawn().expect("python3");
+    ended(&apply(here.path(), SITE, &SURE), 0, &["is confirmed"]);
+    let places = [("192.0.2.77", "203.0.113.10"), ("2001:db8:fe::7", "2001:db8:1::10")];
+    while !answered("192.0.2.77", "203.0.113.10", 6665) {}
+    for (from, to) in places {
+        assert_eq!(held(from, to, 6665, 12), 12, "without a limit {from} holds what it likes");
+    }
+    // With the limit the count begins anew.
+    let limited = SITE.to_owned() + "limit   = { new = 100, held = 8 }\n";
+    ended(&apply(here.path(), &limited, &SURE), 0, &["is confirmed"]);
+    let table = succeeds("nft", &["list", "table", "inet", "ravelin"]);
+    assert!(table.contains("hook prerouting priority dstnat - 10") && !table.contains("hook input"), "{table}");
+    for (from, to) in places {
+        assert_eq!(held(from, to, 6665, 12), 8, "{from} holds no more than its limit");
+    }
+    // Another source and the operators are not concerned, and what UFW refuses stays refused.
+    assert_eq!(held("198.51.100.7", "203.0.113.10", 6665, 5), 5);
+    assert!((0..12).all(|_| answered("198.51.100.7", "203.0.113.10", 22)), "the management path has no limit");
+    assert!(!answered("192.0.2.77", "203.0.113.10", 22) && !answered("192.0.2.77", "203.0.113.10", 1234));
+    ended(&ravelin(here.path(), "drift", &limited, &["--host", "sp1"]), 0, &["holds what the site file says"]);
+    // Without the chain nothing is limited, and UFW lets in what it let in.
+    succeeds("nft", &["flush", "chain", "inet", "ravelin", "limits"]);
+    assert_eq!(held("192.0.2.77", "203.0.113.10", 6665, 12), 12);
+    let _ = listener.kill();
+    let _ = listener.wait();
+}
+
 fn files() -> [String; 2] {
     ["user.rules", "user6.rules"].map(|n| fs::read_to_string(format!("/etc/ufw/{n}")).expect("rule file"))
 }

@@ -2,9 +2,10 @@
 //! through a shell. Never: records (that is [`crate::run`]), decides.
 
 use crate::{Error, Record, label::ALONE};
-use observe::run::output;
+use observe::run::{output, with_input};
 use plan::selinux::{
     act::{Act, Before},
+    login::{self, Mappings},
     way::PACKAGES,
 };
 use std::{
@@ -18,6 +19,9 @@ use std::{
 const MOST: u64 = 1 << 20;
 /// The kernel's own word on whether it refuses.
 const ENFORCE: &str = "/sys/fs/selinux/enforce";
+
+/// What maps accounts; it comes with one of the packages.
+const SEMANAGE: &str = "/usr/sbin/semanage";
 
 /// What is done to the machine; tests put another one in its place.
 pub trait Machine {
@@ -56,6 +60,10 @@ impl Machine for Host {
             }
             Act::Menu => Before::Menu,
             Act::Load(wanted) => Before::Unloaded(wanted - &modules()?),
+            Act::Logins(wanted) => {
+                let (_, local) = logins()?;
+                Before::Logins(wanted.keys().map(|login| (login.clone(), local.get(login).cloned())).collect())
+            }
             Act::Enforce(_) => Before::Enforce(fs::read_to_string(ENFORCE).is_ok_and(|t| t.trim() == "1")),
         })
     }
@@ -100,6 +108,13 @@ impl Machine for Host {
                     output("restorecon", &words)?;
                 }
             }
+            Act::Logins(changes) => {
+                let (there, local) = logins()?;
+                let lines = login::commands(changes, &there, &local);
+                if !lines.is_empty() {
+                    with_input("semanage", &["import"], &lines)?;
+                }
+            }
             Act::Enforce(on) if self.runs() => drop(output("setenforce", &[if *on { "1" } else { "0" }])?),
             Act::Enforce(_) => {}
         }
@@ -136,6 +151,15 @@ pub fn modules() -> Result<BTreeSet<String>, Error> {
     }
     let text = output("semodule", &["-l"])?;
     Ok(text.lines().filter_map(|l| l.split_whitespace().next()).filter(|n| n.starts_with("ravelin")).map(str::to_owned).collect())
+}
+
+/// Mappings of accounts to SELinux users: all, and of these the machine's own. None where the policy's tools are not there.
+pub fn logins() -> Result<(Mappings, Mappings), Error> {
+    if !Path::new(SEMANAGE).exists() {
+        return Ok(Default::default());
+    }
+    let asked = |words: &[&str]| output("semanage", words).map(|t| login::listed(&t));
+    Ok((asked(&["login", "-l", "-n"])?, asked(&["login", "-l", "-n", "-C"])?))
 }
 
 /// A file's text and mode; `None` where there is none.

@@ -2,8 +2,13 @@
 //! anything, decides.
 
 use crate::{Error, Record, act, label};
+use facts::Account;
 use observe::Root;
-use plan::selinux::way::{BOOT, CONFIG, Ground, PACKAGES};
+use plan::selinux::{
+    SelinuxPlan,
+    login::{self, STAFF},
+    way::{BOOT, CONFIG, Ground, PACKAGES},
+};
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::Path,
@@ -16,13 +21,22 @@ const GRUB_PARTS: &str = "/etc/default/grub.d";
 /// What writes its menu.
 const UPDATE_GRUB: [&str; 2] = ["/usr/sbin/update-grub", "/sbin/update-grub"];
 
-/// This machine, which is to hold these modules and has these places for their files.
-pub fn look(record: &Record, modules: &BTreeMap<String, String>, places: &BTreeSet<String>) -> Result<Ground, Error> {
+/// This machine, which is to hold these modules, with the plan's places for files and its accounts; and these operators.
+pub fn look(
+    record: &Record,
+    modules: &BTreeMap<String, String>,
+    plan: &SelinuxPlan,
+    operators: &BTreeSet<String>,
+) -> Result<Ground, Error> {
+    let places = &plan.places();
     let root = Root::machine();
     let mut ground = of_files(&root);
     ground.installed = act::installed()?;
     if ground.installed.len() == PACKAGES.len() {
         ground.modules = act::modules()?;
+        if ground.runs() {
+            map(&mut ground, plan, &accounts(&root)?, operators)?;
+        }
     }
     let same = |name: &&String| std::fs::read_to_string(record.module(name)).is_ok_and(|kept| modules.get(*name) == Some(&kept));
     ground.stale = ground.modules.iter().filter(|m| modules.contains_key(*m)).filter(|m| !same(m)).cloned().collect();
@@ -31,6 +45,21 @@ pub fn look(record: &Record, modules: &BTreeMap<String, String>, places: &BTreeS
     let rest = label::pieces(Path::new("/")).into_iter().filter(|p| !ever.contains(p) && !places.contains(p));
     ground.unlabelled = places.iter().filter(|p| !since.contains(*p)).cloned().chain(rest).collect();
     Ok(ground)
+}
+
+/// Accounts of a machine, with what is known of who can log in.
+pub fn accounts(root: &Root) -> Result<Vec<Account>, Error> {
+    Ok(observe::account::accounts(root, &mut Vec::new(), &mut Vec::new())?)
+}
+
+fn map(ground: &mut Ground, plan: &SelinuxPlan, accounts: &[Account], operators: &BTreeSet<String>) -> Result<(), Error> {
+    let (there, _) = act::logins()?;
+    ground.unmapped = login::missing(plan, accounts, operators, &there);
+    ground.shut_out = login::shut_out(&ground.unmapped, accounts);
+    ground.operators = there.iter().filter(|(_, u)| u.user == STAFF).map(|(login, _)| login.clone()).collect();
+    let staff = accounts.iter().filter(|a| ground.unmapped.get(&a.name).is_some_and(|u| u.user == STAFF));
+    ground.homes = staff.map(|a| a.home.clone()).filter(|h| h.len() > 1).collect();
+    Ok(())
 }
 
 /// What the files of a machine say.

@@ -70,7 +70,7 @@ fn held(record: &Record) -> Result<sys::lock::Lock, Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use plan::selinux::act::Before;
+    use plan::selinux::{act::Before, login::SeUser};
     use std::collections::BTreeMap;
 
     /// A machine of files alone, that fails before or after an act.
@@ -78,6 +78,7 @@ mod tests {
     struct Files {
         files: BTreeMap<String, String>,
         loaded: BTreeSet<String>,
+        logins: BTreeMap<String, SeUser>,
         enforcing: bool,
         left: usize,
     }
@@ -87,6 +88,7 @@ mod tests {
             Ok(match act {
                 Act::File { path, mode, .. } => Before::File { path: path.clone(), text: self.files.get(path).cloned(), mode: *mode },
                 Act::Load(m) => Before::Unloaded(m - &self.loaded),
+                Act::Logins(l) => Before::Logins(l.keys().map(|k| (k.clone(), self.logins.get(k).cloned())).collect()),
                 Act::Enforce(_) => Before::Enforce(self.enforcing),
                 _ => Before::Nothing,
             })
@@ -97,6 +99,10 @@ mod tests {
                 Act::File { path, text: None, .. } => drop(self.files.remove(path)),
                 Act::Load(m) => self.loaded.extend(m.clone()),
                 Act::Unload(m) => self.loaded.retain(|x| !m.contains(x)),
+                Act::Logins(l) => l.iter().for_each(|(login, user)| match user {
+                    Some(user) => drop(self.logins.insert(login.clone(), user.clone())),
+                    None => drop(self.logins.remove(login)),
+                }),
                 Act::Enforce(on) => self.enforcing = *on,
                 _ => {}
             }
@@ -113,7 +119,11 @@ mod tests {
     fn cut_off_anywhere_it_goes_back_to_what_was_found_or_on_to_the_end() {
         let file = |path: &str, text: &str| Act::File { path: path.into(), text: Some(text.into()), mode: 0o644 };
         let module = |name: &str| BTreeSet::from([name.to_owned()]);
+        let user = |name: &str| SeUser { user: name.into(), range: "s0".into() };
+        let map = |login: &str| Act::Logins([(login.to_owned(), Some(user("staff_u")))].into());
         let acts = [
+            map("ada"),
+            map("bob"),
             file("/c", "permissive"),
             file("/new", "x"),
             Act::Load(module("a")),
@@ -121,7 +131,9 @@ mod tests {
             Act::Unload(module("a")),
             file("/c", "enforcing"),
         ];
-        let found = Files { files: BTreeMap::from([("/c".to_owned(), "disabled".to_owned())]), left: 99, ..Files::default() };
+        let files = BTreeMap::from([("/c".to_owned(), "disabled".to_owned())]);
+        let logins = BTreeMap::from([("bob".to_owned(), user("user_u"))]);
+        let found = Files { files, logins, left: 99, ..Files::default() };
         for cut in 0..=acts.len() {
             let dir = tempfile::tempdir().expect("directory");
             let record = Record::open(dir.path()).expect("opens");

@@ -37,9 +37,7 @@ impl Disk {
         held.lock().map_err(VmError::file(&own))?;
         drop(taken);
         let path = directory.path().join("disk.qcow2");
-        let mut command = Command::new("qemu-img");
-        command.args(["create", "-q", "-f", "qcow2", "-F", "raw", "-b"]).arg(image.disk()).arg(&path);
-        crate::image::finished("qemu-img", &mut command)?;
+        overlay(image, &path)?;
         Ok(Self { directory, path, _held: held })
     }
 
@@ -50,6 +48,13 @@ impl Disk {
     pub(crate) fn directory(&self) -> &Path {
         self.directory.path()
     }
+}
+
+/// Makes a disk over the cached image.
+pub(crate) fn overlay(image: &Image, path: &Path) -> Result<(), VmError> {
+    let mut command = Command::new("qemu-img");
+    command.args(["create", "-q", "-f", "qcow2", "-F", "raw", "-b"]).arg(image.disk()).arg(path);
+    crate::image::finished("qemu-img", &mut command)
 }
 
 /// Removes directories whose owners are gone. What cannot be removed is the next one's.

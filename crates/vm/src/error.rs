@@ -55,6 +55,12 @@ pub enum VmError {
         /// End of the serial console.
         console: String,
     },
+    /// A machine of this name stands already.
+    #[error("a machine `{0}` stands already")]
+    Stands(String),
+    /// No machine of this name stands.
+    #[error("no machine `{0}` stands")]
+    NotThere(String),
     /// The agent answered something that is no answer.
     #[error("the agent in the machine answered `{0}`")]
     Garbled(String),
@@ -80,6 +86,8 @@ impl VmError {
     pub fn help(&self) -> Option<&'static str> {
         match self {
             Self::Spawn { .. } => Some("install the missing program; `cargo xtask setup` does"),
+            Self::Stands(_) => Some("`ravelin lab vm shell NAME` is its console, `ravelin lab vm down NAME` ends it"),
+            Self::NotThere(_) => Some("`ravelin lab vm up NAME` starts one"),
             Self::Command { program: "mmdebstrap", .. } => {
                 Some("mmdebstrap needs a Debian mirror and root, or newuidmap and a range in /etc/subuid for this account")
             }

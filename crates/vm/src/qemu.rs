@@ -80,6 +80,24 @@ pub fn console(image: &Image, disk: &crate::Disk, options: &Options) -> Command 
     command
 }
 
+/// A standing machine's console, in its directory.
+pub const CONSOLE: &str = "console";
+/// What its console has said.
+pub const CONSOLE_LOG: &str = "console.log";
+/// Where QEMU takes orders.
+pub const CONTROL: &str = "control";
+
+/// A machine that goes on when this program has ended; its disk, console and control socket lie in one directory.
+pub fn standing(image: &Image, directory: &Path, options: &Options) -> Command {
+    let mut command = base(image, &directory.join("disk.qcow2"), "qcow2", options);
+    let at = |name: &str| commas(&directory.join(name));
+    command.arg("-chardev").arg(format!("socket,id=console,path={},server=on,wait=off,logfile={}", at(CONSOLE), at(CONSOLE_LOG)));
+    command.args(["-serial", "chardev:console"]);
+    command.arg("-qmp").arg(format!("unix:{},server=on,wait=off", at(CONTROL)));
+    command.arg("-pidfile").arg(directory.join("pid")).arg("-daemonize");
+    command
+}
+
 fn base(image: &Image, disk: &Path, format: &str, options: &Options) -> Command {
     let mut command = Command::new(PROGRAM);
     command.args(["-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", "-accel", "tcg"]);

@@ -27,6 +27,7 @@ use std::{
     path::PathBuf,
     time::Instant,
 };
+use words::AccountName;
 
 /// Denials that are told one by one; `--json` has all.
 const TOLD: usize = 40;
@@ -61,6 +62,9 @@ enum What {
         /// Label everything once more: after a boot without SELinux, in which files are made without labels
         #[arg(long)]
         relabel: bool,
+        /// An account that administers this machine: staff_u, and sysadm_r by sudo; once one is named, whoever is not gets user_u
+        #[arg(long, value_name = "NAME")]
+        operator: Vec<String>,
     },
     /// The system enforces until the next boot; Ravelin's domains only report
     Permissive(Do),
@@ -220,6 +224,7 @@ struct Here {
     modules: BTreeMap<String, String>,
     record: Record,
     instead: Vec<Carried>,
+    operators: BTreeSet<String>,
 }
 
 /// What the log says, and what follows from it.
@@ -240,11 +245,16 @@ impl Here {
             )
         })?;
         let modules = emit::selinux::on_the_way(&plan);
-        Ok(Self { name: host.to_string(), plan, modules, record: Record::look(&arguments.state), instead: instead::carried(&model.layers) })
+        let operators = match &arguments.what {
+            What::Install { operator, .. } => operators(operator)?,
+            _ => BTreeSet::new(),
+        };
+        let (record, instead) = (Record::look(&arguments.state), instead::carried(&model.layers));
+        Ok(Self { name: host.to_string(), plan, modules, record, instead, operators })
     }
 
     fn ground(&self) -> Result<(Ground, Option<Seen>), Trouble> {
-        let mut ground = ground::look(&self.record, &self.modules, &self.plan.places()).map_err(cannot)?;
+        let mut ground = ground::look(&self.record, &self.modules, &self.plan, &self.operators).map_err(cannot)?;
         if !ground.runs() {
             return Ok((ground, None));
         }
@@ -356,6 +366,22 @@ impl Here {
         }
         Ok(way)
     }
+}
+
+/// Operators by name: accounts of this machine whose names are plain words, as they are written into the sudo policy. Root is none: it
+/// needs no role.
+fn operators(named: &[String]) -> Result<BTreeSet<String>, Trouble> {
+    if named.is_empty() {
+        return Ok(BTreeSet::new());
+    }
+    let accounts = ground::accounts(&observe::Root::machine()).map_err(cannot)?;
+    for name in named {
+        if AccountName::new(name).is_err() || name == "root" || !accounts.iter().any(|a| a.name == *name) {
+            let how = "name accounts that people log in with, of lower-case letters, digits, `-` and `_`";
+            return Err(Trouble::usage(format!("`{name}` is no account of an operator on this machine"), how));
+        }
+    }
+    Ok(named.iter().cloned().collect())
 }
 
 /// The window in words of its own: here it is accesses that count, in `learn` flows.

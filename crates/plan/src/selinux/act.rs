@@ -1,6 +1,7 @@
 //! What is done to a machine on the way to SELinux, as data, and what takes it back. In comes an act with what was before, out
 //! come the acts that restore it; a whole record folds into one short list. Never: does anything.
 
+use super::login::SeUser;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -31,6 +32,8 @@ pub enum Act {
     Unload(BTreeSet<String>),
     /// Labels a place as the policy says; what is right stays untouched. One that ends in `/.` is the directory alone.
     Label(String),
+    /// Maps accounts to SELinux users; without a user the machine's own mapping goes. All or none.
+    Logins(BTreeMap<String, Option<SeUser>>),
     /// Whether the kernel refuses, until the next boot.
     Enforce(bool),
 }
@@ -54,6 +57,13 @@ impl Act {
                 Some(directory) => format!("restorecon -F {directory}"),
                 None => format!("restorecon -R -F {place}"),
             },
+            Self::Logins(logins) => {
+                let one = |(login, user): (&String, &Option<SeUser>)| match user {
+                    Some(u) => format!("semanage login -a -s {} -r {} {login}", u.user, u.range),
+                    None => format!("semanage login -d {login}"),
+                };
+                logins.iter().map(one).collect::<Vec<_>>().join("; ")
+            }
             Self::Enforce(on) => format!("setenforce {}", u8::from(*on)),
         }
     }
@@ -82,6 +92,8 @@ pub enum Before {
     Menu,
     /// Modules that were not loaded.
     Unloaded(BTreeSet<String>),
+    /// The machine's own mappings of accounts; without a user there was none.
+    Logins(BTreeMap<String, Option<SeUser>>),
     /// The kernel refused, or not.
     Enforce(bool),
 }
@@ -100,6 +112,7 @@ pub struct Back {
 pub fn back(record: &[Before]) -> Back {
     let (mut files, mut directories) = (BTreeMap::new(), Vec::new());
     let (mut modules, mut packages) = (BTreeSet::new(), BTreeSet::new());
+    let mut logins = BTreeMap::new();
     let (mut menu, mut enforced) = (false, None);
     for before in record {
         match before {
@@ -110,10 +123,18 @@ pub fn back(record: &[Before]) -> Back {
             Before::File { path, text, mode } => drop(files.entry(path.clone()).or_insert((text.clone(), *mode))),
             Before::Menu => menu = true,
             Before::Unloaded(m) => modules.extend(m.clone()),
+            Before::Logins(l) => {
+                for (login, user) in l {
+                    logins.entry(login.clone()).or_insert_with(|| user.clone());
+                }
+            }
             Before::Enforce(on) => drop(enforced.get_or_insert(*on)),
         }
     }
     let mut now: Vec<Act> = enforced.map(Act::Enforce).into_iter().collect();
+    if !logins.is_empty() {
+        now.push(Act::Logins(logins));
+    }
     if !modules.is_empty() {
         now.push(Act::Unload(modules));
     }
@@ -141,6 +162,8 @@ mod tests {
             Before::Menu,
             Before::Unloaded(["a".into()].into()),
             Before::Nothing,
+            Before::Logins([("ada".to_owned(), None)].into()),
+            Before::Logins([("ada".to_owned(), Some(SeUser { user: "staff_u".into(), range: "s0".into() }))].into()),
             Before::Enforce(false),
             Before::Enforce(true),
             file("ours"),
@@ -149,6 +172,7 @@ mod tests {
         let found = |path: &str, text: Option<&str>| Act::File { path: path.into(), text: text.map(Into::into), mode: 0o644 };
         let now = [
             Act::Enforce(false),
+            Act::Logins([("ada".to_owned(), None)].into()),
             Act::Unload(["a".into()].into()),
             found("/c", Some("found")),
             found("/d/x", None),

@@ -14,6 +14,7 @@
 //! | `note` | what types cannot tell apart |
 //! | [`way`] | from a Debian without SELinux to an enforcing one |
 //! | [`instead`] | what carries these requirements on a kernel without SELinux |
+//! | [`login`] | accounts and the SELinux users they log in as |
 //! | [`act`] | what is done on that way, and what takes it back |
 
 pub mod act;
@@ -21,6 +22,7 @@ pub mod base;
 mod domain;
 mod file;
 pub mod instead;
+pub mod login;
 mod note;
 mod port;
 mod store;

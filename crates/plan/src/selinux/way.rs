@@ -2,7 +2,10 @@
 //! step: what is done, and what it interrupts. Never: carries a step out, skips one, or goes on over denials nobody has looked at.
 //! What takes steps back is in [`super::act`].
 
-use super::act::Act;
+use super::{
+    act::Act,
+    login::{EVERYBODY, Mappings, STAFF, SUDOERS, SUDOERS_MODE, sudoers},
+};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
@@ -47,6 +50,14 @@ pub struct Ground {
     pub modules: BTreeSet<String>,
     /// Of these, those that the site would have otherwise.
     pub stale: BTreeSet<String>,
+    /// Mappings of accounts to SELinux users that are not there yet.
+    pub unmapped: Mappings,
+    /// Homes of operators among these: their labels name the user.
+    pub homes: BTreeSet<String>,
+    /// Operators that are mapped already.
+    pub operators: BTreeSet<String>,
+    /// Accounts somebody logs into today, and could not once they are mapped.
+    pub shut_out: Vec<String>,
     /// Places that are not labelled yet.
     pub unlabelled: Vec<String>,
     /// Why the system cannot be enforced around the domains yet: what it would be refused.
@@ -170,6 +181,9 @@ pub fn next(ground: &Ground, wanted: &BTreeSet<String>) -> Next {
         let load: BTreeSet<String> = absent.iter().cloned().chain(observe).chain(stale.cloned()).collect();
         return step("modules", Stage::Install, "domains, permissive one by one; in one transaction", vec![Act::Load(load)]);
     }
+    if !ground.unmapped.is_empty() {
+        return mapping(ground);
+    }
     if !ground.unlabelled.is_empty() {
         let why = "labels, while everything runs, a place at a time: it may be stopped and started again";
         return step("labels", Stage::Install, why, ground.unlabelled.iter().cloned().map(Act::Label).collect());
@@ -216,6 +230,28 @@ fn boot(ground: &Ground) -> Vec<Act> {
         acts.push(Act::Menu);
     }
     acts
+}
+
+/// Accounts to SELinux users, the sudo policy's part for operators first: who is mapped without it cannot administer the machine.
+fn mapping(ground: &Ground) -> Next {
+    let mut acts = Vec::new();
+    let named = ground.unmapped.iter().filter(|(_, u)| u.user == STAFF).map(|(login, _)| login);
+    let operators: BTreeSet<&str> = named.chain(&ground.operators).map(String::as_str).collect();
+    if ground.unmapped.values().any(|u| u.user == STAFF) {
+        acts.push(Act::File { path: SUDOERS.to_owned(), text: Some(sudoers(operators)), mode: SUDOERS_MODE });
+    }
+    acts.push(Act::Logins(ground.unmapped.iter().map(|(login, user)| (login.clone(), Some(user.clone()))).collect()));
+    acts.extend(ground.homes.iter().cloned().map(Act::Label));
+    let mut why = "service accounts get no role that a login could take".to_owned();
+    if ground.unmapped.contains_key(EVERYBODY) {
+        why += ", operators become sysadm_r by sudo alone, and whoever is not named gets no way there";
+    }
+    why += ". It counts from the next login: keep this session open and try a second one";
+    let shut = (!ground.shut_out.is_empty()).then(|| {
+        let names = ground.shut_out.join(", ");
+        format!("whoever logs in as {names} today could not any more: name such an account with --operator, or give it no shell")
+    });
+    but("logins", Stage::Install, &why, acts, shut)
 }
 
 /// The configuration with this mode, where it has another one.
@@ -266,6 +302,7 @@ pub fn ports_taken(plan: &super::SelinuxPlan, listing: &str) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::selinux::login::SeUser;
 
     fn wanted() -> BTreeSet<String> {
         ["ravelin", "ravelin_lotus", "ravelin_lotus_observe"].map(str::to_owned).into()
@@ -277,6 +314,8 @@ mod tests {
             match act {
                 Act::Packages(p) => g.installed.extend(p.clone()),
                 Act::File { path, text, .. } if path == CONFIG => g.config.clone_from(text),
+                Act::File { path, .. } if path == SUDOERS => {}
+                Act::Logins(l) => g.unmapped.retain(|login, _| !l.contains_key(login)),
                 Act::File { .. } => g.boot_line = true,
                 Act::Load(m) => g.modules.extend(m.clone()),
                 Act::Unload(m) => g.modules.retain(|x| !m.contains(x)),
@@ -291,12 +330,19 @@ mod tests {
         g
     }
 
+    fn user(name: &str) -> SeUser {
+        SeUser { user: name.into(), range: "s0".into() }
+    }
+
     fn plain() -> Ground {
         Ground {
             active: vec!["apparmor".to_owned()],
             apparmor: ["/usr/sbin/chronyd".to_owned()].into(),
             grub: true,
             unlabelled: vec!["/usr".into(), "/var".into()],
+            unmapped: ["ada", "fc-lotus"].map(|l| (l.to_owned(), user(if l == "ada" { STAFF } else { "system_u" }))).into(),
+            homes: ["/home/ada".to_owned()].into(),
+            operators: ["bob".to_owned()].into(),
             ..Ground::default()
         }
     }
@@ -313,9 +359,25 @@ mod tests {
             ground = done(ground, &step);
         }
         assert_eq!(next(&ground, &wanted()), Next::Arrived);
-        assert_eq!(names, ["packages", "boot-parameter", "reboot", "modules", "labels", "permissive", "enforce"]);
+        assert_eq!(names, ["packages", "boot-parameter", "reboot", "modules", "logins", "labels", "permissive", "enforce"]);
         assert!(stages.is_sorted(), "{stages:?}");
         assert!(ground.permissive().is_empty() && ground.enforcing && ground.enforcing_at_boot());
+    }
+
+    #[test]
+    fn operators_get_their_role_before_they_are_mapped() {
+        let g = Ground { active: vec!["selinux".to_owned()], installed: PACKAGES.map(str::to_owned).into(), modules: wanted(), ..plain() };
+        let Next::Step(step) = next(&g, &wanted()) else { panic!("a step") };
+        let [Act::File { path, text: Some(text), mode: SUDOERS_MODE }, Act::Logins(l), Act::Label(home)] = &step.acts[..] else {
+            panic!("{step:?}")
+        };
+        assert_eq!((path.as_str(), l.len(), home.as_str(), step.against), (SUDOERS, 2, "/home/ada", None));
+        assert!(
+            text.contains("Defaults:ada role=sysadm_r") && text.contains("Defaults:bob role=sysadm_r") && !text.contains("fc-lotus"),
+            "{text}"
+        );
+        let shut = Ground { shut_out: vec!["fc-lotus".to_owned()], ..g };
+        assert!(matches!(next(&shut, &wanted()), Next::Step(Step { against: Some(a), .. }) if a.contains("fc-lotus")));
     }
 
     #[test]

@@ -9,7 +9,6 @@ use super::rule::{Direction, MOST_PORTS, Profile, UfwPlan, UfwRule};
 use crate::build::Build;
 use crate::grant::Grant;
 use crate::host::{Side, dynamic, grants as granted};
-use crate::limit::limit_of;
 use ipnet::{IpNet, Ipv4Subnets, Ipv6Subnets};
 use ruleset::Value;
 use site::special::everything;
@@ -49,9 +48,6 @@ pub(crate) fn rules(b: &mut Build<'_>) -> UfwPlan {
                     out.unsaid.push(unsaid);
                 }
                 continue;
-            }
-            if g.from_public && limit_of(b.model, g.flow).is_some() && !out.unlimited.contains(id) {
-                out.unlimited.push(id.clone());
             }
             let direction = if side == Side::In { Direction::In } else { Direction::Out };
             allow(&mut out.rules, &mut public, &g, direction, &profiles);

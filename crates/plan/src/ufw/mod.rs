@@ -6,15 +6,17 @@
 //! | [`rule`] | one rule as UFW knows it, and the form it has in the kernel |
 //! | [`grants`] | flows as such rules: what is exact, then the public without what is not public |
 //! | [`frame`] | UFW's own chains around the rules of people |
+//! | `limits` | what one source may use of what is published |
 //! | `forward` | what UFW does not judge: forwarding, published ports of containers |
 //!
-//! UFW is the one master of what comes in and goes out: Ravelin's own table has no chain there, only at the forwarding hook, where
-//! container engines go around UFW. While observing nothing of UFW is changed: the table that only counts is nftables' in
+//! UFW is the one master of what is let in and out: Ravelin's own table lets nothing in there. It has a chain at the forwarding hook, where
+//! container engines go around UFW, and, where a publication has a limit, one before UFW that refuses what is over it and nothing else. While observing nothing of UFW is changed: the table that only counts is nftables' in
 //! either case. Never: an edge node; a rule UFW could not have written itself.
 
 mod forward;
 pub mod frame;
 pub mod grants;
+mod limits;
 pub mod rule;
 
 pub use rule::{Direction, Profile, UfwPlan, UfwRule};
@@ -38,6 +40,7 @@ pub fn rules(host: &Host, mode: Mode, active: &BTreeSet<HostName>) -> bool {
 /// The whole plan of a host behind UFW.
 pub(crate) fn plan(mut build: Build<'_>) -> MachinePlan {
     let ufw = grants::rules(&mut build);
+    limits::chain(&mut build);
     forward::chains(&mut build);
     let sysctls = sysctl::host(&build);
     let mut plan = build.finish(Role::Host, sysctls);
@@ -53,13 +56,6 @@ pub(crate) fn notes(plan: &MachinePlan) -> Vec<Diagnostic> {
     for (flow, proto) in &ufw.unsaid {
         let message = format!("{}: UFW has no word for protocol {proto} of flow {flow}", plan.host);
         out.push(Diagnostic::error(Code("PLAN004"), message).help("set `firewall = \"nftables\"` for this host and disable UFW there"));
-    }
-    for flow in &ufw.unlimited {
-        let message = format!("{}: the limit on flow {flow} is not kept: UFW's own is another one", plan.host);
-        out.push(
-            Diagnostic::warning(Code("PLAN005"), message)
-                .help("where it matters, set `firewall = \"nftables\"` for this host and disable UFW there"),
-        );
     }
     out
 }

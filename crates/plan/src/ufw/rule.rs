@@ -17,8 +17,6 @@ pub struct UfwPlan {
     pub profiles: Vec<Profile>,
     /// Flows of protocols UFW has no word for.
     pub unsaid: Vec<(String, Proto)>,
-    /// Flows whose limit UFW cannot keep.
-    pub unlimited: Vec<String>,
 }
 
 /// Which way.

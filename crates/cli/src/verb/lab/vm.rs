@@ -1,5 +1,6 @@
 //! `ravelin lab vm`: a Debian machine under QEMU with a kernel of its own, for what namespaces cannot show: boot, init, SELinux.
-//! In come a script and files, out comes what it said and its exit code. The machine's disk is gone afterwards.
+//! In come a script and files, out comes what it said and its exit code. The machine's disk is gone afterwards; one that was brought
+//! up with a name stands until it is taken down.
 
 use crate::{
     args::{Format, Global},
@@ -8,8 +9,9 @@ use crate::{
     progress,
     trouble::{Trouble, chain},
 };
-use ::vm::{Code, Disk, Image, Machine, Mode, Options, VmError, cache, console};
+use ::vm::{Code, Disk, Ended, Image, Machine, Mode, Options, Standing, VmError, cache, console};
 use clap::{Args, Subcommand};
+use rustix::termios::{self, OptionalActions, Termios};
 use serde::Serialize;
 use std::{
     fs,
@@ -18,6 +20,7 @@ use std::{
     path::{Path, PathBuf},
     time::Duration,
 };
+use words::HostName;
 
 /// Seconds a script may take, unless told otherwise: emulation is slow, and a script that hangs should not hang a terminal for long.
 const SCRIPT_WITHIN_S: u64 = 600;
@@ -48,8 +51,29 @@ enum What {
         #[arg(long, default_value_t = SCRIPT_WITHIN_S)]
         timeout: u64,
     },
-    /// Boot with its console on this terminal: log in as root, no password; Ctrl-A X ends it
-    Shell,
+    /// Its console on this terminal: log in as root, no password. Without a name a machine boots for it, and Ctrl-A X ends it; a standing
+    /// one goes on when Ctrl-] leaves it
+    Shell {
+        /// A standing machine
+        #[arg(value_parser = name)]
+        machine: Option<HostName>,
+    },
+    /// Boot a machine and leave it standing
+    Up {
+        /// Its name
+        #[arg(value_parser = name)]
+        machine: HostName,
+    },
+    /// Power a standing machine off; nothing is left of it
+    Down {
+        /// Its name
+        #[arg(value_parser = name)]
+        machine: HostName,
+    },
+}
+
+fn name(text: &str) -> Result<HostName, String> {
+    HostName::new(text).map_err(|e| e.to_string())
 }
 
 fn pair(text: &str) -> Result<(PathBuf, String), String> {
@@ -80,7 +104,10 @@ pub fn run(arguments: &Arguments, global: &Global) -> Result<Exit, Trouble> {
     let options = Options { mode, ..Options::default() };
     match &arguments.what {
         What::Run { script, put, timeout } => script_in(script, put, Duration::from_secs(*timeout), &options, global),
-        What::Shell => shell(&options),
+        What::Shell { machine: None } => shell(&options),
+        What::Shell { machine: Some(name) } => attach(&Standing::below(&cache::directory()), name.as_str()),
+        What::Up { machine: name } => up(&Standing::below(&cache::directory()), name.as_str(), &options),
+        What::Down { machine: name } => down(&Standing::below(&cache::directory()), name.as_str()),
     }
 }
 
@@ -144,6 +171,89 @@ fn shell(options: &Options) -> Result<Exit, Trouble> {
         .status()
         .map_err(|e| Trouble::usage(format!("cannot run {}: {e}", command.get_program().display()), "`cargo xtask setup` installs it"))?;
     super::pass(status)
+}
+
+fn up(standing: &Standing, name: &str, options: &Options) -> Result<Exit, Trouble> {
+    let image = image()?;
+    progress::during("booting", || standing.up(&image, name, options)).map_err(trouble)?;
+    remark(&format!("{name} stands. `ravelin lab vm shell {name}` is its console, `ravelin lab vm down {name}` ends it."));
+    Ok(Exit::Ok)
+}
+
+fn down(standing: &Standing, name: &str) -> Result<Exit, Trouble> {
+    let ended = progress::during("powering off", || standing.down(name)).map_err(|e| missing(e, standing))?;
+    remark(&format!(
+        "{name} {}; nothing is left of it.",
+        match ended {
+            Ended::PoweredOff => "has powered off",
+            Ended::Cut => "did not power off in its time and was cut off",
+            Ended::Remains => "did not run any more",
+        }
+    ));
+    Ok(Exit::Ok)
+}
+
+/// Which ones stand is said with a name that does not.
+fn missing(e: VmError, standing: &Standing) -> Trouble {
+    match (&e, standing.names()) {
+        (VmError::NotThere(_), there) if !there.is_empty() => Trouble::usage(chain(&e), format!("these stand: {}", there.join(", "))),
+        _ => trouble(e),
+    }
+}
+
+/// The console of a standing machine and this terminal, each to the other, until one of them ends or Ctrl-] is typed.
+fn attach(standing: &Standing, name: &str) -> Result<Exit, Trouble> {
+    let failed = |e| Trouble::io("the console", e);
+    let mut console = standing.console(name).map_err(|e| missing(e, standing))?;
+    remark("Enter shows its prompt. Log in as root, no password. Ctrl-] leaves it standing.");
+    let _raw = Raw::terminal();
+    let mut keys = console.try_clone().map_err(failed)?;
+    std::thread::spawn(move || {
+        let mut typed = [0; 256];
+        while let Ok(n @ 1..) = std::io::stdin().read(&mut typed) {
+            let typed = &typed[..n];
+            let until = typed.iter().position(|b| *b == LEAVE);
+            if keys.write_all(&typed[..until.unwrap_or(n)]).is_err() || until.is_some() {
+                break;
+            }
+        }
+        let _ = keys.shutdown(std::net::Shutdown::Both);
+    });
+    let mut said = [0; 4096];
+    loop {
+        match console.read(&mut said).map_err(failed)? {
+            0 => return Ok(Exit::Ok),
+            n => {
+                let mut out = std::io::stdout();
+                out.write_all(&said[..n]).and_then(|()| out.flush()).map_err(|e| Trouble::io("standard output", e))?;
+            }
+        }
+    }
+}
+
+/// Ctrl-].
+const LEAVE: u8 = 0x1d;
+
+/// The terminal hands every key on as it is typed, and is as it was when this goes. Where standard input is no terminal, nothing.
+struct Raw(Option<Termios>);
+
+impl Raw {
+    fn terminal() -> Self {
+        let before = termios::tcgetattr(rustix::stdio::stdin()).ok();
+        if let Some(mut raw) = before.clone() {
+            raw.make_raw();
+            let _ = termios::tcsetattr(rustix::stdio::stdin(), OptionalActions::Now, &raw);
+        }
+        Self(before)
+    }
+}
+
+impl Drop for Raw {
+    fn drop(&mut self) {
+        if let Some(before) = &self.0 {
+            let _ = termios::tcsetattr(rustix::stdio::stdin(), OptionalActions::Now, before);
+        }
+    }
 }
 
 #[cfg(test)]
