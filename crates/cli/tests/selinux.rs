@@ -58,6 +58,7 @@ const PEOPLE: &str = "set -e
     for a in ada eve; do
       useradd -m -s /bin/bash $a; install -d -m 700 -o $a -g $a /home/$a/.ssh
       install -m 600 -o $a -g $a /root/key.pub /home/$a/.ssh/authorized_keys
+      if selinuxenabled; then restorecon -R /home/$a; fi
     done
     echo 'ada ALL=(ALL) NOPASSWD: ALL' >/etc/sudoers.d/ada; chmod 440 /etc/sudoers.d/ada";
 
