@@ -93,7 +93,7 @@ fn machines_on_one_switch_meet_in_their_tagged_network_only() {
         let own = n + 1;
         machine
             .must(&format!(
-                "set -e; modprobe 8021q; d=$(ls /sys/class/net | grep -v lo); ip link set $d up
+                "set -e; modprobe 8021q; for n in $(seq 120); do d=$(ls /sys/class/net | grep -v lo) && break; sleep 0.5; done; ip link set $d up
                 for tag in 10 20; do ip link add v$tag link $d type vlan id $tag; ip link set v$tag up; done
                 ip address add 10.0.10.{own}/24 dev v10"
             ))
