@@ -6,7 +6,7 @@ use crate::{
     setup,
 };
 use serde_json::Value;
-use std::{fs, path::Path, thread};
+use std::{collections::BTreeSet, fs, path::Path, thread};
 
 /// Arguments with which the tests still run in two lanes: none of them chooses among the tests.
 const FOR_ALL: [&str; 2] = ["--no-fail-fast", "--release"];
@@ -36,7 +36,7 @@ pub fn run(arguments: &[String]) -> Result<(), Stop> {
 fn lanes(arguments: &[String]) -> Result<(), Stop> {
     process::run(cargo().args(["test", "--workspace", "--no-run"]).args(arguments))?;
     let (machines, others) = targets(&layers::metadata()?)?;
-    let named = |names: &[String]| names.iter().flat_map(|n| ["--test".to_owned(), n.clone()]).collect::<Vec<_>>();
+    let named = |names: &BTreeSet<String>| names.iter().flat_map(|n| ["--test".to_owned(), n.clone()]).collect::<Vec<_>>();
     let test = || {
         let mut test = cargo();
         test.args(["test", "--workspace"]).args(arguments);
@@ -52,21 +52,17 @@ fn lanes(arguments: &[String]) -> Result<(), Stop> {
 }
 
 /// The names of the workspace's test targets: those that boot machines, and the others.
-fn targets(metadata: &Value) -> Result<(Vec<String>, Vec<String>), Stop> {
+fn targets(metadata: &Value) -> Result<(BTreeSet<String>, BTreeSet<String>), Stop> {
     let list = |v: &Value| v.as_array().cloned().unwrap_or_default();
-    let (mut machines, mut others) = (Vec::new(), Vec::new());
+    let (mut machines, mut others) = (BTreeSet::new(), BTreeSet::new());
     for package in list(&metadata["packages"]).iter().filter(|p| p["source"].is_null()) {
         for target in list(&package["targets"]).iter().filter(|t| list(&t["kind"]).contains(&Value::from("test"))) {
             let (Some(name), Some(source)) = (target["name"].as_str(), target["src_path"].as_str()) else { continue };
             let lane = if boots(Path::new(source))? { &mut machines } else { &mut others };
-            lane.push(name.to_owned());
+            lane.insert(name.to_owned());
         }
     }
     // Targets of one name run together: cargo chooses by name.
-    machines.sort();
-    machines.dedup();
-    others.sort();
-    others.dedup();
     others.retain(|n| !machines.contains(n));
     Ok((machines, others))
 }

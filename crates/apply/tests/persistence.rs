@@ -8,10 +8,13 @@
 #![expect(clippy::print_stdout, reason = "the count is part of what the test says")]
 
 mod common;
+#[path = "common/units.rs"]
+mod units;
 
 use apply::Step;
 use common::*;
 use std::time::{Duration, Instant};
+use units::UNITS;
 use vm::{Disk, Image, Machine, Options, cache};
 use words::Digest;
 
@@ -25,11 +28,6 @@ const STEP_WITHIN: Duration = Duration::from_secs(120);
 const SESSION_WITHIN: Duration = Duration::from_secs(150);
 /// A service whose account is the generation's.
 const SERVICE: &str = "[Service]\nExecStart=/bin/sleep infinity\n[Install]\nWantedBy=multi-user.target\n";
-const UNITS: [(&str, &str); 3] = [
-    ("ravelin-restore", include_str!("../../../packaging/ravelin-restore.service")),
-    ("ravelin-closed", include_str!("../../../packaging/ravelin-closed.service")),
-    ("ravelin-addresses", include_str!("../../../packaging/ravelin-addresses.service")),
-];
 
 const RESTORE: &str = "ravelin-restore.service";
 const CLOSED: &str = "ravelin-closed.service";

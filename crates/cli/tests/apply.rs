@@ -11,24 +11,7 @@ use std::{
 };
 
 /// One machine on the Internet, managed from one address.
-const SITE: &str = r#"
-[site]
-name       = "one"
-miners     = ["f01234"]
-management = { from = ["198.51.100.7/32"], by = "ssh" }
-
-[layers]
-network = "enforce"
-
-[hosts.sp1]
-address = ["203.0.113.10"]
-runs    = ["lotus"]
-
-[[publish]]
-service = "lotus.libp2p"
-on      = "sp1"
-port    = 6665
-"#;
+const SITE: &str = include_str!("common/v4.toml");
 
 /// Wider than intended, and decided again by a day.
 const WEAK: &str = r#"

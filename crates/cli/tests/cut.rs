@@ -22,24 +22,7 @@ const MACHINE: &str = "203.0.113.10";
 const MANAGER: &str = "198.51.100.7";
 const STRANGER: &str = "192.0.2.77";
 
-const SITE: &str = r#"
-[site]
-name       = "one"
-miners     = ["f01234"]
-management = { from = ["198.51.100.7/32"], by = "ssh" }
-
-[layers]
-network = "enforce"
-
-[hosts.sp1]
-address = ["203.0.113.10"]
-runs    = ["lotus"]
-
-[[publish]]
-service = "lotus.libp2p"
-on      = "sp1"
-port    = 6665
-"#;
+const SITE: &str = include_str!("common/v4.toml");
 
 fn page(port: u16) -> String {
     format!("\n[[allow]]\nfrom = \"internet\"\nto = \"sp1\"\nport = \"{port}/tcp\"\nwhy = \"a page\"\nuntil = \"2027-12-01\"\n")

@@ -3,37 +3,20 @@
 
 #![expect(clippy::print_stdout, reason = "the times are part of what the test says")]
 
+#[path = "../../apply/tests/common/units.rs"]
+mod units;
+
 use std::{
     collections::BTreeMap,
     path::Path,
     process::Command,
     time::{Duration, Instant},
 };
+use units::UNITS;
 use vm::{Disk, Image, Machine, Mode, Options, cache};
 
 /// One machine on the Internet, managed from one address.
-const SITE: &str = r#"
-[site]
-name       = "one"
-management = { from = ["198.51.100.7/32", "2001:db8:ff::7/128"], by = "ssh" }
-
-[layers]
-network = "enforce"
-
-[hosts.sp1]
-address = ["203.0.113.10", "2001:db8:1::10"]
-runs    = ["lotus"]
-
-[[publish]]
-service = "lotus.libp2p"
-on      = "sp1"
-port    = 6665
-"#;
-const UNITS: [(&str, &str); 3] = [
-    ("ravelin-restore", include_str!("../../../packaging/ravelin-restore.service")),
-    ("ravelin-closed", include_str!("../../../packaging/ravelin-closed.service")),
-    ("ravelin-addresses", include_str!("../../../packaging/ravelin-addresses.service")),
-];
+const SITE: &str = include_str!("common/v4-v6.toml");
 const NETWORK: [(&str, &str); 2] = [
     ("eno1.netdev", "[NetDev]\nName=eno1\nKind=dummy\n"),
     ("eno1.network", "[Match]\nName=eno1\n[Network]\nAddress=203.0.113.10/24\nAddress=2001:db8:1::10/64\nLinkLocalAddressing=no\n"),

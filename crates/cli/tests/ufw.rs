@@ -12,23 +12,7 @@ use std::{
 };
 
 /// One machine on the Internet, managed from one address.
-const SITE: &str = r#"
-[site]
-name       = "one"
-management = { from = ["198.51.100.7/32", "2001:db8:ff::7/128"], by = "ssh" }
-
-[layers]
-network = "enforce"
-
-[hosts.sp1]
-address = ["203.0.113.10", "2001:db8:1::10"]
-runs    = ["lotus"]
-
-[[publish]]
-service = "lotus.libp2p"
-on      = "sp1"
-port    = 6665
-"#;
+const SITE: &str = include_str!("common/v4-v6.toml");
 
 const MANAGER: &str = "198.51.100.7 50000 203.0.113.10 22";
 

@@ -40,13 +40,17 @@ impl Unit {
         let last = self.directives.iter().rev().find(|d| d.section == section && d.key == key)?;
         (!last.value.is_empty()).then_some(last.value.as_str())
     }
-    /// All values in force of a directive that adds up; an empty assignment resets the list.
-    pub fn all(&self, section: &str, key: &str) -> Vec<&str> {
+    /// The lines in force of a directive that adds up; an empty assignment resets the list.
+    pub fn in_force(&self, section: &str, key: &str) -> Vec<&Directive> {
         let mut out = Vec::new();
         for d in self.directives.iter().filter(|d| d.section == section && d.key == key) {
-            if d.value.is_empty() { out.clear() } else { out.push(d.value.as_str()) }
+            if d.value.is_empty() { out.clear() } else { out.push(d) }
         }
         out
+    }
+    /// Their values.
+    pub fn all(&self, section: &str, key: &str) -> Vec<&str> {
+        self.in_force(section, key).into_iter().map(|d| d.value.as_str()).collect()
     }
     /// Account it runs under; `None` is root.
     pub fn user(&self) -> Option<&str> {

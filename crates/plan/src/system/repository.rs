@@ -3,7 +3,7 @@
 //! file, `Environment=`, the account's home. Never: takes a file that was not read for one that says nothing.
 
 use super::types::DataPlan;
-use facts::{Directive, Facts, Process, Unit};
+use facts::{Facts, Process, Unit};
 
 /// Home of the service manager, which `%h` is in a unit of the system.
 const MANAGER_HOME: &str = "/root";
@@ -134,7 +134,7 @@ impl<'a> Names<'a> {
 
     /// What the unit names, with its line; and what of it could not be read.
     fn in_unit(&self, unit: &Unit, facts: &Facts) -> (Option<(String, Says)>, Option<String>) {
-        for line in in_force(unit, "ExecStart") {
+        for line in unit.in_force("Service", "ExecStart") {
             let words = words(&line.value);
             let arguments: Vec<&str> = words.iter().map(String::as_str).collect();
             let place = |what: &str| Says::Stronger(format!("{}:{}: {what} in ExecStart=", line.file, line.line));
@@ -196,19 +196,10 @@ fn assigned(text: &str, name: &str) -> Option<(usize, String)> {
     found.last()
 }
 
-/// Lines of a directive that count: an empty one takes back those before it.
-fn in_force<'a>(unit: &'a Unit, key: &str) -> Vec<&'a Directive> {
-    let mut out = Vec::new();
-    for d in unit.directives.iter().filter(|d| d.section == "Service" && d.key == key) {
-        if d.value.is_empty() { out.clear() } else { out.push(d) }
-    }
-    out
-}
-
 /// The value a unit's `Environment=` gives a variable: the last one counts.
 fn environment(unit: &Unit, name: &str) -> Option<String> {
-    let lines = in_force(unit, "Environment");
-    lines.iter().flat_map(|d| words(&d.value)).rev().find_map(|w| w.strip_prefix(name)?.strip_prefix('=').map(str::to_owned))
+    let lines = unit.all("Service", "Environment");
+    lines.iter().flat_map(|l| words(l)).rev().find_map(|w| w.strip_prefix(name)?.strip_prefix('=').map(str::to_owned))
 }
 
 /// Words of a line with quotes, backslashes and the manager's home as systemd has them.
@@ -238,7 +229,7 @@ fn words(line: &str) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use facts::{Account, File};
+    use facts::{Account, Directive, File};
 
     fn data() -> DataPlan {
         DataPlan {
