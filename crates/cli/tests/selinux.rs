@@ -133,7 +133,6 @@ fn install(lab: &mut Lab, site: &Site) {
 /// On a machine that enforces already: an operator is named, who logs in before and afterwards is asked, and all of it is taken back.
 /// `install` is cut off after the mappings: labelling the whole machine is the long way's.
 #[test]
-#[ignore = "on a machine that enforces already semodule may not read the modules below /var/lib: docs/known-issues.md"]
 fn who_logs_in_is_confined_once_an_operator_is_named_and_not_after_undo() {
     let site = Site::read(SITE);
     let mut lab = Lab::boot(&Options::default());

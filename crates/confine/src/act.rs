@@ -20,6 +20,10 @@ const MOST: u64 = 1 << 20;
 /// The kernel's own word on whether it refuses.
 const ENFORCE: &str = "/sys/fs/selinux/enforce";
 
+/// Type of files that `semodule` may map where the system enforces: below /var/lib its domain, semanage_t, reads and does not map
+/// (refpolicy 2.20221101; `sesearch -A -s semanage_t -c file -p map`).
+const READABLE_BY_SEMODULE: &str = "semanage_tmp_t";
+
 /// What maps accounts; it comes with one of the packages.
 const SEMANAGE: &str = "/usr/sbin/semanage";
 
@@ -86,10 +90,13 @@ impl Machine for Host {
             Act::Menu => drop(output("update-grub", &[])?),
             Act::Load(names) => {
                 let paths: Vec<String> = names.iter().map(|n| self.record.staged(n).display().to_string()).collect();
-                let words: Vec<&str> = ["-i"].into_iter().chain(paths.iter().map(String::as_str)).collect();
-                output("semodule", &words)?;
+                let paths: Vec<&str> = paths.iter().map(String::as_str).collect();
+                if self.runs() {
+                    output("chcon", &[&["-t", READABLE_BY_SEMODULE], &paths[..]].concat())?;
+                }
+                output("semodule", &[&["-i"], &paths[..]].concat())?;
                 for name in names {
-                    sys::file::rename(&self.record.staged(name), &self.record.module(name))?;
+                    self.record.loaded(name)?;
                 }
             }
             Act::Unload(names) => {

@@ -84,6 +84,13 @@ impl Record {
     pub fn staged(&self, name: &str) -> PathBuf {
         self.directory.join("staged").join(format!("{name}.cil"))
     }
+    /// A staged module was loaded. Written anew, so that it has the label of its place and not the one it was loaded with.
+    pub(crate) fn loaded(&self, name: &str) -> Result<(), Error> {
+        let staged = self.staged(name);
+        let text = fs::read(&staged).map_err(|e| Error::file(&staged, e))?;
+        sys::file::replace(&self.module(name), &text)?;
+        Ok(sys::file::remove(&staged)?)
+    }
     /// Puts modules where the next step loads them from.
     pub fn stage<'a>(&self, modules: impl IntoIterator<Item = (&'a String, &'a String)>) -> Result<(), Error> {
         let directory = self.directory.join("staged");
