@@ -1,7 +1,18 @@
 //! The machine itself: systemd, its accounts, its sockets. In come names, out comes what they did. Never: decides, waits without an end.
 
-use crate::{Error, run::Adoption, run::Machine};
-use std::time::{Duration, Instant};
+use crate::{
+    Error,
+    door::Door,
+    hold::{self, Text},
+    run::Adoption,
+    run::Machine,
+};
+use std::{
+    fs,
+    os::unix::fs::symlink,
+    path::Path,
+    time::{Duration, Instant},
+};
 
 /// Between two looks at a unit.
 const POLL: Duration = Duration::from_millis(500);
@@ -11,13 +22,20 @@ const HOLD: Duration = Duration::from_secs(5);
 
 /// This machine.
 #[derive(Debug, Default)]
-pub struct Host;
+pub struct Host {
+    /// The command with which a boot goes on with a move.
+    pub goes_on: Vec<String>,
+}
+
+/// Mode of what systemd reads.
+const READABLE: u32 = 0o644;
 
 fn systemctl(arguments: &[&str]) -> Result<String, Error> {
     program("systemctl", arguments, "")
 }
 
-fn program(name: &str, arguments: &[&str], input: &str) -> Result<String, Error> {
+/// Runs a program; what it says where it fails is part of the error.
+pub(crate) fn program(name: &str, arguments: &[&str], input: &str) -> Result<String, Error> {
     observe::run::with_input(name, arguments, input).map_err(|e| {
         let command = [&[name], arguments].concat().join(" ");
         Error::Program { command, why: e.to_string() }
@@ -41,6 +59,41 @@ impl Machine for Host {
         // A unit that failed too often is held back by systemd, the one it was before as well.
         let _ = systemctl(&["reset-failed", unit]);
         systemctl(&["start", unit]).map(drop)
+    }
+    fn hold(&mut self, plan: &Adoption) -> Result<(), Error> {
+        // First who goes on, then what is held: at no point does a cut leave a service held for good.
+        put(&hold::unit(plan, &self.goes_on))?;
+        let link = hold::link(plan);
+        let link = Path::new(&link);
+        above(link)?;
+        match symlink(format!("../{}", hold::at_boot(plan)), link) {
+            Err(e) if e.kind() != std::io::ErrorKind::AlreadyExists => return Err(wrong(link, &e)),
+            _ => sys::file::flush_directory(link)?,
+        }
+        put(&hold::drop_in(plan))?;
+        self.reload()
+    }
+    fn release(&mut self, plan: &Adoption) -> Result<(), Error> {
+        let path = hold::drop_in(plan).path;
+        let path = Path::new(&path);
+        sys::file::remove(path)?;
+        // Other drop-ins keep it.
+        path.parent().map(fs::remove_dir);
+        self.reload()
+    }
+    fn ended(&mut self, plan: &Adoption) -> Result<(), Error> {
+        for path in [hold::link(plan), hold::unit(plan, &self.goes_on).path] {
+            sys::file::remove(Path::new(&path))?;
+        }
+        self.reload()
+    }
+    fn door(&self, account: &str) -> Result<Door, Error> {
+        let read = |path: &str| fs::read_to_string(path).map_err(|e| wrong(Path::new(path), &e));
+        let door = Door::of(account, &read("/etc/passwd")?, &read("/etc/shadow")?);
+        door.ok_or_else(|| Error::Apply(format!("account {account} is not in /etc/passwd and /etc/shadow")))
+    }
+    fn set_door(&mut self, account: &str, door: &Door) -> Result<(), Error> {
+        program("usermod", &["--shell", &door.shell, "--expiredate", &door.ends, account], "").map(drop)
     }
     fn reload(&mut self) -> Result<(), Error> {
         systemctl(&["daemon-reload"]).map(drop)
@@ -69,6 +122,21 @@ impl Machine for Host {
             std::thread::sleep(POLL);
         }
     }
+}
+
+fn put(file: &Text) -> Result<(), Error> {
+    let path = Path::new(&file.path);
+    above(path)?;
+    Ok(sys::file::replace_as(path, file.text.as_bytes(), READABLE)?)
+}
+
+/// Makes the directory that a file is to lie in.
+fn above(path: &Path) -> Result<(), Error> {
+    path.parent().map_or(Ok(()), |d| fs::create_dir_all(d).map_err(|e| wrong(d, &e)))
+}
+
+fn wrong(path: &Path, e: &std::io::Error) -> Error {
+    Error::Record { path: path.display().to_string(), why: e.to_string() }
 }
 
 /// The unit's first process where all is as it should be, else what is not.

@@ -11,14 +11,20 @@
 //! | [`relocate`] | the repository at another place: by rename, else by a copy, and back |
 //! | [`own`] | survey, change of owners, and the way back |
 //! | [`run`] | walks the steps |
+//! | [`door`] | how people log in as an account, and how nobody does: pure |
+//! | [`hold`] | what keeps a half-moved service from starting: pure |
+//! | [`person`] | an administrator's own account, after one that people share with a service |
 //! | [`host`] | systemd, accounts and sockets of the machine |
 //!
 //! Never: follows a link, copies a store, touches an inode that it has not recorded, removes the last copy of anything.
 
+pub mod door;
+pub mod hold;
 pub mod host;
 pub mod judge;
 pub mod mirror;
 pub mod own;
+pub mod person;
 pub mod record;
 pub mod relocate;
 pub mod run;

@@ -3,6 +3,7 @@
 
 use crate::{
     Error,
+    door::Door,
     judge::Owners,
     own::{self, Returned, Survey},
     record::{Journal, Line},
@@ -41,6 +42,9 @@ pub struct Adoption {
     pub port: Option<u16>,
     /// Seconds it may take to work.
     pub within: u64,
+    /// People logged in as this account until now.
+    #[serde(default)]
+    pub closes: bool,
     /// Who looked at the deadlines, and what they say; for services whose stop may miss one.
     pub deadlines: Option<String>,
 }
@@ -55,6 +59,16 @@ pub trait Machine {
     fn stop(&mut self, unit: &str) -> Result<(), Error>;
     /// Starts it.
     fn start(&mut self, unit: &str) -> Result<(), Error>;
+    /// From here on the service does not start, a boot included, and a boot goes on with the move.
+    fn hold(&mut self, plan: &Adoption) -> Result<(), Error>;
+    /// The service may start again.
+    fn release(&mut self, plan: &Adoption) -> Result<(), Error>;
+    /// The move has ended: a boot has nothing to go on with.
+    fn ended(&mut self, plan: &Adoption) -> Result<(), Error>;
+    /// How people log in as this account.
+    fn door(&self, account: &str) -> Result<Door, Error>;
+    /// Makes it so.
+    fn set_door(&mut self, account: &str, door: &Door) -> Result<(), Error>;
     /// Makes the unit known.
     fn reload(&mut self) -> Result<(), Error>;
     /// Waits until it is active as this account and listens.
@@ -165,6 +179,10 @@ impl Record {
         self.directory.join("before")
     }
 
+    fn door(&self) -> PathBuf {
+        self.directory.join("door.json")
+    }
+
     fn kept(&self) -> PathBuf {
         self.directory.join("files.json")
     }
@@ -228,8 +246,12 @@ pub fn carry_out(record: &Record, machine: &mut dyn Machine, progress: &mut dyn 
     loop {
         let marks = record.journal().marks()?;
         match next(&marks) {
-            Act::Moved => return Ok(Ended::Moved),
+            Act::Moved => {
+                machine.ended(&record.plan)?;
+                return Ok(Ended::Moved);
+            }
             Act::Returned => {
+                machine.ended(&record.plan)?;
                 let why = marks.iter().find_map(|m| if let Mark::Back(why) = m { Some(why.clone()) } else { None });
                 return Ok(Ended::Returned { why: why.unwrap_or_default(), files });
             }
@@ -254,7 +276,10 @@ fn forward(record: &Record, step: Step, machine: &mut dyn Machine, progress: &mu
     let gone = || Error::Apply(format!("account {} is not there", plan.account));
     match step {
         Step::Accounts => machine.accounts(plan).map(drop),
-        Step::Stop => machine.stop(&plan.unit),
+        Step::Stop => {
+            machine.hold(plan)?;
+            machine.stop(&plan.unit)
+        }
         Step::Relocate => {
             let Some(relocation) = &plan.relocation else { return Ok(()) };
             relocation.forward(&record.place(), &mut |done, all| progress(Progress::Bytes(done, all)))
@@ -279,20 +304,41 @@ fn forward(record: &Record, step: Step, machine: &mut dyn Machine, progress: &mu
             apply::files::write_all(&plan.files)?;
             machine.reload()
         }
-        Step::Start if plan.active => machine.start(&plan.unit),
+        Step::Start => {
+            machine.release(plan)?;
+            if plan.active { machine.start(&plan.unit) } else { Ok(()) }
+        }
         Step::Health if plan.active => {
             let (uid, _) = machine.account(&plan.account).ok_or_else(gone)?;
             machine.healthy(plan, uid)
         }
-        Step::Start | Step::Health => Ok(()),
+        Step::Health => Ok(()),
+        Step::Close if plan.closes => {
+            // A second time the door is closed already.
+            if !record.door().exists() {
+                let bytes = serde_json::to_vec(&machine.door(&plan.account)?).map_err(|e| Error::Apply(e.to_string()))?;
+                sys::file::replace(&record.door(), &bytes)?;
+            }
+            machine.set_door(&plan.account, &Door::closed())
+        }
+        Step::Close => Ok(()),
     }
 }
 
 fn backward(record: &Record, step: Step, machine: &mut dyn Machine, progress: &mut dyn FnMut(Progress)) -> Result<Returned, Error> {
     let plan = &record.plan;
     match step {
+        Step::Close => {
+            if let Ok(bytes) = std::fs::read(record.door()) {
+                let door: Door = serde_json::from_slice(&bytes).map_err(|e| Error::Apply(e.to_string()))?;
+                machine.set_door(&plan.account, &door)?;
+            }
+        }
         Step::Health | Step::Accounts => {}
-        Step::Start => machine.stop(&plan.unit)?,
+        Step::Start => {
+            machine.hold(plan)?;
+            machine.stop(&plan.unit)?;
+        }
         Step::Swap => {
             if let Ok(bytes) = std::fs::read(record.kept()) {
                 let kept: Vec<apply::files::Kept> = serde_json::from_slice(&bytes).map_err(|e| Error::Apply(e.to_string()))?;
@@ -310,8 +356,12 @@ fn backward(record: &Record, step: Step, machine: &mut dyn Machine, progress: &m
                 relocation.backward(&record.place(), &mut |done, all| progress(Progress::Bytes(done, all)))?;
             }
         }
-        Step::Stop if plan.active => machine.start(&plan.unit)?,
-        Step::Stop => {}
+        Step::Stop => {
+            machine.release(plan)?;
+            if plan.active {
+                machine.start(&plan.unit)?;
+            }
+        }
     }
     Ok(Returned::default())
 }

@@ -21,11 +21,13 @@ pub enum Step {
     Start,
     /// It is active as its account, and listens.
     Health,
+    /// Nobody logs in as its account any more.
+    Close,
 }
 
 impl Step {
     /// All, in order.
-    pub const ALL: [Step; 7] = [Step::Accounts, Step::Stop, Step::Relocate, Step::Own, Step::Swap, Step::Start, Step::Health];
+    pub const ALL: [Step; 8] = [Step::Accounts, Step::Stop, Step::Relocate, Step::Own, Step::Swap, Step::Start, Step::Health, Step::Close];
 }
 
 /// What became of a step.

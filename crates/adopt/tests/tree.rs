@@ -154,22 +154,42 @@ fn files_swapped_while_it_walks_never_reach_outside() {
 }
 
 #[test]
+fn an_account_people_logged_in_as_is_closed_at_the_end_and_opened_again_on_the_way_back() {
+    if !inside("an_account_people_logged_in_as_is_closed_at_the_end_and_opened_again_on_the_way_back") {
+        return;
+    }
+    repository("/tmp/repo");
+    let plan = adopt::Adoption { closes: true, ..adoption(&["/tmp/repo"], (0, 0)) };
+    let record = Record::begin(Path::new("/tmp/state"), plan).expect("begins");
+    let mut machine = Fake::default();
+    assert_eq!(run::carry_out(&record, &mut machine, &mut |_| {}).expect("ends"), Ended::Moved);
+    assert!(machine.asked.join(", ").ends_with("healthy 1990, lotus gets /usr/sbin/nologin, ended"), "{:?}", machine.asked);
+    record.back("asked for").expect("marks");
+    machine.asked.clear();
+    assert!(matches!(run::carry_out(&record, &mut machine, &mut |_| {}).expect("ends"), Ended::Returned { .. }));
+    assert!(machine.asked.join(", ").starts_with("lotus gets /bin/bash, hold, stop"), "{:?}", machine.asked);
+}
+
+#[test]
 fn a_step_that_fails_takes_everything_back_in_order() {
     if !inside("a_step_that_fails_takes_everything_back_in_order") {
         return;
     }
     for (fails, from, asked) in [
-        (None, (0, 0), "accounts, stop lotus.service, reload, start lotus.service, healthy 1990"),
-        (Some("accounts"), (0, 0), "accounts"),
+        (None, (0, 0), "accounts, hold, stop lotus.service, reload, release, start lotus.service, healthy 1990, ended"),
+        (Some("accounts"), (0, 0), "accounts, ended"),
+        (Some("hold"), (0, 0), "accounts, hold, release, start lotus.service, ended"),
         (
             Some("healthy"),
             (0, 0),
-            "accounts, stop lotus.service, reload, start lotus.service, healthy 1990, stop lotus.service, reload, start lotus.service",
+            "accounts, hold, stop lotus.service, reload, release, start lotus.service, healthy 1990, hold, stop lotus.service, reload, release, \
+             start lotus.service, ended",
         ),
         (
             Some("healthy"),
             (1500, 1500),
-            "accounts, stop lotus.service, reload, start lotus.service, healthy 1990, stop lotus.service, reload, start lotus.service",
+            "accounts, hold, stop lotus.service, reload, release, start lotus.service, healthy 1990, hold, stop lotus.service, reload, release, \
+             start lotus.service, ended",
         ),
     ] {
         sh("rm -rf /tmp/*");

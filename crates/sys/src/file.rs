@@ -80,7 +80,8 @@ fn beside(path: &Path) -> PathBuf {
     path.with_file_name(name)
 }
 
-fn flush_directory(path: &Path) -> Result<(), Error> {
+/// Flushes the directory a name lies in: when this returns, the name is there, or gone, after a power loss.
+pub fn flush_directory(path: &Path) -> Result<(), Error> {
     let parent = match path.parent() {
         Some(p) if !p.as_os_str().is_empty() => p,
         _ => Path::new("."),

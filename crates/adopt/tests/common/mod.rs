@@ -2,7 +2,7 @@
 
 #![allow(dead_code, reason = "each test program uses a part of it")]
 
-use adopt::{Adoption, Error, Machine};
+use adopt::{Adoption, Error, Machine, door::Door};
 use std::{
     ffi::OsStr,
     fs,
@@ -102,6 +102,21 @@ impl Machine for Fake {
         }
         self.ask(format!("start {unit}"))
     }
+    fn hold(&mut self, _: &Adoption) -> Result<(), Error> {
+        self.ask("hold".into())
+    }
+    fn release(&mut self, _: &Adoption) -> Result<(), Error> {
+        self.ask("release".into())
+    }
+    fn ended(&mut self, _: &Adoption) -> Result<(), Error> {
+        self.ask("ended".into())
+    }
+    fn door(&self, _: &str) -> Result<Door, Error> {
+        Ok(Door { shell: "/bin/bash".into(), ends: String::new() })
+    }
+    fn set_door(&mut self, account: &str, door: &Door) -> Result<(), Error> {
+        self.ask(format!("{account} gets {}", door.shell))
+    }
     fn reload(&mut self) -> Result<(), Error> {
         self.ask("reload".into())
     }
@@ -124,6 +139,7 @@ pub fn adoption(list: &[&str], from: (u32, u32)) -> Adoption {
         files: Vec::new(),
         port: None,
         within: 1,
+        closes: false,
         deadlines: None,
     }
 }

@@ -15,6 +15,7 @@ use ::adopt::{
     Adoption, Ended, Error, Relocation,
     host::Host,
     own::Survey,
+    person::Person,
     run::{self, Progress, Record},
 };
 use clap::Args;
@@ -51,6 +52,10 @@ pub struct Arguments {
     /// The last move of this service is to stay: the old copy of its repository is removed, and there is no way back any more
     #[arg(long, conflicts_with_all = ["yes", "undo"])]
     done: bool,
+    /// Make an account of your own first, after the one people share with the service: its keys, its password, sudo. Log in with it, then run
+    /// this again from there
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["undo", "done"])]
+    administrator: Option<String>,
     /// You looked at the proving deadlines yourself, and a restart fits now; the reason is recorded
     #[arg(long, value_name = "WHY")]
     i_checked_deadlines: Option<String>,
@@ -95,6 +100,12 @@ impl Face for Adopted {
             out += &format!("{}: {} -> {}, {runs}\n", paint(HEAD, &p.unit), p.from.0, p.account);
             if let Some(is) = &p.repo_is {
                 out += &format!("  repository from {is} to the place of the site\n");
+            }
+            if p.closes {
+                out += &format!(
+                    "  nobody logs in as {} any more: no shell, and the account counts as ended (also for cron and su)\n",
+                    p.account
+                );
             }
             p.roots.iter().for_each(|r| out += &format!("  owner of everything in {r}\n"));
         }
@@ -165,6 +176,9 @@ pub fn run(arguments: &Arguments, global: &Global) -> Result<Exit, Trouble> {
     let plan = planning::plan(&model);
     let system = plan.machines.get(&host).and_then(|m| m.system.as_ref());
     let system = system.ok_or_else(|| Trouble::usage(format!("{host} is not managed by Ravelin"), "set `managed = true`"))?;
+    if let Some(name) = &arguments.administrator {
+        return administrator(arguments, system, name, global);
+    }
     let mut shown = Adopted::new(service);
     let found = match plan::system::moving(system, &facts, service, login()) {
         Ok(found) => found,
@@ -174,7 +188,7 @@ pub fn run(arguments: &Arguments, global: &Global) -> Result<Exit, Trouble> {
         }
     };
     let adoption = adoption(arguments, system, &facts, found.clone())?;
-    let surveyed = progress::during("looking at every file", || run::survey(&adoption, &Host));
+    let surveyed = progress::during("looking at every file", || run::survey(&adoption, &Host::default()));
     shown.files.clone_from(&adoption.files);
     let repo_is = adoption.relocation.as_ref().map(|r| r.from.clone());
     shown.plan = Some(Move { roots: adoption.roots.clone(), repo_is, ..found.clone() });
@@ -194,6 +208,47 @@ pub fn run(arguments: &Arguments, global: &Global) -> Result<Exit, Trouble> {
     }
     let record = Record::begin(&arguments.state, adoption).map_err(cannot)?;
     in_a_unit(arguments, &record, global)
+}
+
+#[derive(Serialize)]
+struct Made {
+    account: String,
+    /// The one it is made after.
+    after: String,
+    group: String,
+    /// Who becomes an administrator: the keys, by kind and comment.
+    keys: Vec<String>,
+    /// sudo does not ask for a password: there is none.
+    unasked: bool,
+    done: bool,
+}
+
+impl Face for Made {
+    fn text(&self) -> String {
+        let Self { account, after, group, .. } = self;
+        let sudo = if self.unasked { "sudo asks for no password, as there is none" } else { "with the same password" };
+        let mut out = format!("{}: made after {after}, in group {group}; {sudo}\n", paint(HEAD, account));
+        self.keys.iter().for_each(|k| out += &format!("  key {k}\n"));
+        out += &match self.done {
+            true => format!("log in as {account}, and run `sudo ravelin adopt` again from there: that shows that you get in\n"),
+            false => "whoever holds one of these becomes an administrator; nothing was changed: --yes does it\n".to_owned(),
+        };
+        out
+    }
+}
+
+/// An account of one's own, before the shared one is the service's alone.
+fn administrator(arguments: &Arguments, system: &SystemPlan, name: &str, global: &Global) -> Result<Exit, Trouble> {
+    let unit = plan::system::find(system, &arguments.service).map_err(|why| Trouble::usage(why.join("; "), "see `ravelin plan`"))?;
+    let shared = unit.account.as_ref().map(ToString::to_string).unwrap_or_default();
+    let person = Person::here(&shared, name).map_err(cannot)?;
+    if arguments.yes {
+        person.make().map_err(cannot)?;
+    }
+    let (keys, unasked) = (person.holders(), person.is_unasked());
+    let made = Made { account: person.name, after: shared, group: person.group.to_owned(), keys, unasked, done: arguments.yes };
+    show(global, &made)?;
+    Ok(Exit::Ok)
 }
 
 /// Everything the move needs, real paths in place of declared ones: a store may be declared by a link to it.
@@ -226,6 +281,7 @@ fn adoption(arguments: &Arguments, system: &SystemPlan, facts: &facts::Facts, fo
         accounts: emit::accounts::sysusers(system),
         directories: emit::accounts::directories(system),
         files,
+        closes: found.closes,
         port: found.port,
         within: arguments.within,
         deadlines: arguments.i_checked_deadlines.clone(),
@@ -261,20 +317,28 @@ fn in_a_unit(arguments: &Arguments, record: &Record, global: &Global) -> Result<
     if !Path::new("/run/systemd/system").is_dir() {
         return carry_out(record, &arguments.state, global);
     }
-    let own = std::env::current_exe().map_err(|e| Trouble::io("own program", e))?;
     let unit = format!("--unit=ravelin-adopt-{}", record.plan.service);
-    let mut command = Command::new("systemd-run");
-    command.args(["--quiet", "--collect", "--wait", "--pipe", "--service-type=exec", &unit, "--"]).arg(own);
-    command.args(["adopt", &record.plan.service, "--carry-out", "--state"]).arg(&arguments.state);
+    let mut run = Command::new("systemd-run");
+    run.args(["--quiet", "--collect", "--wait", "--pipe", "--service-type=exec", &unit, "--"]).args(command(record, &arguments.state)?);
     if global.format() == crate::args::Format::Json {
-        command.arg("--json");
+        run.arg("--json");
     }
-    let status = command.status().map_err(|e| Trouble::io("systemd-run", e))?;
+    let status = run.status().map_err(|e| Trouble::io("systemd-run", e))?;
     let code = status.code().and_then(|c| u8::try_from(c).ok());
     code.map_or_else(
         || Err(Trouble::usage("the move goes on in its unit, this end of it was cut off", format!("journalctl -u {}", &unit[7..]))),
         |code| if code == 0 { Ok(Exit::Ok) } else { Err(Trouble::Passed(code)) },
     )
+}
+
+/// The command that goes on with a move.
+fn command(record: &Record, state: &Path) -> Result<Vec<String>, Trouble> {
+    let text = |p: PathBuf| {
+        p.into_os_string().into_string().map_err(|p| Trouble::usage(format!("{} is no UTF-8", p.display()), "use another path"))
+    };
+    let own = text(std::env::current_exe().map_err(|e| Trouble::io("own program", e))?)?;
+    let state = text(std::path::absolute(state).map_err(|e| Trouble::io(state, e))?)?;
+    Ok([&own, "adopt", &record.plan.service, "--carry-out", "--state", &state].map(str::to_owned).to_vec())
 }
 
 fn carry_out(record: &Record, state: &Path, global: &Global) -> Result<Exit, Trouble> {
@@ -284,7 +348,7 @@ fn carry_out(record: &Record, state: &Path, global: &Global) -> Result<Exit, Tro
         return Err(Trouble::usage("another move is under way", "wait for it"));
     }
     let mut told = Instant::now();
-    let ended = run::carry_out(record, &mut Host, &mut |progress| {
+    let ended = run::carry_out(record, &mut Host { goes_on: command(record, state)? }, &mut |progress| {
         if told.elapsed() >= TELL {
             told = Instant::now();
             remark(&match progress {

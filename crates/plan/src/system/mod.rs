@@ -26,7 +26,7 @@ pub mod types;
 pub(crate) mod unit;
 
 pub use fit::{Fit, Judged, fits};
-pub use moving::{Move, moving};
+pub use moving::{Move, find, moving};
 pub(crate) use setting::reach;
 pub use types::{AccountPlan, ByHand, DataPlan, FileAct, FilePlan, HealthPlan, Line, Section, SystemPlan, UnitPlan};
 

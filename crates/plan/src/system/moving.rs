@@ -26,6 +26,8 @@ pub struct Move {
     pub roots: Vec<String>,
     /// Where the repository is now, if that is another place than the plan's.
     pub repo_is: Option<String>,
+    /// People log in as the account it gets, which is to be the service's alone.
+    pub closes: bool,
     /// TCP port on which it must listen afterwards.
     pub port: Option<u16>,
     /// A stop may miss a proving deadline.
@@ -77,6 +79,7 @@ pub fn moving(system: &SystemPlan, facts: &Facts, instance: &str, login: Option<
         unit: plan.name.clone(),
         active: unit.active,
         from: (from, old.uid, old.gid),
+        closes: facts.accounts.iter().any(|a| is_entered(a, &account)),
         account,
         roots: plan.data.repo.iter().chain(&plan.data.writes).cloned().collect(),
         repo_is,
@@ -123,11 +126,15 @@ pub fn find<'a>(system: &'a SystemPlan, instance: &str) -> Result<&'a UnitPlan, 
     })
 }
 
+/// This is the account, and a login gets a shell as it.
+fn is_entered(a: &Account, account: &str) -> bool {
+    a.name == account && a.name != ROOT && a.has_login_shell()
+}
+
 /// A service's account is nobody's login. Where people log in with it, whoever asks must have shown a login of their own: the one
 /// they came with.
 fn people(facts: &Facts, account: &str, login: Option<u32>) -> Option<String> {
-    let theirs = |a: &&Account| a.name == account && a.name != ROOT && a.has_login_shell();
-    let a = facts.accounts.iter().find(theirs)?;
+    let a = facts.accounts.iter().find(|a| is_entered(a, account))?;
     // What could not be read is not "no key".
     let entered = a.password != Some(false) || a.ssh_keys != Some(0);
     if !entered || login.is_some_and(|uid| uid != a.uid && uid != 0) {
@@ -135,8 +142,8 @@ fn people(facts: &Facts, account: &str, login: Option<u32>) -> Option<String> {
     }
     let who = if login == Some(a.uid) { "you have logged in with it" } else { "no login of your own was shown" };
     Some(format!(
-        "people log in as {account}, which is to be a service's alone, and {who}. Make an account of your own (adduser NAME; adduser NAME \
-         sudo; its key into ~NAME/.ssh/authorized_keys), log in with it, and run this from there"
+        "people log in as {account}, which is to be a service's alone, and {who}. Make an account of your own \
+         (--administrator NAME does it, with the same keys), log in with it, and run this from there"
     ))
 }
 
