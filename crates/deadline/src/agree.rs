@@ -151,7 +151,8 @@ fn standing(believed: &[Believed<'_>], miner: &str, now: Epoch) -> Result<Standi
 }
 
 fn need(said: &[(&str, &MinerAnswer)], index: u64) -> Need {
-    let saw: BTreeSet<bool> = said.iter().filter_map(|(_, m)| m.partitions.get(&index)).map(|all| all.iter().any(|p| p.wants_proof())).collect();
+    let saw: BTreeSet<bool> =
+        said.iter().filter_map(|(_, m)| m.partitions.get(&index)).map(|all| all.iter().any(|p| p.wants_proof())).collect();
     match (saw.contains(&true), saw.contains(&false)) {
         (true, _) => Need::Yes,
         (false, true) => Need::No,

@@ -4,11 +4,8 @@ mod common;
 
 use common::{head, info, miner, partition, reply, time};
 use deadline::{
-    Act, Bits, Disbelief, Fault, Landed, Look, MinerAnswer, Policy, Reply, Settings, Trouble, Unreachable, Wait,
-    chain::MAINNET_GENESIS,
-    gate::act,
-    look as look_at,
-    outlook::NodeSaid,
+    Act, Bits, Disbelief, Fault, Landed, Look, MinerAnswer, Policy, Reply, Settings, Trouble, Unreachable, Wait, chain::MAINNET_GENESIS,
+    gate::act, look as look_at, outlook::NodeSaid,
 };
 
 /// Ten epochs into a deadline of a miner whose period began 1,210 epochs ago.
@@ -100,7 +97,8 @@ fn nodes_that_disagree_are_waited_for() {
 fn a_head_from_before_the_opening_says_nothing_of_the_deadline() {
     // The clock is 2 epochs into deadline 21, null rounds keep the head in deadline 20, whose proof had landed.
     let now = NOW + 52;
-    let seen = look_at(&[reply("a", NOW + 49, &[("f01", miner(NOW + 49, OFFSET, |_| true, true))])], &[], &["f01".into()], time(now), SETTINGS);
+    let seen =
+        look_at(&[reply("a", NOW + 49, &[("f01", miner(NOW + 49, OFFSET, |_| true, true))])], &[], &["f01".into()], time(now), SETTINGS);
     assert_eq!((seen.miners[0].deadline, seen.miners[0].landed), (21, Landed::Unseen));
     assert!(matches!(&seen.waits[..], [Wait::Unseen { deadline: 21, .. }]));
 }
@@ -132,7 +130,16 @@ fn liars_and_stragglers_are_named() {
     assert!(matches!(info(|i| i.close += 1), Disbelief::Inconsistent { what: "the close", .. }));
     assert!(matches!(info(|i| i.challenge += 1), Disbelief::Inconsistent { what: "the challenge", .. }));
     assert!(matches!(info(|i| i.window = 120), Disbelief::Parameters { .. }));
-    assert!(matches!(info(|i| { i.period_start -= 2880; i.open -= 2880; i.close -= 2880; i.challenge -= 2880; i.fault_cutoff -= 2880; }), Disbelief::NotOpen { .. }));
+    assert!(matches!(
+        info(|i| {
+            i.period_start -= 2880;
+            i.open -= 2880;
+            i.close -= 2880;
+            i.challenge -= 2880;
+            i.fault_cutoff -= 2880;
+        }),
+        Disbelief::NotOpen { .. }
+    ));
     assert!(matches!(disbelief(with(|a| a.miners.clear())), Disbelief::Silent { .. }));
     assert_eq!(info(|i| i.index = 48).to_string(), "f01: it names deadline 48; a period has 48, counted from 0");
     assert_eq!(look(&[well("a", true)]).clock.map(|c| c.genesis), Some(MAINNET_GENESIS));

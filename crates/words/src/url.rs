@@ -155,9 +155,7 @@ impl FromStr for ApiUrl {
         let port = match port {
             None => scheme.port(),
             // `u16::from_str` takes a sign.
-            Some(p) if p.bytes().all(|b| b.is_ascii_digit()) => {
-                p.parse().ok().filter(|p| *p != 0).ok_or(UrlError::Port)?
-            }
+            Some(p) if p.bytes().all(|b| b.is_ascii_digit()) => p.parse().ok().filter(|p| *p != 0).ok_or(UrlError::Port)?,
             Some(_) => return Err(UrlError::Port),
         };
         Ok(Self { scheme, host, port, path: checked_path(path)? })
@@ -195,7 +193,11 @@ mod tests {
         assert_eq!(parse("http://[::1]/rpc/v1").as_deref(), Ok("http://[::1]:80/rpc/v1"));
         let bare: ApiUrl = "ws://localhost:1234".parse().expect("a URL");
         assert!(bare.is_loopback() && bare.clone().or_path("/rpc/v1").path() == "/rpc/v1");
-        assert_eq!("http://a/x".parse::<ApiUrl>().map(|u| u.or_path("/rpc/v1").path().to_owned()).as_deref(), Ok("/x"), "a path that is given stays");
+        assert_eq!(
+            "http://a/x".parse::<ApiUrl>().map(|u| u.or_path("/rpc/v1").path().to_owned()).as_deref(),
+            Ok("/x"),
+            "a path that is given stays"
+        );
     }
 
     #[test]

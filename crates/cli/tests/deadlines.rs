@@ -1,0 +1,112 @@
+//! `ravelin deadlines` against nodes of the tests: what it says, how it ends, and that waiting ends when the proof lands.
+
+#[path = "../../lotus/tests/common/mod.rs"]
+mod node;
+
+use node::{Chain, serve};
+use serde_json::Value;
+use std::{
+    net::SocketAddr,
+    process::{Command, Output},
+    time::{Duration, Instant},
+};
+
+const FREE: Chain = Chain { into: 10, landed: true, behind: 0, gateway: false };
+
+fn ravelin(nodes: &[SocketAddr], more: &str, words: &[&str]) -> Output {
+    let dir = tempfile::tempdir().expect("a directory");
+    let site = dir.path().join("site.toml");
+    let nodes: Vec<String> = nodes.iter().map(|a| format!("\"http://{a}\"")).collect();
+    let text = format!(
+        "[site]\nminers = [\"f01234\"]\nmanagement = {{ from = [\"192.0.2.7/32\"] }}\n[hosts.sp1]\naddress = \"192.0.2.1\"\nruns = [\"lotus\"]\n[deadlines]\nnodes = [{}]\ntimeout = 5\n{more}\n",
+        nodes.join(", ")
+    );
+    std::fs::write(&site, text).expect("written");
+    Command::new(env!("CARGO_BIN_EXE_ravelin")).arg("deadlines").arg(&site).args(words).output().expect("runs")
+}
+
+fn ended(out: &Output, code: i32, words: &[&str]) -> String {
+    let text = String::from_utf8_lossy(&out.stdout).into_owned() + &String::from_utf8_lossy(&out.stderr);
+    assert_eq!(out.status.code(), Some(code), "{text}");
+    words.iter().for_each(|w| assert!(text.contains(w), "no `{w}` in:\n{text}"));
+    text
+}
+
+#[test]
+fn it_says_who_says_what_and_how_long() {
+    let well = serve(|m, p, _| FREE.say(m, p));
+    let late = serve(|m, p, _| Chain { landed: false, ..FREE }.say(m, p));
+    let behind = serve(|m, p, _| Chain { behind: 30, into: 40, ..FREE }.say(m, p));
+    let text = ended(
+        &ravelin(&[well, behind], "", &["--for", "5m"]),
+        0,
+        &[
+            "f01234: deadline 20 is open",
+            "its proof has landed",
+            "free until",
+            "5 min fits now",
+            "not believed: its head is",
+            "was not asked for",
+        ],
+    );
+    assert!(text.contains("at best 15 min 30 s at a time"), "{text}");
+    ended(&ravelin(&[well, late], "", &[]), 1, &["not by", "not now"]);
+    ended(&ravelin(&[late], "", &[]), 1, &["its proof has not landed", "if the proof lands at once"]);
+    ended(&ravelin(&[well], "", &["--for", "30m"]), 1, &["no window is longer than 930 s"]);
+    ended(&ravelin(&[well], "", &["--for", "5m", "--for", "6m", "--for", "6m"]), 0, &["3 pieces in 2 windows"]);
+    let json: Value = serde_json::from_slice(&ravelin(&[well], "", &["--json", "--for", "5m"]).stdout).expect("JSON");
+    assert_eq!(
+        (&json["fits"], &json["miners"][0]["landed"], &json["whole"]),
+        (&Value::Bool(true), &Value::from("yes"), &Value::Bool(true))
+    );
+    assert_eq!(json["waits"], serde_json::json!([]));
+}
+
+#[test]
+fn unknown_ends_differently_from_no() {
+    let gateway = serve(|m, p, _| Chain { gateway: true, ..FREE }.say(m, p));
+    ended(
+        &ravelin(&[gateway], "", &[]),
+        3,
+        &["nobody can see whether its proof has landed", "does not have Filecoin.StateMinerPartitions"],
+    );
+    let gone = std::net::TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("address");
+    ended(&ravelin(&[gone], "", &[]), 3, &["no chain node answers"]);
+    ended(&ravelin(&[gone], "", &["--wait", "--for", "1m"]), 3, &["the site file says `refuse`"]);
+    ended(&ravelin(&[gone], "unreachable = \"proceed\"", &["--wait", "--for", "1m"]), 0, &["the site file says `proceed`"]);
+    ended(
+        &ravelin(&[gone], "unreachable = \"wait\"", &["--wait", "--for", "1m", "--max-wait", "2s"]),
+        3,
+        &["were waited", "no chain node answers"],
+    );
+    ended(&ravelin(&[gone], "miners = [\"f09\"]", &["--miner", "f01"]), 2, &["no miner `f01`", "it has f09"]);
+}
+
+#[test]
+fn waiting_ends_when_the_proof_lands_and_not_before() {
+    let lands = Instant::now() + Duration::from_secs(4);
+    let at = serve(move |m, p, _| Chain { landed: Instant::now() > lands, ..FREE }.say(m, p));
+    let early = ravelin(&[at], "", &["--wait", "--for", "5m", "--max-wait", "1s"]);
+    ended(&early, 1, &["were waited, and the proof of deadline 20 of f01234 has not landed"]);
+    assert!(Instant::now() < lands, "too slow a machine to tell");
+    let out = ravelin(&[at], "", &["--wait", "--for", "5m", "--max-wait", "8s"]);
+    ended(&out, 0, &["waiting for 5 min without a proof due", "fits now"]);
+    assert!(Instant::now() > lands);
+}
+
+#[test]
+fn what_is_under_way_is_told_or_waited_for() {
+    let well = serve(|m, p, _| FREE.say(m, p));
+    let jobs = |sealing: &str| format!("jobs = [\"http://{well}/rpc/v0\"]\nsealing = \"{sealing}\"");
+    ended(&ravelin(&[well], &jobs("tell"), &[]), 0, &["not known", "need 'admin'"]);
+    ended(&ravelin(&[well], &jobs("wait"), &[]), 1, &["not now", "need 'admin'"]);
+}
+
+#[test]
+fn a_site_that_names_nobody_is_told_how() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let site = dir.path().join("site.toml");
+    std::fs::write(&site, "[site]\n[hosts.sp1]\nruns = [\"lotus\"]\n").expect("written");
+    let out = Command::new(env!("CARGO_BIN_EXE_ravelin")).arg("deadlines").arg(&site).output().expect("runs");
+    ended(&out, 2, &["names nobody to ask", "[deadlines]"]);
+}
