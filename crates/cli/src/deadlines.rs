@@ -166,3 +166,51 @@ pub fn span(seconds: u64) -> String {
         (h, m, _) => format!("{h} h {m} min"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #[path = "../../../lotus/tests/common/mod.rs"]
+    mod node;
+
+    use super::*;
+    use node::{Chain, serve};
+
+    fn asker(at: &str, more: &str) -> Asker {
+        let text = format!(
+            "[site]\nminers = [\"f01\"]\n[hosts.sp1]\nruns = [\"lotus\"]\n[deadlines]\nnodes = [\"http://{at}\"]\ntimeout = 5\n{more}\n"
+        );
+        let model = site::read(&words::SourceFile::new("site.toml", text), "2026-11-27").model.expect("a model");
+        Asker::new(&model, None).expect("nodes")
+    }
+
+    #[test]
+    fn what_passes_the_gate_is_recorded_and_what_does_not_says_how_to_force_it() {
+        let free = serve(|m, p, _| Chain::new(10, true).say(m, p)).to_string();
+        let recorded = asker(&free, "").gate(390, "--force WHY").expect("it fits");
+        assert!(recorded.starts_with("free from ") && recorded.ends_with(&format!("by {free}")), "{recorded}");
+        let brief = asker(&free, "").brief(390);
+        assert!(brief.text().starts_with("away for up to 6 min 30 s, which fits now"), "{}", brief.text());
+
+        let not_yet = serve(|m, p, _| Chain::new(10, false).say(m, p)).to_string();
+        assert!(asker(&not_yet, "").brief(390).text().contains("does not fit now: the proof of deadline 20 of f01 has not landed"));
+        let refused = |asker: Asker| match asker.gate(390, "--force WHY") {
+            Err(Trouble::Usage { what, help }) => format!("{what}\n{help}"),
+            other => panic!("{:?}", other.map_err(|e| e.to_string())),
+        };
+        let mut impatient = asker(&not_yet, "");
+        impatient.site.policy.max_wait = 0;
+        let said = refused(impatient);
+        assert!(said.contains("has not landed; nothing was changed") && said.contains("--force WHY forces it (recorded)"), "{said}");
+
+        // Nobody listens on the discard port here.
+        assert!(refused(asker("127.0.0.1:9", "")).contains("no chain node answers"));
+        let blind = asker("127.0.0.1:9", "unreachable = \"proceed\"").gate(390, "--force WHY").expect("the site's policy");
+        assert!(blind.contains("`proceed`"));
+    }
+
+    #[test]
+    fn lengths_and_times_read_well() {
+        assert_eq!([45, 60, 390, 7_260].map(span), ["45 s", "1 min", "6 min 30 s", "2 h 1 min"]);
+        assert_eq!(at(1_598_306_400), "2020-08-24 22:00:00 UTC");
+    }
+}
