@@ -168,12 +168,15 @@ pub fn span(seconds: u64) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    #[path = "../../../lotus/tests/common/mod.rs"]
-    mod node;
+#[path = "../../lotus/tests/common/mod.rs"]
+mod node;
 
-    use super::*;
-    use node::{Chain, serve};
+#[cfg(test)]
+mod tests {
+    use super::{
+        node::{Chain, serve},
+        *,
+    };
 
     fn asker(at: &str, more: &str) -> Asker {
         let text = format!(
