@@ -1,5 +1,7 @@
-//! `ravelin deadlines` against nodes of the tests: what it says, how it ends, and that waiting ends when the proof lands.
+//! `ravelin deadlines` against nodes of the tests: what it says, how it ends, and that waiting ends when the proof lands. `ravelin adopt` in
+//! namespaces, with files of its own: it asks before it begins, and what it was told is recorded.
 
+mod common;
 #[path = "../../lotus/tests/common/mod.rs"]
 mod node;
 
@@ -109,4 +111,51 @@ fn a_site_that_names_nobody_is_told_how() {
     std::fs::write(&site, "[site]\n[hosts.sp1]\nruns = [\"lotus\"]\n").expect("written");
     let out = Command::new(env!("CARGO_BIN_EXE_ravelin")).arg("deadlines").arg(&site).output().expect("runs");
     ended(&out, 2, &["names nobody to ask", "[deadlines]"]);
+}
+
+/// A machine whose lotus runs as root: its own /etc, /run and /var, nothing else to write, and a process that stands in its unit's control group.
+const MACHINE: &str = "mount -t tmpfs none /mnt; mount -t tmpfs none /etc; echo root:x:0:0::/root:/bin/sh > /etc/passwd; echo root:x:0: > /etc/group;
+    echo sp1 > /etc/hostname; mount -t tmpfs none /run; mount -t tmpfs none /var; mkdir -p /var/lib /var/log /var/tmp
+    for d in /usr /opt /srv /home /root; do [ ! -d $d ] || mount --rbind -o ro $d $d; mount -o remount,bind,ro $d 2>/dev/null || true; done
+    ip link set lo up; mkdir -p /var/lib/lotus/daemon /etc/systemd/system; touch /var/lib/lotus/daemon/config.toml
+    printf '[Service]\\nEnvironment=LOTUS_PATH=/var/lib/lotus/daemon\\nExecStart=/usr/local/bin/lotus daemon\\n' > /etc/systemd/system/lotus-daemon.service
+    sleep 600 </dev/null >/dev/null 2>&1 &
+    echo '0::/system.slice/lotus-daemon.service' > /mnt/cgroup; mount --bind /mnt/cgroup /proc/$!/cgroup";
+
+/// `ravelin adopt lotus` with one node.
+fn adopt(node: SocketAddr, more: &str, words: &[&str]) -> Output {
+    let text = format!(
+        "[site]\nminers = [\"f01234\"]\nmanagement = {{ from = [\"192.0.2.7/32\"] }}\n[layers]\nsystem = \"enforce\"\n[hosts.sp1]\naddress = \"192.0.2.1\"\n\
+         runs = [{{ service = \"lotus\", repo = \"/var/lib/lotus/daemon\" }}]\n[deadlines]\nnodes = [\"http://{node}\"]\ntimeout = 5\n{more}\n"
+    );
+    std::fs::write("/var/lib/site.toml", text).expect("written");
+    let call = ["adopt", "lotus", "--site", "/var/lib/site.toml", "--host", "sp1", "--state", "/var/lib/state"];
+    Command::new(env!("CARGO_BIN_EXE_ravelin")).args(call).args(words).output().expect("runs")
+}
+
+/// What is recorded of why it was allowed to begin.
+fn recorded() -> Option<String> {
+    let found = Command::new("find").args(["/var/lib/state", "-name", "plan.json"]).output().expect("findutils");
+    let path = String::from_utf8(found.stdout).expect("text");
+    let plan: Value = serde_json::from_slice(&std::fs::read(path.lines().next()?).ok()?).expect("JSON");
+    plan["deadlines"].as_str().map(str::to_owned)
+}
+
+#[test]
+fn adopt_asks_before_it_begins() {
+    if !common::inside("adopt_asks_before_it_begins", || drop(common::succeeds("sh", &["-ec", MACHINE]))) {
+        return;
+    }
+    let well = serve(|m, p, _| FREE.say(m, p));
+    let late = serve(|m, p, _| Chain { landed: false, ..FREE }.say(m, p));
+    let gone = std::net::TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("address");
+    ended(&adopt(well, "", &[]), 0, &["lotus-daemon.service: root -> lotus", "away for up to 6 min 30 s, which fits now"]);
+    ended(&adopt(late, "", &[]), 0, &["does not fit now: the proof of deadline 20 of f01234 has not landed", "--yes waits"]);
+    ended(&adopt(gone, "", &["--yes"]), 2, &["no chain node answers", "nothing was changed", "--i-checked-deadlines WHY"]);
+    assert_eq!(recorded(), None, "nothing was begun");
+    // There is no systemd here and no other account, so that the move itself fails at its first steps and goes back; why it could begin is
+    // on disk.
+    ended(&adopt(well, "", &["--yes"]), 4, &["no proof is due until", "lotus: as before"]);
+    let why = recorded().expect("a record");
+    assert!(why.starts_with("free from ") && why.ends_with(&format!("by {well}")), "{why}");
 }

@@ -77,7 +77,7 @@ fn error(request: &Value, code: i64, message: &str) -> Value {
     json!({ "jsonrpc": "2.0", "id": request["id"], "error": { "code": code, "message": message } })
 }
 
-fn asked<'r>(request: &'r Value) -> (&'r str, &'r Value) {
+fn asked(request: &Value) -> (&str, &Value) {
     let method = request["method"].as_str().expect("a method");
     (method.strip_prefix("Filecoin.").expect("the namespace"), &request["params"])
 }
