@@ -8,8 +8,10 @@ mod node;
 use node::{Chain, serve};
 use serde_json::Value;
 use std::{
-    net::SocketAddr,
+    io::{ErrorKind, Read, Write},
+    net::{SocketAddr, TcpListener, TcpStream},
     process::{Command, Output},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -72,7 +74,7 @@ fn unknown_ends_differently_from_no() {
         3,
         &["nobody can see whether its proof has landed", "does not have Filecoin.StateMinerPartitions"],
     );
-    let gone = std::net::TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("address");
+    let gone = TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("address");
     ended(&ravelin(&[gone], "", &[]), 3, &["no chain node answers"]);
     ended(&ravelin(&[gone], "", &["--wait", "--for", "1m"]), 3, &["the site file says `refuse`"]);
     ended(&ravelin(&[gone], "unreachable = \"proceed\"", &["--wait", "--for", "1m"]), 0, &["the site file says `proceed`"]);
@@ -113,6 +115,76 @@ fn a_site_that_names_nobody_is_told_how() {
     ended(&out, 2, &["names nobody to ask", "[deadlines]"]);
 }
 
+/// A certificate for 127.0.0.1 and the authority that signed it, made by openssl.
+const CERTIFICATES: &str =
+    "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=test-ca -keyout ca.key -out ca.pem
+    openssl req -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -subj /CN=node -keyout key.pem -out node.csr
+    printf 'subjectAltName=IP:127.0.0.1\\nbasicConstraints=critical,CA:FALSE\\n' > ext
+    openssl x509 -req -in node.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 -extfile ext -out node.pem";
+
+/// Speaks TLS in front of a node.
+fn tls_before(node: SocketAddr, dir: &std::path::Path) -> SocketAddr {
+    use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
+    let certificate = CertificateDer::from_pem_file(dir.join("node.pem")).expect("a certificate");
+    let key = PrivateKeyDer::from_pem_file(dir.join("key.pem")).expect("a key");
+    let config = rustls::ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()));
+    let config =
+        config.with_safe_default_protocol_versions().expect("versions").with_no_client_auth().with_single_cert(vec![certificate], key);
+    let config = Arc::new(config.expect("a configuration"));
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let at = listener.local_addr().expect("address");
+    std::thread::spawn(move || {
+        for front in listener.incoming().flatten() {
+            let session = rustls::ServerConnection::new(config.clone()).expect("a session");
+            std::thread::spawn(move || bridge(rustls::StreamOwned::new(session, front), TcpStream::connect(node).expect("the node")));
+        }
+    });
+    at
+}
+
+/// Carries bytes both ways, by turns, until one side ends.
+fn bridge(mut front: rustls::StreamOwned<rustls::ServerConnection, TcpStream>, mut back: TcpStream) {
+    let turn = Some(Duration::from_millis(2));
+    let _ = front.sock.set_read_timeout(turn).and(back.set_read_timeout(turn));
+    let mut bytes = [0; 16_384];
+    loop {
+        let (there, here) = (carry(&mut front, &mut back, &mut bytes), carry(&mut back, &mut front, &mut bytes));
+        if !there || !here {
+            return;
+        }
+    }
+}
+
+fn carry(from: &mut impl Read, to: &mut impl Write, bytes: &mut [u8]) -> bool {
+    match from.read(bytes) {
+        Ok(0) => false,
+        Ok(n) => to.write_all(&bytes[..n]).and_then(|()| to.flush()).is_ok(),
+        Err(e) => matches!(e.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut),
+    }
+}
+
+#[test]
+fn tls_is_spoken_with_whom_the_machine_trusts_and_nobody_else() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let made = Command::new("sh").args(["-ec", CERTIFICATES]).current_dir(dir.path()).output().expect("openssl");
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    let at = tls_before(serve(|m, p, _| FREE.say(m, p)), dir.path());
+    for scheme in ["https", "wss"] {
+        let text = format!(
+            "[site]\nminers = [\"f01234\"]\n[hosts.sp1]\nruns = [\"lotus\"]\n[deadlines]\nnodes = [\"{scheme}://{at}\"]\ntimeout = 5\n"
+        );
+        std::fs::write(dir.path().join("site.toml"), text).expect("written");
+        let ask = |authority: &str| {
+            let mut ravelin = Command::new(env!("CARGO_BIN_EXE_ravelin"));
+            ravelin.arg("deadlines").arg("site.toml").current_dir(dir.path()).env("SSL_CERT_FILE", authority).env_remove("SSL_CERT_DIR");
+            ravelin.output().expect("runs")
+        };
+        ended(&ask("ca.pem"), 0, &["its proof has landed"]);
+        let text = ended(&ask("/etc/ssl/certs/ca-certificates.crt"), 3, &["no chain node that answers can be believed"]);
+        assert!(text.to_lowercase().contains("certificate"), "{text}");
+    }
+}
+
 /// A machine whose lotus runs as root: its own /etc, /run and /var, nothing else to write, and a process that stands in its unit's control group.
 const MACHINE: &str = "mount -t tmpfs none /mnt; mount -t tmpfs none /etc; echo root:x:0:0::/root:/bin/sh > /etc/passwd; echo root:x:0: > /etc/group;
     echo sp1 > /etc/hostname; mount -t tmpfs none /run; mount -t tmpfs none /var; mkdir -p /var/lib /var/log /var/tmp
@@ -148,7 +220,7 @@ fn adopt_asks_before_it_begins() {
     }
     let well = serve(|m, p, _| FREE.say(m, p));
     let late = serve(|m, p, _| Chain { landed: false, ..FREE }.say(m, p));
-    let gone = std::net::TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("address");
+    let gone = TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("address");
     ended(&adopt(well, "", &[]), 0, &["lotus-daemon.service: root -> lotus", "away for up to 6 min 30 s, which fits now"]);
     ended(&adopt(late, "", &[]), 0, &["does not fit now: the proof of deadline 20 of f01234 has not landed", "--yes waits"]);
     ended(&adopt(gone, "", &["--yes"]), 2, &["no chain node answers", "nothing was changed", "--i-checked-deadlines WHY"]);

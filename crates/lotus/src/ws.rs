@@ -139,6 +139,10 @@ fn connect(url: &ApiUrl, until: &Mutex<Instant>) -> Result<TcpStream, Fault> {
 fn failed(e: tungstenite::Error) -> Fault {
     match e {
         tungstenite::Error::Io(io) if matches!(io.kind(), ErrorKind::TimedOut | ErrorKind::WouldBlock) => hangs(),
+        // rustls says so where a certificate is not trusted.
+        tungstenite::Error::Io(io) if io.kind() == ErrorKind::InvalidData => {
+            fault(Trouble::Failed, format!("TLS: {}", shown(&io.to_string())))
+        }
         tungstenite::Error::Io(_) | tungstenite::Error::ConnectionClosed | tungstenite::Error::AlreadyClosed => {
             fault(Trouble::Failed, "it closed the connection in the middle")
         }
