@@ -2,7 +2,7 @@
 //! What is believed and what is done about it is decided in `deadline`; here are the nodes, the clock and the waiting.
 
 use crate::{face::remark, trouble::Trouble};
-use deadline::{Act, Jobs, Look, Policy, Reply, Wait, gate::act};
+use deadline::{Act, Jobs, Look, Policy, Reply, Wait, gate::act, outlook::NodeSaid};
 use indicatif::{ProgressBar, ProgressStyle};
 use jiff::{Timestamp, tz::TimeZone};
 use lotus::{Depth, JobKind, Node};
@@ -48,6 +48,15 @@ impl Brief {
 pub fn why(look: &Look) -> String {
     let all: Vec<String> = look.waits.iter().map(Wait::to_string).collect();
     if all.is_empty() { format!("only {} are free", span(look.free())) } else { all.join("; ") }
+}
+
+/// Why a node counts for nothing.
+pub fn complaint(said: &NodeSaid) -> Option<String> {
+    match said {
+        NodeSaid::Believed { .. } => None,
+        NodeSaid::Disbelieved { why } => Some(format!("not believed: {why}")),
+        NodeSaid::Faulty { fault } => Some(fault.why.clone()),
+    }
 }
 
 /// What a wait ended with.
@@ -133,7 +142,7 @@ impl Asker {
                 Ok(why)
             }
             Passed::Refused(look, why) => {
-                let said = look.nodes.iter().filter_map(|n| super::verb::deadlines::complaint(&n.said).map(|c| format!("{}: {c}", n.node)));
+                let said = look.nodes.iter().filter_map(|n| complaint(&n.said).map(|c| format!("{}: {c}", n.node)));
                 said.for_each(|line| remark(&line));
                 Err(Trouble::usage(
                     format!("{why}; nothing was changed"),

@@ -236,7 +236,7 @@ impl Look {
     pub fn free(&self) -> u64 {
         if self.waits.is_empty() { self.open.map_or(0, Window::seconds) } else { 0 }
     }
-    /// No free time lies within the horizon unless a proof lands in time: what is longer than this cannot be fitted in.
+    /// A free time of this length reaches the horizon: nothing within two days limits it.
     pub fn is_endless(seconds: u64) -> bool {
         seconds >= chain::seconds(HORIZON_EPOCHS)
     }

@@ -50,7 +50,7 @@ pub fn urls(model: &Model, asked: &Asked, here: Option<&HostName>) -> Result<Vec
     if local {
         addresses.push(found.bind.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST)));
     } else if listen.loopback {
-        return Err(format!("it listens on {host} alone: ask from there, or name a URL"));
+        return Err(format!("it listens on {host} alone: ask from there (--host {host} where this is it), or name a URL"));
     }
     addresses.extend(found.bind.filter(|_| !local));
     addresses.extend(

@@ -3,7 +3,7 @@
 
 use crate::{
     args::Global,
-    deadlines::{Asker, Passed, at, span},
+    deadlines::{Asker, Passed, at, complaint, span},
     exit::Exit,
     face::{Face, remark, show},
     input::{self, SiteArgument},
@@ -145,15 +145,6 @@ fn until(wait: &Wait) -> String {
         Wait::Proof { closes, .. } | Wait::Unseen { closes, .. } => format!(" (it closes {})", at(*closes)),
         Wait::Challenge { opens, .. } => format!(" (it opens {})", at(*opens)),
         _ => String::new(),
-    }
-}
-
-/// Why a node counts for nothing.
-pub fn complaint(said: &NodeSaid) -> Option<String> {
-    match said {
-        NodeSaid::Believed { .. } => None,
-        NodeSaid::Disbelieved { why } => Some(format!("not believed: {why}")),
-        NodeSaid::Faulty { fault } => Some(fault.why.clone()),
     }
 }
 
