@@ -7,6 +7,7 @@ mod applier;
 mod args;
 mod backups;
 mod cut;
+mod deadlines;
 mod exit;
 mod face;
 mod guard;

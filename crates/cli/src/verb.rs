@@ -8,6 +8,7 @@ pub mod breach;
 pub mod break_glass;
 pub mod check;
 pub mod containers;
+pub mod deadlines;
 pub mod drift;
 pub mod explain;
 pub mod flows;
@@ -46,6 +47,7 @@ pub fn run(cli: &Cli) -> Result<Exit, Trouble> {
         Verb::Reach(a) => reach::run(a, global),
         Verb::Plan(a) => plan::run(a, global),
         Verb::Apply(a) => apply::run(a, global),
+        Verb::Deadlines(a) => deadlines::run(a, global),
         Verb::Adopt(a) => adopt::run(a, global),
         Verb::Report(a) => report::run(a, global),
         Verb::Render(a) => render::run(a, global),

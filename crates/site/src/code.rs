@@ -59,6 +59,11 @@ codes! {
     FLW011 "Names outside limit nothing on a host that dials any public address.";
     FLW012 "Several peer-to-peer daemons share one public address.";
     FLW013 "Publications of one endpoint disagree about its limit.";
+    DLN001 "What is to be asked for deadlines or jobs is none that can be.";
+    DLN002 "A URL is malformed, or holds a secret.";
+    DLN003 "Deadlines are to be asked for, and no miner is named.";
+    DLN004 "No node that is asked can see whether a proof has landed.";
+    DLN005 "A token would leave this machine unencrypted.";
     WEAK001 "Wider than the catalogue's intended reach: `why` and `until` are required.";
     WEAK002 "A weakening ends soon.";
     WEAK003 "A weakening has ended.";

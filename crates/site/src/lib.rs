@@ -13,6 +13,7 @@
 //! | [`mod@fmt`] | canonical formatting |
 //! | [`mod@schema`] | JSON Schema for editors |
 //! | [`mod@tier`] | which requirement holds on this site |
+//! | [`asked`] | URLs of those that are asked for deadlines |
 //! | [`mod@generate`] | made-up sites of any size |
 //! | [`code`] | every diagnostic's code |
 //! | [`special`] | what a public address is |
@@ -20,6 +21,7 @@
 //! | [`vantage`] | what somebody who stands at an address may open |
 
 pub mod ansible;
+pub mod asked;
 pub mod code;
 mod cx;
 mod derive;

@@ -49,6 +49,8 @@ pub struct Model {
     pub storages: Vec<Storage>,
     /// `[[backup]]`, one for each host.
     pub backups: Vec<Backup>,
+    /// `[deadlines]`.
+    pub deadlines: Option<Deadlines>,
     /// `[external.*]`.
     pub externals: BTreeMap<String, External>,
     /// Accepted deviations from the catalogue's intended reach.
@@ -370,6 +372,49 @@ pub struct Backup {
 
 /// Hours a backup may be old where the file does not say: two days, so that one failed night is not yet a finding.
 pub const BACKUP_HOURS: u32 = 48;
+
+/// Who is asked for proving deadlines, and what is done with the answer.
+#[derive(Debug, Clone, Serialize)]
+pub struct Deadlines {
+    /// Chain nodes; never empty.
+    pub nodes: Vec<Asked>,
+    /// Miners and Curio nodes that are asked what is under way.
+    pub jobs: Vec<Asked>,
+    /// Miner ids; never empty.
+    pub miners: Vec<String>,
+    /// Margin, and whether sealing is waited for.
+    pub settings: deadline::Settings,
+    /// When no node answers, and how long is waited.
+    pub policy: deadline::Policy,
+    /// Seconds a node has for all its answers.
+    pub timeout: u64,
+    /// Where it is said.
+    pub origin: Origin,
+}
+
+/// Seconds a node has for all its answers where the file does not say: forty-eight deadlines' partitions of a large miner, on a busy node.
+pub const DEADLINE_TIMEOUT_SECONDS: u64 = 30;
+
+/// One that is asked.
+#[derive(Debug, Clone, Serialize)]
+pub struct Asked {
+    /// Where it is.
+    pub at: AskedAt,
+    /// File with its token.
+    pub token: Option<String>,
+    /// Where it is said.
+    pub origin: Origin,
+}
+
+/// Where one that is asked is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum AskedAt {
+    /// An instance of the site: its first JSON-RPC endpoint.
+    Instance(HostName, InstanceName),
+    /// Anywhere.
+    Url(words::ApiUrl),
+}
 
 /// A named place outside.
 #[derive(Debug, Clone, Serialize)]

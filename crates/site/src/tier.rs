@@ -86,7 +86,13 @@ pub fn tier(model: &Model) -> Vec<Row> {
         row(
             "U1",
             "a change never costs power",
-            (Stand::Partly, "a change goes back by itself; proving deadlines are not consulted".to_owned()),
+            (
+                Stand::Partly,
+                match &model.deadlines {
+                    Some(_) => "a change goes back by itself; what interrupts a service waits for a window between two proofs".to_owned(),
+                    None => "a change goes back by itself; proving deadlines are not asked for: name chain nodes in [deadlines]".to_owned(),
+                },
+            ),
         ),
         row("U2", "wallets and customers' data are out of reach", wallets(model)),
         row("U3", "access to customers' data is not lost", later("backups are not looked at")),

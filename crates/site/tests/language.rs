@@ -71,6 +71,16 @@ path    = "/srv/backup/keys-*.age"
 max-age = 24
 copy    = "backup1:/srv/keys"
 
+[deadlines]
+nodes       = ["daemon1", { on = "wss://node.example", token = "/etc/ravelin/node.token" }]
+miners      = ["f01234"]
+jobs        = [{ on = "miner1", token = "/etc/ravelin/miner.token" }]
+sealing     = "wait"
+unreachable = "wait"
+max-wait    = 120
+margin      = 180
+timeout     = 10
+
 [external.alerts]
 names = ["hooks.slack.com", "events.pagerduty.com"]
 port  = "443/tcp"
@@ -117,6 +127,29 @@ fn every_key_is_understood() {
     assert_eq!((backup.of, backup.host.as_str(), backup.max_age, m.backups.len()), (facts::Asset::Keystore, "miner1", 24, 1));
     assert_eq!(m.hosts["market1"].coexist, ["docker"]);
     assert_eq!(m.hosts["fw-b"].interfaces.iter().find(|i| i.zone.as_str() == "dmz").and_then(|i| i.device.as_deref()), Some("bond0.10"));
+}
+
+#[test]
+fn those_asked_for_deadlines_have_urls_from_where_one_stands() {
+    let m = model(WHOLE);
+    let d = m.deadlines.as_ref().expect("deadlines");
+    assert_eq!((d.policy.max_wait, d.settings.margin, d.settings.wait_for_sealing, d.timeout), (7_200, 180, true, 10));
+    let urls = |asked, here: Option<&str>| {
+        let here = here.map(|h| h.parse().expect("name"));
+        site::asked::urls(&m, asked, here.as_ref()).map(|all| all.iter().map(ToString::to_string).collect::<Vec<_>>())
+    };
+    assert_eq!(site::asked::name(&d.nodes[0]), "daemon1/lotus");
+    assert_eq!(urls(&d.nodes[0], Some("miner1")), Ok(vec!["http://10.20.20.11:1234/rpc/v1".to_owned()]));
+    assert_eq!(urls(&d.nodes[0], Some("daemon1")).expect("here")[0], "http://127.0.0.1:1234/rpc/v1");
+    assert_eq!(urls(&d.nodes[1], None), Ok(vec!["wss://node.example:443/rpc/v1".to_owned()]));
+    assert_eq!(urls(&d.jobs[0], None).expect("miner1")[0], "http://10.20.30.11:2345/rpc/v0");
+    let alone = model("[site]\nminers = [\"f01\"]\n[hosts.sp1]\nruns = [\"lotus\"]\n[deadlines]\nnodes = [\"sp1\"]\n");
+    let asked = &alone.deadlines.as_ref().expect("deadlines").nodes[0];
+    assert!(site::asked::urls(&alone, asked, None).is_err_and(|why| why.contains("listens on sp1 alone")));
+    assert_eq!(
+        site::asked::urls(&alone, asked, Some(&"sp1".parse().expect("name"))).expect("here")[0].to_string(),
+        "http://127.0.0.1:1234/rpc/v1"
+    );
 }
 
 #[test]

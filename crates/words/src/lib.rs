@@ -7,6 +7,7 @@
 //! | [`digest`] | SHA-256 digests and the generations of applied states |
 //! | [`origin`] | which line of the site file, catalogue entry or built-in rule a fact comes from |
 //! | [`star`] | patterns with stars |
+//! | [`url`] | where an API listens, never with a secret in it |
 //! | [`diag`] | diagnostics: the user's input, cited with carets, with a way out |
 //!
 //! Pure: no clock, network, file system or process.
@@ -17,9 +18,11 @@ pub mod name;
 pub mod net;
 pub mod origin;
 pub mod star;
+pub mod url;
 
 pub use diag::{Code, Diagnostic, Label, Severity, SourceFile, Span};
 pub use digest::{Digest, Generation};
 pub use name::{AccountName, EndpointName, GroupName, HostName, InstanceName, NameError, ServiceName, ZoneName};
 pub use net::{Family, PortParseError, PortRange, PortSet, Proto, ProtoPorts};
 pub use origin::Origin;
+pub use url::{ApiUrl, Scheme, UrlError};

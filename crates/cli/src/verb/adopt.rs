@@ -3,6 +3,7 @@
 
 use crate::{
     args::Global,
+    deadlines::{self, Asker},
     exit::Exit,
     face::{Face, remark, show},
     input::{self, SiteOption},
@@ -30,6 +31,12 @@ use std::{
 
 /// Seconds a service may take until it works: a miner reads its sectors' index first.
 const WITHIN_SECONDS: u64 = 300;
+/// Seconds systemd gives a service to stop (`DefaultTimeoutStopSec`).
+const STOP_SECONDS: u64 = 90;
+/// Inodes a second whose owner is changed and recorded: an estimate on the slow side (one thread looks at 43,000 a second on a cold disk).
+const INODES_A_SECOND: u64 = 1_000;
+/// Bytes a second of a repository that is copied, compared and brought to disk: an estimate for one hard disk.
+const BYTES_A_SECOND: u64 = 50_000_000;
 /// Between two lines of progress.
 const TELL: Duration = Duration::from_secs(5);
 
@@ -56,7 +63,7 @@ pub struct Arguments {
     /// this again from there
     #[arg(long, value_name = "NAME", conflicts_with_all = ["undo", "done"])]
     administrator: Option<String>,
-    /// You looked at the proving deadlines yourself, and a restart fits now; the reason is recorded
+    /// Do not wait for a window between two proofs: you looked at the deadlines yourself, and a restart fits now; the reason is recorded
     #[arg(long, value_name = "WHY")]
     i_checked_deadlines: Option<String>,
     /// Seconds the service may take until it works as its account; else everything goes back
@@ -79,6 +86,8 @@ struct Adopted {
     files: Vec<bundle::OwnFile>,
     /// What stands against it.
     against: Vec<String>,
+    /// Seconds it may keep the service from working, and whether they fit between two proofs now.
+    deadlines: Option<deadlines::Brief>,
     /// A move of it was cut off.
     unfinished: bool,
     ended: Option<Ended>,
@@ -87,7 +96,7 @@ struct Adopted {
 impl Adopted {
     fn new(service: &str) -> Self {
         let service = service.to_owned();
-        Self { service, plan: None, survey: None, files: Vec::new(), against: Vec::new(), unfinished: false, ended: None }
+        Self { service, plan: None, survey: None, files: Vec::new(), against: Vec::new(), deadlines: None, unfinished: false, ended: None }
     }
 }
 
@@ -122,6 +131,9 @@ impl Face for Adopted {
         for f in &self.files {
             out += &format!("+++ {}\n", f.path);
             f.content.lines().for_each(|l| out += &format!("+{l}\n"));
+        }
+        if let Some(d) = &self.deadlines {
+            out += &format!("  {}\n", d.text());
         }
         self.against.iter().for_each(|a| out += &format!("stands against it: {a}\n"));
         out += &match &self.ended {
@@ -187,7 +199,7 @@ pub fn run(arguments: &Arguments, global: &Global) -> Result<Exit, Trouble> {
             return Ok(Exit::Found);
         }
     };
-    let adoption = adoption(arguments, system, &facts, found.clone())?;
+    let mut adoption = adoption(arguments, system, &facts, found.clone())?;
     let surveyed = progress::during("looking at every file", || run::survey(&adoption, &Host::default()));
     shown.files.clone_from(&adoption.files);
     let repo_is = adoption.relocation.as_ref().map(|r| r.from.clone());
@@ -197,14 +209,26 @@ pub fn run(arguments: &Arguments, global: &Global) -> Result<Exit, Trouble> {
         Err(Error::Refused(against)) => shown.against = against,
         Err(e) => shown.against.push(run::chain(&e)),
     }
-    if found.deadlines && found.active && arguments.i_checked_deadlines.is_none() {
-        let why = "it is stopped for a moment, and a proof may be due: look at the deadlines (lotus-miner proving deadlines), then \
-                   --i-checked-deadlines WHY";
+    let interrupts = found.deadlines && found.active && arguments.i_checked_deadlines.is_none();
+    let asker = Asker::new(&model, Some(&host)).filter(|_| interrupts);
+    if interrupts && asker.is_none() {
+        let why = "it is stopped for a moment, and a proof may be due: name chain nodes in [deadlines], or look at the deadlines \
+                   (lotus-miner proving deadlines), then --i-checked-deadlines WHY";
         shown.against.push(why.to_owned());
+    }
+    let seconds = shown.survey.as_ref().map_or(0, |s| interruption(arguments.within, s));
+    if let Some(asker) = asker.as_ref().filter(|_| !arguments.yes) {
+        shown.deadlines = Some(asker.brief(seconds));
     }
     if !shown.against.is_empty() || !arguments.yes {
         show(global, &shown)?;
         return Ok(Exit::found(!shown.against.is_empty()));
+    }
+    if let Some(asker) = asker {
+        adoption.deadlines = Some(asker.gate(seconds, "--i-checked-deadlines WHY")?);
+        if plan::system::moving(system, &machine::facts(), service, login()).as_ref() != Ok(&found) {
+            return Err(Trouble::usage(format!("{service} changed while a window was waited for; nothing was done"), "run it again"));
+        }
     }
     let record = Record::begin(&arguments.state, adoption).map_err(cannot)?;
     in_a_unit(arguments, &record, global)
@@ -249,6 +273,12 @@ fn administrator(arguments: &Arguments, system: &SystemPlan, name: &str, global:
     let made = Made { account: person.name, after: shared, group: person.group.to_owned(), keys, unasked, done: arguments.yes };
     show(global, &made)?;
     Ok(Exit::Ok)
+}
+
+/// Seconds the service may be away: its stop, its files there and back, its start and the wait until it works.
+fn interruption(within: u64, survey: &Survey) -> u64 {
+    let copied = survey.way.as_ref().filter(|w| w.copies).map_or(0, |w| w.size.bytes / BYTES_A_SECOND);
+    STOP_SECONDS + within + 2 * (survey.change / INODES_A_SECOND + copied)
 }
 
 /// Everything the move needs, real paths in place of declared ones: a store may be declared by a link to it.

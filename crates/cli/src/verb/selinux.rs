@@ -107,6 +107,8 @@ struct Way {
     window: Option<learn::Window>,
     /// On a kernel without SELinux: what carries its part.
     instead: Vec<Carried>,
+    /// The site names chain nodes that can be asked for deadlines.
+    asks: bool,
 }
 
 #[derive(Serialize)]
@@ -161,6 +163,7 @@ impl Way {
             out += &format!("  stands against it: {against}\n");
         }
         match step.stage {
+            Stage::Reboot if self.asks => out + "restart it between two proofs: ravelin deadlines --wait --for 10m && systemctl reboot\n",
             Stage::Reboot => out + "restart it when a deadline is proven: systemctl reboot\n",
             stage => out + &format!("ravelin selinux {} --yes does it\n", stage.word()),
         }
@@ -224,6 +227,7 @@ struct Here {
     modules: BTreeMap<String, String>,
     record: Record,
     instead: Vec<Carried>,
+    asks: bool,
     operators: BTreeSet<String>,
 }
 
@@ -250,7 +254,7 @@ impl Here {
             _ => BTreeSet::new(),
         };
         let (record, instead) = (Record::look(&arguments.state), instead::carried(&model.layers));
-        Ok(Self { name: host.to_string(), plan, modules, record, instead, operators })
+        Ok(Self { name: host.to_string(), plan, modules, record, instead, asks: model.deadlines.is_some(), operators })
     }
 
     fn ground(&self) -> Result<(Ground, Option<Seen>), Trouble> {
@@ -346,6 +350,7 @@ impl Here {
             others: 0,
             window: None,
             instead: if matches!(next, Next::Blocked(_)) { self.instead.clone() } else { Vec::new() },
+            asks: self.asks,
             next,
             ground,
             done,

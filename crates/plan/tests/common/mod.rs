@@ -271,6 +271,7 @@ pub fn model() -> Model {
         nevers: vec![],
         storages: vec![],
         backups: vec![],
+        deadlines: None,
         externals: BTreeMap::new(),
         weakenings: vec![],
         flows,

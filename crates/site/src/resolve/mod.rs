@@ -2,6 +2,7 @@
 //! still without flows.
 
 mod addresses;
+pub(crate) mod deadlines;
 pub(crate) mod edge;
 pub(crate) mod hosts;
 pub(crate) mod places;
@@ -65,9 +66,11 @@ pub(crate) fn resolve<'c>(cx: &mut Cx<'_>, root: &Node, table: &Spanned<DeTable<
     let parties = places::Parties { zones: &zones, hosts: &hosts, externals: &externals };
     let nevers = places::nevers(cx, root, &parties);
     let used = hosts.map.values().flat_map(|h| &h.instances).map(|i| (i.service.name.clone(), i.service.clone())).collect();
+    let miners = miners(cx, site);
     let model = Model {
         name: site.and_then(|s| s.text("name")).map_or_else(|| "site".to_owned(), |t| t.text),
-        miners: miners(cx, site),
+        deadlines: deadlines::resolve(cx, root, &hosts, &miners),
+        miners,
         uplink_bps: uplink(cx, site),
         management,
         layers: layers(root),
@@ -180,9 +183,10 @@ fn layers(root: &Node) -> Layers {
     Layers { network: mode("network"), methods: mode("methods"), ips: mode("ips"), selinux: mode("selinux"), system: mode("system") }
 }
 
-fn miners(cx: &mut Cx<'_>, site: Option<&Node>) -> Vec<String> {
+/// Miner ids of a table's `miners`.
+pub(super) fn miners(cx: &mut Cx<'_>, table: Option<&Node>) -> Vec<String> {
     let mut out = Vec::new();
-    for t in site.map(|s| s.texts("miners")).unwrap_or_default() {
+    for t in table.map(|s| s.texts("miners")).unwrap_or_default() {
         let digits = t.text.strip_prefix("f0").or_else(|| t.text.strip_prefix("t0"));
         if digits.is_some_and(|d| !d.is_empty() && d.len() <= 20 && d.bytes().all(|b| b.is_ascii_digit())) {
             out.push(t.text);

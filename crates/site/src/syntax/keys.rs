@@ -88,6 +88,13 @@ pub static ROOT: Section = Section {
             "Backups: what the audit asks about and the restore test reads.",
             "[[backup]]",
         ),
+        may(
+            "deadlines",
+            Kind::Table(&DEADLINES),
+            "nobody is asked: what interrupts a service wants a reason",
+            "Chain nodes that are asked for proving deadlines before a service is interrupted.",
+            "[deadlines]",
+        ),
         may("external", Kind::Map(&Kind::Table(&EXTERNAL)), "nothing", "Named places outside.", "[external.alerts]"),
         may("allow", Kind::List(&Kind::Table(&ALLOW)), "nothing", "What the catalogue cannot know.", "[[allow]]"),
         may(
@@ -468,6 +475,63 @@ pub static BACKUP: Section = Section {
     ],
 };
 
+const ASKED: Kind = Kind::List(&Kind::Either(&[Kind::Text, Kind::Table(&ASKED_NODE)]));
+
+/// `[deadlines]`.
+pub static DEADLINES: Section = Section {
+    title: "[deadlines]",
+    what: "Who is asked for proving deadlines, and what is done with the answer. What interrupts a service waits until the current proof has landed and \
+           ends before the next challenge is drawn; `docs/deadlines.md`.",
+    keys: &[
+        must(
+            "nodes",
+            ASKED,
+            "Chain nodes that are asked, each a host, `host/instance` or a URL, or a table with a token. Several are held against each other.",
+            "nodes = [\"daemon1\", { on = \"daemon2/lotus\", token = \"/etc/ravelin/lotus.token\" }, \"https://node.example/rpc/v1\"]",
+        ),
+        may("miners", Kind::Texts, "`site.miners`", "Miner ids whose proofs must not be missed.", "miners = [\"f01234\"]"),
+        may(
+            "jobs",
+            ASKED,
+            "nobody: sealing under way is not known",
+            "Miners and Curio nodes that are asked what is under way. A miner wants its admin token for that, Curio none.",
+            "jobs = [{ on = \"miner1\", token = \"/etc/ravelin/miner.token\" }]",
+        ),
+        may(
+            "sealing",
+            Kind::OneOf(&["tell", "wait"]),
+            "`tell`",
+            "Whether sealing under way, or a Curio node that is not cordoned, is told or waited for.",
+            "sealing = \"wait\"",
+        ),
+        may(
+            "unreachable",
+            Kind::OneOf(&["wait", "refuse", "proceed"]),
+            "`refuse`",
+            "What is done when no node answers at all. `proceed` is recorded.",
+            "unreachable = \"wait\"",
+        ),
+        may("max-wait", Kind::Int(1, 2880), "360", "Minutes that are waited for a window at most.", "max-wait = 120"),
+        may("margin", Kind::Int(0, 900), "120", "Seconds kept free before the next challenge is drawn.", "margin = 180"),
+        may("timeout", Kind::Int(1, 120), "30", "Seconds a node has for all its answers.", "timeout = 10"),
+    ],
+};
+
+/// An item of `deadlines.nodes` and `deadlines.jobs`.
+pub static ASKED_NODE: Section = Section {
+    title: "deadlines.nodes[] and deadlines.jobs[] as a table",
+    what: "One that is asked. Only methods that read are called; chain nodes want no token for them unless something before them does.",
+    keys: &[
+        must(
+            "on",
+            Kind::Text,
+            "A host, `host/instance`, or a URL (`http`, `https`, `ws`, `wss`) without user and query.",
+            "on = \"daemon1\"",
+        ),
+        may("token", Kind::Text, "none", "File with its token, 0600, on the machine that asks.", "token = \"/etc/ravelin/lotus.token\""),
+    ],
+};
+
 /// `external.NAME`.
 pub static EXTERNAL: Section = Section {
     title: "external.NAME",
@@ -508,7 +572,7 @@ pub static NEVER: Section = Section {
 };
 
 /// Every section, in the order of the documentation.
-pub static SECTIONS: [&Section; 17] = [
+pub static SECTIONS: [&Section; 19] = [
     &ROOT,
     &SITE,
     &MANAGEMENT,
@@ -523,6 +587,8 @@ pub static SECTIONS: [&Section; 17] = [
     &PUBLISH,
     &STORAGE,
     &BACKUP,
+    &DEADLINES,
+    &ASKED_NODE,
     &EXTERNAL,
     &ALLOW,
     &NEVER,
