@@ -82,7 +82,13 @@ impl Machine for Host {
         self.reload()
     }
     fn ended(&mut self, plan: &Adoption) -> Result<(), Error> {
-        for path in [hold::link(plan), hold::unit(plan, &self.goes_on).path] {
+        let unit = hold::unit(plan, &self.goes_on).path;
+        if !Path::new(&unit).exists() {
+            // It failed before anything was held.
+            return Ok(());
+        }
+        // The unit last: where it is gone, the link is.
+        for path in [hold::link(plan), unit] {
             sys::file::remove(Path::new(&path))?;
         }
         self.reload()
