@@ -1,6 +1,6 @@
 //! `load FILE...`: reads rules files together and prints how many were understood, how long it took, how much memory the
 //! process had at most, and why the others were not. With `--least PERCENT` it fails below that share; with `--each` every
-//! file is read by itself; `--reasons` prints the reasons.
+//! file is read by itself; `--reasons` prints the reasons; `--fast` prints each rule's prefilter.
 
 #![allow(clippy::print_stdout, reason = "its output is its purpose")]
 
@@ -10,13 +10,14 @@ use words::SourceFile;
 
 fn main() -> ExitCode {
     let mut least = 0.0f64;
-    let (mut each, mut reasons, mut files) = (false, false, Vec::new());
+    let (mut each, mut reasons, mut fast, mut files) = (false, false, false, Vec::new());
     let mut arguments = std::env::args().skip(1);
     while let Some(a) = arguments.next() {
         match a.as_str() {
             "--least" => least = arguments.next().and_then(|n| n.parse().ok()).unwrap_or(100.0),
             "--each" => each = true,
             "--reasons" => reasons = true,
+            "--fast" => fast = true,
             path => match std::fs::read(path) {
                 Ok(bytes) => files.push(SourceFile::new(path, String::from_utf8_lossy(&bytes))),
                 Err(e) => {
@@ -39,6 +40,9 @@ fn main() -> ExitCode {
         understood += set.rules.len();
         rejected += set.rejected.len();
         skipped += set.skipped.len();
+        for (rule, p) in set.rules.iter().filter(|_| fast).filter_map(|r| Some((r, r.prefilter.as_ref()?))) {
+            println!("{}\t{}\t{}", rule.meta.sid, rule.groups[p.group].buffer.row().name, ips_rules::pattern::text(&p.bytes));
+        }
         for r in set.rejected.iter().filter(|_| reasons) {
             for f in r.reasons.iter().filter(|f| f.diagnostic.is_error()) {
                 print!("{}", f.diagnostic.render(&files[first + r.file]));
@@ -56,7 +60,11 @@ fn main() -> ExitCode {
     }
     let all = understood + rejected;
     let share = if all == 0 { 100.0 } else { 100.0 * understood as f64 / all as f64 };
-    println!("{understood} of {all} rules understood ({share:.2} %), {skipped} left out as they ask, in {:.2} s, at most {} MB", took.as_secs_f64(), peak());
+    println!(
+        "{understood} of {all} rules understood ({share:.2} %), {skipped} left out as they ask, in {:.2} s, at most {} MB",
+        took.as_secs_f64(),
+        peak()
+    );
     if share < least { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }
 

@@ -77,8 +77,7 @@ const SMB: Over = Over::Apps(&[App::Smb]);
 const RPC: Over = Over::Apps(&[App::Dcerpc, App::Smb]);
 const QUIC: Over = Over::Apps(&[App::Quic]);
 const WS: Over = Over::Apps(&[App::Websocket]);
-const FILES: Over =
-    Over::Apps(&[App::Http, App::Http1, App::Http2, App::Smtp, App::Smb, App::FtpData, App::Ftp, App::Nfs]);
+const FILES: Over = Over::Apps(&[App::Http, App::Http1, App::Http2, App::Smtp, App::Smb, App::FtpData, App::Ftp, App::Nfs]);
 
 macro_rules! buffers {
     ($($id:ident $name:literal [$($also:literal)*] [$($old:literal)*] $over:expr, $side:ident, $multi:literal, $rank:expr;)*) => {
@@ -219,7 +218,11 @@ impl Serialize for Buffer {
 /// Sticky buffers by name.
 pub(crate) fn sticky(name: &str) -> Option<Buffer> {
     static NAMES: LazyLock<FxHashMap<&'static str, Buffer>> = LazyLock::new(|| {
-        BUFFERS.iter().filter(|r| r.id != Buffer::Base64).flat_map(|r| [r.name].into_iter().chain(r.also.iter().copied()).map(|n| (n, r.id))).collect()
+        BUFFERS
+            .iter()
+            .filter(|r| r.id != Buffer::Base64)
+            .flat_map(|r| [r.name].into_iter().chain(r.also.iter().copied()).map(|n| (n, r.id)))
+            .collect()
     });
     NAMES.get(name).copied()
 }

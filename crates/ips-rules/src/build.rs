@@ -47,9 +47,22 @@ impl<'c> Build<'c> {
             _ => None,
         });
         Self {
-            tables, header, apps, meta: Meta { gid: 1, ..Meta::default() }, checks: Vec::new(), groups: Vec::new(), effects: Vec::new(),
-            limit: None, variables: Vec::new(), faults: Vec::new(), skip: None, seen: Vec::new(), pending: None, selected: None,
-            content: None, last: None,
+            tables,
+            header,
+            apps,
+            meta: Meta { gid: 1, ..Meta::default() },
+            checks: Vec::new(),
+            groups: Vec::new(),
+            effects: Vec::new(),
+            limit: None,
+            variables: Vec::new(),
+            faults: Vec::new(),
+            skip: None,
+            seen: Vec::new(),
+            pending: None,
+            selected: None,
+            content: None,
+            last: None,
         }
     }
 
@@ -74,7 +87,10 @@ impl<'c> Build<'c> {
         };
         if left.is_empty() {
             let help = "make two rules of it, or name the protocol in the header that fits";
-            return Err(Fault::place(format!("this is about {}, and the rule is about {}", list(apps), list(self.apps.as_deref().unwrap_or_default())), help));
+            return Err(Fault::place(
+                format!("this is about {}, and the rule is about {}", list(apps), list(self.apps.as_deref().unwrap_or_default())),
+                help,
+            ));
         }
         self.apps = Some(left);
         Ok(())
@@ -117,7 +133,8 @@ impl<'c> Build<'c> {
 
     /// A selected buffer that nothing was asked of is a fault.
     pub fn settle(&mut self) {
-        if let Some((buffer, _, at)) = self.pending.take() {
+        // After a fault nobody knows what else would have been asked.
+        if let Some((buffer, _, at)) = self.pending.take().filter(|_| self.faults.iter().all(|f| f.severity != words::Severity::Error)) {
             let name = buffer.row().name;
             let help = format!("put a condition such as content behind `{name}`, or take it out");
             self.faults.push(Fault::place("nothing is asked of this buffer", help).or_at(&at, name));
@@ -125,11 +142,24 @@ impl<'c> Build<'c> {
     }
 
     /// A transform of the buffer selected just before.
-    pub fn transform(&mut self, transform: Transform) -> Result<(), Fault> {
-        let Some((_, transforms, _)) = &mut self.pending else {
-            return Err(Fault::place("a transform stands right behind the sticky buffer it is for", "move it there, before the first content"));
-        };
-        transforms.push(transform);
+    pub fn transform(&mut self, transform: Transform, at: &Range<usize>) -> Result<(), Fault> {
+        if let Some((_, transforms, _)) = &mut self.pending {
+            transforms.push(transform);
+            return Ok(());
+        }
+        match self.selected.map(|g| &self.groups[g]) {
+            // What follows is about the same buffer, transformed; what stood before is about its plain bytes, as with the peer.
+            Some(g) if g.transforms.is_empty() && g.buffer != Buffer::Base64 => {
+                self.pending = Some((g.buffer, vec![transform], at.clone()))
+            }
+            Some(_) => {
+                let help = "select the buffer again before the transforms, so that it is plain which bytes they are for";
+                return Err(Fault::place("a transform behind conditions on a buffer that is transformed already", help));
+            }
+            None => return Err(Fault::place("a transform stands behind the sticky buffer it is for", "select a buffer before it")),
+        }
+        self.content = None;
+        self.selected = None;
         Ok(())
     }
 
@@ -165,7 +195,9 @@ impl<'c> Build<'c> {
     /// The condition is about this buffer, whatever is selected; for `pcre` with a buffer's flag.
     pub fn test_in(&mut self, buffer: Buffer, test: Test) -> Result<(), Fault> {
         let sticky = self.pending.as_ref().map(|p| p.0).or(self.selected.map(|g| self.groups[g].buffer));
-        if let Some(now) = sticky.filter(|b| *b != buffer) {
+        // The body of a response is one of the kinds of file.data.
+        let fits = |now: Buffer| now == buffer || (now == Buffer::FileData && buffer == Buffer::HttpResponseBody);
+        if let Some(now) = sticky.filter(|b| !fits(*b)) {
             let help = "write `pkt_data;` before it, or leave the flag out";
             return Err(Fault::place(format!("the flag names {}, and {} is selected", buffer.row().name, now.row().name), help));
         }
@@ -174,6 +206,20 @@ impl<'c> Build<'c> {
         self.groups[group].tests.push(test);
         self.last = Some(group);
         Ok(())
+    }
+
+    /// Whether a sticky buffer is in force of which nothing was asked yet.
+    pub fn fresh(&self) -> bool {
+        self.pending.is_some()
+    }
+
+    /// Whether the payload is what is asked about, for the first time.
+    pub fn first(&self) -> bool {
+        self.pending.is_none()
+            && match self.selected {
+                Some(_) => false,
+                None => !self.groups.iter().any(|g| g.buffer == Buffer::Payload && g.transforms.is_empty() && !g.tests.is_empty()),
+            }
     }
 
     /// A content.
@@ -266,7 +312,11 @@ fn no_content() -> Fault {
 /// A name of a bit, variable or set.
 pub(crate) fn check_name(name: &str) -> Result<(), Fault> {
     let plain = !name.is_empty() && name.len() <= MAX_NAME && !name.contains(|c: char| c.is_control() || c == ' ' || c == '"');
-    if plain { Ok(()) } else { Err(Fault::new(fault::VALUE, format!("`{name}` is no name"), "a name has no blanks and no quotes, at most 255 bytes")) }
+    if plain {
+        Ok(())
+    } else {
+        Err(Fault::new(fault::VALUE, format!("`{name}` is no name"), "a name has no blanks and no quotes, at most 255 bytes"))
+    }
 }
 
 /// What a header's application may turn out to be.

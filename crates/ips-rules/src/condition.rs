@@ -137,13 +137,28 @@ pub struct Field {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
 #[allow(missing_docs, reason = "each is the comparison of its name")]
-pub enum Compare { Less, Greater, Equal, AtMost, AtLeast, And, Or }
+pub enum Compare {
+    Less,
+    Greater,
+    Equal,
+    AtMost,
+    AtLeast,
+    And,
+    Or,
+}
 
 /// Arithmetic of `byte_math`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
 #[allow(missing_docs, reason = "each is the operation of its name")]
-pub enum Arithmetic { Add, Subtract, Multiply, Divide, ShiftLeft, ShiftRight }
+pub enum Arithmetic {
+    Add,
+    Subtract,
+    Multiply,
+    Divide,
+    ShiftLeft,
+    ShiftRight,
+}
 
 /// What a set of data is compared by.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -297,23 +312,47 @@ pub struct Asn1 {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
 #[allow(missing_docs, reason = "the peer's names")]
-pub enum SetAct { Set, Unset, Isset, Isnotset }
+pub enum SetAct {
+    Set,
+    Unset,
+    Isset,
+    Isnotset,
+}
 
 /// What is done to a buffer's bytes before they are looked at.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
 #[allow(missing_docs, reason = "the peer's names")]
 pub enum Transform {
-    ToLowercase, ToUppercase, Dotprefix, StripWhitespace, CompressWhitespace, StripPseudoHeaders, HeaderLowercase, ToMd5, ToSha1,
-    ToSha256, UrlDecode, Domain, Tld,
+    ToLowercase,
+    ToUppercase,
+    Dotprefix,
+    StripWhitespace,
+    CompressWhitespace,
+    StripPseudoHeaders,
+    HeaderLowercase,
+    ToMd5,
+    ToSha1,
+    ToSha256,
+    UrlDecode,
+    Domain,
+    Tld,
     /// Bytes are XORed with this key, over and over.
     Xor(Vec<u8>),
     /// The first group of this expression.
     Pcre(String),
     /// Base64 is decoded.
-    FromBase64 { bytes: Option<u32>, offset: u32, strict: bool },
+    FromBase64 {
+        bytes: Option<u32>,
+        offset: u32,
+        strict: bool,
+    },
     /// A part, counted from the end where negative.
-    Subslice { offset: i32, bytes: Option<i32>, truncate: bool },
+    Subslice {
+        offset: i32,
+        bytes: Option<i32>,
+        truncate: bool,
+    },
 }
 
 /// What may be asked of a flow.
@@ -349,10 +388,46 @@ pub enum State {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 #[allow(missing_docs, reason = "each is the field of its keyword")]
 pub enum Quantity {
-    PayloadSize, Ttl, IpId, Tos, FragmentOffset, TcpSeq, TcpAck, TcpWindow, TcpMss, TcpWindowScale, IcmpType, IcmpCode, IcmpId,
-    IcmpSeq, Icmpv6Mtu, IpProtocol, FlowAge, FlowPacketsToServer, FlowPacketsToClient, FlowPackets, FlowBytesToServer, FlowBytesToClient,
-    FlowBytes, VlanLayers, VlanId, FileSize, TlsChainLength, DnsOpcode, DnsRcode, DnsRrtype, DceOpnum, SshVersion, WebsocketMask,
-    WebsocketOpcode, Http2SizeUpdate, Http2Window, Http2Priority, FtpPort, HttpUriLength, HttpRawUriLength,
+    PayloadSize,
+    Ttl,
+    IpId,
+    Tos,
+    FragmentOffset,
+    TcpSeq,
+    TcpAck,
+    TcpWindow,
+    TcpMss,
+    TcpWindowScale,
+    IcmpType,
+    IcmpCode,
+    IcmpId,
+    IcmpSeq,
+    Icmpv6Mtu,
+    IpProtocol,
+    FlowAge,
+    FlowPacketsToServer,
+    FlowPacketsToClient,
+    FlowPackets,
+    FlowBytesToServer,
+    FlowBytesToClient,
+    FlowBytes,
+    VlanLayers,
+    VlanId,
+    FileSize,
+    TlsChainLength,
+    DnsOpcode,
+    DnsRcode,
+    DnsRrtype,
+    DceOpnum,
+    SshVersion,
+    WebsocketMask,
+    WebsocketOpcode,
+    Http2SizeUpdate,
+    Http2Window,
+    Http2Priority,
+    FtpPort,
+    HttpUriLength,
+    HttpRawUriLength,
 }
 
 /// A named bit of state.

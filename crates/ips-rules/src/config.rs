@@ -174,7 +174,9 @@ fn threshold_line(line: &str, vars: &Vars) -> Result<Override, String> {
             Change::Suppress(Some((by, addresses(take("ip ").ok_or("`ip` is missing")?, vars)?)))
         }
         "rate_filter" => {
-            let action = take("new_action ").filter(|a| ["drop", "reject", "pass", "alert"].contains(a)).ok_or("`new_action` is drop, reject, pass or alert")?;
+            let action = take("new_action ")
+                .filter(|a| ["drop", "reject", "pass", "alert"].contains(a))
+                .ok_or("`new_action` is drop, reject, pass or alert")?;
             let track = take("track ").and_then(limit::track).ok_or("`track` is missing")?;
             let (count, seconds, timeout) = (number("count ")?, number("seconds ")?, number("timeout ")?);
             Change::Rate { track, count, seconds, action: action.to_owned(), timeout }

@@ -63,11 +63,18 @@ fn action(rule: &Rule) -> String {
 fn ends(rule: &Rule) -> String {
     let h = &rule.header;
     let addresses = |a: &crate::group::Addresses| {
-        if a.is_any() { "any address".to_owned() } else { format!("{} ranges of IPv4 and {} of IPv6", a.v4.parts().len(), a.v6.parts().len()) }
+        if a.is_any() {
+            "any address".to_owned()
+        } else {
+            format!("{} ranges of IPv4 and {} of IPv6", a.v4.parts().len(), a.v6.parts().len())
+        }
     };
     let ports = |p: &crate::group::Ports| match p.parts() {
         _ if p.is_all() => "any port".to_owned(),
-        parts => format!("port {}", parts.iter().map(|(a, b)| if a == b { a.to_string() } else { format!("{a}-{b}") }).collect::<Vec<_>>().join(", ")),
+        parts => format!(
+            "port {}",
+            parts.iter().map(|(a, b)| if a == b { a.to_string() } else { format!("{a}-{b}") }).collect::<Vec<_>>().join(", ")
+        ),
     };
     let way = match h.direction {
         Direction::To => "to",
@@ -92,12 +99,12 @@ fn place(group: &Group) -> String {
         Side::Both => "",
     };
     let over = match row.over {
-        Over::Apps(apps) => format!(" (from {})", apps.iter().map(|a| plain(a)).collect::<Vec<_>>().join(", ")),
+        Over::Apps(apps) => format!(" (from {})", apps.iter().map(plain).collect::<Vec<_>>().join(", ")),
         _ => String::new(),
     };
     let through = match group.transforms.as_slice() {
         [] => String::new(),
-        some => format!(", after {}", some.iter().map(|t| plain(t)).collect::<Vec<_>>().join(", ")),
+        some => format!(", after {}", some.iter().map(plain).collect::<Vec<_>>().join(", ")),
     };
     format!("{}{over}{side}{through}", row.name)
 }

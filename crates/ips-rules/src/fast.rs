@@ -32,7 +32,8 @@ pub fn choose(groups: &[Group]) -> Option<Prefilter> {
             })
         })
     };
-    let asked = contents().find(|(_, _, c)| c.fast.is_some());
+    // What is decoded by the rule itself cannot be looked for in all traffic.
+    let asked = contents().find(|(g, _, c)| c.fast.is_some() && groups[*g].buffer.row().rank != NEVER);
     let chosen = asked.is_some();
     let best = || {
         let fit = contents().filter(|(g, _, c)| !c.negated && groups[*g].buffer.row().rank != NEVER && !or_else(&groups[*g]));
@@ -48,7 +49,14 @@ pub fn choose(groups: &[Group]) -> Option<Prefilter> {
     };
     let alone = content.depth.is_none() && content.offset.is_none() && content.distance.is_none() && content.within.is_none();
     let whole = !matches!(content.fast, Some(Fast::Part(..))) && !content.startswith && !content.endswith && !content.negated;
-    Some(Prefilter { group, test, bytes, nocase: content.nocase, chosen, suffices: alone && whole && matches!(content.fast, Some(Fast::Only)) })
+    Some(Prefilter {
+        group,
+        test,
+        bytes,
+        nocase: content.nocase,
+        chosen,
+        suffices: alone && whole && matches!(content.fast, Some(Fast::Only)),
+    })
 }
 
 /// A buffer that may be absent is no reason to leave a rule out.

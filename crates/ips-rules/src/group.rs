@@ -207,7 +207,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn has(text: &str, address: &str) -> bool {
-        addresses(text, &Vars::default()).unwrap().v4.has(address.parse::<Ipv4Addr>().unwrap().to_bits())
+        addresses(text, &Vars::default()).expect("it reads").v4.has(address.parse::<Ipv4Addr>().expect("it reads").to_bits())
     }
 
     #[test]
@@ -216,9 +216,9 @@ mod tests {
         assert!(has("$EXTERNAL_NET", "8.8.8.8") && !has("$EXTERNAL_NET", "10.1.1.1"));
         assert!(has("[10.0.0.0/8, ![10.1.0.0/16]]", "10.2.0.1") && !has("[10.0.0.0/8,!10.1.0.0/16]", "10.1.2.3"));
         assert!(has("1.2.3.4-1.2.3.9", "1.2.3.9") && !has("1.2.3.0/255.255.255.0", "1.2.4.0"));
-        assert!(addresses("!1.2.3.4", &Vars::default()).unwrap().v6.is_all());
-        assert!(addresses("2001:db8::/32", &Vars::default()).unwrap().v4.is_empty());
-        let p = ports("[80:82,!81,1024:]", &Vars::default()).unwrap();
+        assert!(addresses("!1.2.3.4", &Vars::default()).expect("it reads").v6.is_all());
+        assert!(addresses("2001:db8::/32", &Vars::default()).expect("it reads").v4.is_empty());
+        let p = ports("[80:82,!81,1024:]", &Vars::default()).expect("it reads");
         assert_eq!(p.parts(), [(80, 80), (82, 82), (1024, 65535)]);
     }
 
@@ -231,9 +231,9 @@ mod tests {
             assert!(ports(text, &Vars::default()).is_err(), "{text}");
         }
         let mut vars = Vars::default();
-        vars.set("vars.address-groups.LOOP=$LOOP").unwrap();
-        assert!(addresses("$LOOP", &vars).unwrap_err().contains("deeper"));
-        assert!(addresses("$HOME_NETT", &vars).unwrap_err().contains("$HOME_NET?"));
+        vars.set("vars.address-groups.LOOP=$LOOP").expect("it reads");
+        assert!(addresses("$LOOP", &vars).expect_err("it is wrong").contains("deeper"));
+        assert!(addresses("$HOME_NETT", &vars).expect_err("it is wrong").contains("$HOME_NET?"));
     }
 
     proptest! {

@@ -47,19 +47,85 @@ const ACTIONS: [(&str, Action); 8] = [
 #[serde(rename_all = "kebab-case")]
 #[allow(missing_docs, reason = "each is the protocol of its name")]
 pub enum App {
-    Http, Http1, Http2, Dns, Doh2, Tls, Ssh, Smtp, Ftp, FtpData, Smb, Dcerpc, Quic, Websocket, Imap, Pop3, Nfs, Ntp, Tftp, Ike,
-    Krb5, Dhcp, Snmp, Sip, Rfb, Mqtt, Telnet, Rdp, Bittorrent, Modbus, Dnp3, Enip, Ldap, Pgsql, Mdns, Llmnr,
+    Http,
+    Http1,
+    Http2,
+    Dns,
+    Doh2,
+    Tls,
+    Ssh,
+    Smtp,
+    Ftp,
+    FtpData,
+    Smb,
+    Dcerpc,
+    Quic,
+    Websocket,
+    Imap,
+    Pop3,
+    Nfs,
+    Ntp,
+    Tftp,
+    Ike,
+    Krb5,
+    Dhcp,
+    Snmp,
+    Sip,
+    Rfb,
+    Mqtt,
+    Telnet,
+    Rdp,
+    Bittorrent,
+    Modbus,
+    Dnp3,
+    Enip,
+    Ldap,
+    Pgsql,
+    Mdns,
+    Llmnr,
 }
 
 /// Names in headers and in `app-layer-protocol`.
 pub(crate) const APPS: [(&str, App); 39] = [
-    ("http", App::Http), ("http1", App::Http1), ("http2", App::Http2), ("dns", App::Dns), ("doh2", App::Doh2), ("tls", App::Tls),
-    ("ssl", App::Tls), ("ssh", App::Ssh), ("smtp", App::Smtp), ("ftp", App::Ftp), ("ftp-data", App::FtpData), ("smb", App::Smb),
-    ("dcerpc", App::Dcerpc), ("quic", App::Quic), ("websocket", App::Websocket), ("imap", App::Imap), ("pop3", App::Pop3),
-    ("nfs", App::Nfs), ("ntp", App::Ntp), ("tftp", App::Tftp), ("ike", App::Ike), ("ikev2", App::Ike), ("krb5", App::Krb5),
-    ("dhcp", App::Dhcp), ("snmp", App::Snmp), ("sip", App::Sip), ("rfb", App::Rfb), ("mqtt", App::Mqtt), ("telnet", App::Telnet),
-    ("rdp", App::Rdp), ("bittorrent-dht", App::Bittorrent), ("modbus", App::Modbus), ("dnp3", App::Dnp3), ("enip", App::Enip),
-    ("ldap", App::Ldap), ("pgsql", App::Pgsql), ("mdns", App::Mdns), ("llmnr", App::Llmnr), ("dcerpc-udp", App::Dcerpc),
+    ("http", App::Http),
+    ("http1", App::Http1),
+    ("http2", App::Http2),
+    ("dns", App::Dns),
+    ("doh2", App::Doh2),
+    ("tls", App::Tls),
+    ("ssl", App::Tls),
+    ("ssh", App::Ssh),
+    ("smtp", App::Smtp),
+    ("ftp", App::Ftp),
+    ("ftp-data", App::FtpData),
+    ("smb", App::Smb),
+    ("dcerpc", App::Dcerpc),
+    ("quic", App::Quic),
+    ("websocket", App::Websocket),
+    ("imap", App::Imap),
+    ("pop3", App::Pop3),
+    ("nfs", App::Nfs),
+    ("ntp", App::Ntp),
+    ("tftp", App::Tftp),
+    ("ike", App::Ike),
+    ("ikev2", App::Ike),
+    ("krb5", App::Krb5),
+    ("dhcp", App::Dhcp),
+    ("snmp", App::Snmp),
+    ("sip", App::Sip),
+    ("rfb", App::Rfb),
+    ("mqtt", App::Mqtt),
+    ("telnet", App::Telnet),
+    ("rdp", App::Rdp),
+    ("bittorrent-dht", App::Bittorrent),
+    ("modbus", App::Modbus),
+    ("dnp3", App::Dnp3),
+    ("enip", App::Enip),
+    ("ldap", App::Ldap),
+    ("pgsql", App::Pgsql),
+    ("mdns", App::Mdns),
+    ("llmnr", App::Llmnr),
+    ("dcerpc-udp", App::Dcerpc),
 ];
 
 /// The protocol of a header.
@@ -209,7 +275,9 @@ pub(crate) fn read(text: &str, head: &str, vars: &Vars, groups: &mut Groups, fau
         other => Err(Fault::new(fault::FORM, format!("`{other}` is no direction"), "write `->`, `<>` or `=>`")),
     };
     keep(direction_read.as_ref().map(|_| ()).map_err(Clone::clone), direction);
-    let wrong = |e: String| Fault::new(fault::GROUP, e, "mend the group, or set it: `--set vars.address-groups.NAME=...`, `--set vars.port-groups.NAME=...`");
+    let wrong = |e: String| {
+        Fault::new(fault::GROUP, e, "mend the group, or set it: `--set vars.address-groups.NAME=...`, `--set vars.port-groups.NAME=...`")
+    };
     let (s, d) = (groups.addresses(source, vars).map_err(wrong), groups.addresses(destination, vars).map_err(wrong));
     let (sp, dp) = (groups.ports(source_ports, vars).map_err(wrong), groups.ports(destination_ports, vars).map_err(wrong));
     keep(s.as_ref().map(|_| ()).map_err(Clone::clone), source);
@@ -249,5 +317,9 @@ fn protocol_of(text: &str) -> Result<Protocol, Fault> {
         let help = "leave the hook out; keywords say by themselves at which point of a transaction a rule is held against it";
         return Err(Fault::new(fault::NOT_TAKEN, format!("`{text}` names a hook of the peer's firewall mode"), help));
     }
-    Err(Fault::new(fault::NOT_TAKEN, format!("`{text}` is no protocol this release knows"), "use tcp, udp, icmp, ip or an application such as http, dns, tls"))
+    Err(Fault::new(
+        fault::NOT_TAKEN,
+        format!("`{text}` is no protocol this release knows"),
+        "use tcp, udp, icmp, ip or an application such as http, dns, tls",
+    ))
 }

@@ -127,12 +127,11 @@ const PROTOCOLS: [&str; 26] = [
 /// What the keyword is; none where nobody knows it. Case counts only for the first look, as older rules write `Content`.
 pub(crate) fn find(name: &str) -> Option<Kind> {
     static ALL: LazyLock<FxHashMap<&'static str, Kind>> = LazyLock::new(|| KEYWORDS.iter().copied().collect());
-    let look = |n: &str| {
-        ALL.get(n).copied().or_else(|| buffer::sticky(n).map(Kind::Sticky)).or_else(|| buffer::modifier(n).map(Kind::Modifier))
-    };
-    look(name).or_else(|| Some(name.to_ascii_lowercase()).filter(|l| l != name).and_then(|l| look(&l))).or_else(|| {
-        PROTOCOLS.iter().any(|p| name.starts_with(p)).then_some(Not(PROTOCOL))
-    })
+    let look =
+        |n: &str| ALL.get(n).copied().or_else(|| buffer::sticky(n).map(Kind::Sticky)).or_else(|| buffer::modifier(n).map(Kind::Modifier));
+    look(name)
+        .or_else(|| Some(name.to_ascii_lowercase()).filter(|l| l != name).and_then(|l| look(&l)))
+        .or_else(|| PROTOCOLS.iter().any(|p| name.starts_with(p)).then_some(Not(PROTOCOL)))
 }
 
 /// The name most like this one.

@@ -69,7 +69,7 @@ mod tests {
         let text = "# no\n\nalert a \\\n  b;\nlast\\";
         let lines = logical(text);
         assert_eq!(lines.iter().map(|l| l.text.as_ref()).collect::<Vec<_>>(), ["alert a   b;", "last"]);
-        let b = lines[0].text.find('b').unwrap();
+        let b = lines[0].text.find('b').expect("it reads");
         let span = lines[0].span(&(b..b + 1));
         assert_eq!(&text[span.start..span.end], "b");
     }

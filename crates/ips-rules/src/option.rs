@@ -49,7 +49,9 @@ pub(crate) fn cut(text: &str) -> Result<(&str, Vec<Opt<'_>>), Fault> {
             return Err(Fault::new(fault::FORM, "an option without a name", "take the stray `;` or `:` out").at(within(text, option)));
         }
         if out.len() == MAX_OPTIONS {
-            return Err(Fault::new(fault::LIMIT, format!("more than {MAX_OPTIONS} options"), "make two rules of it").at(within(text, option)));
+            return Err(
+                Fault::new(fault::LIMIT, format!("more than {MAX_OPTIONS} options"), "make two rules of it").at(within(text, option))
+            );
         }
         let (name_at, value_at) = (within(text, name), within(text, value.unwrap_or(name)));
         out.push(Opt { name, name_at, value, value_at });
@@ -66,7 +68,9 @@ fn semicolon(text: &str) -> Option<usize> {
 impl<'t> Opt<'t> {
     /// The value; a fault where there is none.
     pub fn need(&self) -> Result<&'t str, Fault> {
-        self.value.filter(|v| !v.is_empty()).ok_or_else(|| Fault::new(fault::VALUE, "needs a value", format!("write `{}:VALUE;`", self.name)))
+        self.value
+            .filter(|v| !v.is_empty())
+            .ok_or_else(|| Fault::new(fault::VALUE, "needs a value", format!("write `{}:VALUE;`", self.name)))
     }
     /// The value without quotes, where it has them.
     pub fn unquoted(&self) -> Result<&'t str, Fault> {
@@ -96,7 +100,7 @@ mod tests {
 
     #[test]
     fn options_are_cut_as_the_peer_cuts_them() {
-        let (head, opts) = cut(r#"alert ip a a -> b b (msg:"x\;y" ; content : "(" ; nocase; )"#).map_err(|f| f.text).unwrap();
+        let (head, opts) = cut(r#"alert ip a a -> b b (msg:"x\;y" ; content : "(" ; nocase; )"#).map_err(|f| f.text).expect("it reads");
         assert_eq!(head, "alert ip a a -> b b ");
         let got: Vec<_> = opts.iter().map(|o| (o.name, o.value)).collect();
         assert_eq!(got, [("msg", Some(r#""x\;y""#)), ("content", Some("\"(\"")), ("nocase", None)]);

@@ -27,7 +27,9 @@ pub fn bytes(text: &str) -> Result<Vec<u8>, String> {
                     out.push(high << 4 | u8::try_from(d).unwrap_or_default());
                     half = None;
                 }
-                (None, _) => return Err(format!("`{}` is no hex digit: between bars stand bytes such as |0D 0A|", char::from(b).escape_default())),
+                (None, _) => {
+                    return Err(format!("`{}` is no hex digit: between bars stand bytes such as |0D 0A|", char::from(b).escape_default()));
+                }
             },
             b'\\' | b'"' | b';' | b':' if escaped => {
                 out.push(b);
@@ -80,7 +82,7 @@ mod tests {
 
     #[test]
     fn bars_and_escapes() {
-        assert_eq!(bytes(r#"a|20 0D|b\;\"\\\:"#).unwrap(), b"a \x0Db;\"\\:");
+        assert_eq!(bytes(r#"a|20 0D|b\;\"\\\:"#).expect("it reads"), b"a \x0Db;\"\\:");
         for wrong in ["", "a|2|", "a|20", "a|zz|", r"a\q", "a\"b", r"a\", r"a\|b"] {
             assert!(bytes(wrong).is_err(), "{wrong}");
         }
@@ -89,7 +91,7 @@ mod tests {
     proptest! {
         #[test]
         fn there_and_back(b in proptest::collection::vec(any::<u8>(), 1..40)) {
-            prop_assert_eq!(bytes(&text(&b)).unwrap(), b);
+            prop_assert_eq!(bytes(&text(&b)).expect("it reads"), b);
         }
         #[test]
         fn no_text_makes_it_panic(t in "\\PC{0,40}") {

@@ -53,7 +53,9 @@ fn one(line: &Logical<'_>, file: usize, tables: &Tables, groups: &mut header::Gr
     let span = line.span(&at);
     let (head, options) = match option::cut(text) {
         Ok(cut) => cut,
-        Err(fault) => return Read { outcome: Outcome::Rejected, sid: None, span, findings: vec![fault.or_at_rule(&at).finding(line, None)] },
+        Err(fault) => {
+            return Read { outcome: Outcome::Rejected, sid: None, span, findings: vec![fault.or_at_rule(&at).finding(line, None)] };
+        }
     };
     let mut faults = Vec::new();
     let header = header::read(text, head, &tables.vars, groups, &mut faults);
@@ -77,6 +79,15 @@ fn one(line: &Logical<'_>, file: usize, tables: &Tables, groups: &mut header::Gr
     let sid = Some(build.meta.sid).filter(|s| *s > 0);
     let rejected = no_header || faults.iter().any(|f| f.severity == Severity::Error);
     let skip = build.skip.take();
+    if rejected {
+        // Advice is for rules that are loaded.
+        faults.retain(|f| f.severity != Severity::Note);
+    }
+    for fault in faults.iter_mut().filter(|f| f.at.is_none()) {
+        // What was found over the whole rule is cited at the keyword it is about.
+        let about = options.iter().rev().find(|o| fault.keyword.as_deref() == Some(o.name));
+        fault.at = about.map(|o| o.name_at.clone());
+    }
     if let Some(why) = &skip {
         // Nothing else counts: the rule itself says that it need not be understood.
         faults = vec![Fault::note(fault::SKIPPED, format!("left out: {why}"), "nothing need be done")];
@@ -114,7 +125,8 @@ fn apply(build: &mut Build<'_>, o: &Opt<'_>) -> Result<(), Fault> {
     };
     match keyword::find(o.name) {
         None => {
-            let help = keyword::near(o.name).map_or_else(|| "see `docs/ips-rules.md` for what is understood".to_owned(), |n| format!("did you mean `{n}`?"));
+            let help = keyword::near(o.name)
+                .map_or_else(|| "see `docs/ips-rules.md` for what is understood".to_owned(), |n| format!("did you mean `{n}`?"));
             Err(Fault::new(fault::UNKNOWN, "nobody knows this keyword", help).at(o.name_at.clone()))
         }
         Some(Kind::Not(why)) => {
@@ -123,7 +135,7 @@ fn apply(build: &mut Build<'_>, o: &Opt<'_>) -> Result<(), Fault> {
         }
         Some(Kind::Sticky(b)) => plain(o).and_then(|()| build.select(b, &o.name_at)),
         Some(Kind::Modifier(b)) => plain(o).and_then(|()| build.moved(b)),
-        Some(Kind::Transform(t)) => plain(o).and_then(|()| build.transform(t.clone())),
+        Some(Kind::Transform(t)) => plain(o).and_then(|()| build.transform(t.clone(), &o.name_at)),
         Some(Kind::Quantity(q, max)) => {
             let form = format!("{}:[<|>|<=|>=|!]NUMBER` or `{}:LOW<>HIGH", o.name, o.name);
             let n = Number::read(o.unquoted()?, max).map_err(|e| Fault::value(e, &form))?;
@@ -134,4 +146,3 @@ fn apply(build: &mut Build<'_>, o: &Opt<'_>) -> Result<(), Fault> {
     }
     .map_err(|f| if o.value.is_none() { f.or_at(&o.name_at, o.name) } else { f })
 }
-

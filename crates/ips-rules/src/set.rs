@@ -53,7 +53,8 @@ impl Set {
                         Some(&at) => {
                             let found = same(&out.rules[at], &rule, sources);
                             // The higher revision stays, as with the peer.
-                            let old = if rule.meta.rev > out.rules[at].meta.rev { std::mem::replace(&mut out.rules[at], *rule) } else { *rule };
+                            let old =
+                                if rule.meta.rev > out.rules[at].meta.rev { std::mem::replace(&mut out.rules[at], *rule) } else { *rule };
                             let line = sources.get(old.file).map_or(0, |s| s.place(old.span.start).line);
                             out.rejected.push(Rejected { file: old.file, line, sid: Some(old.meta.sid), reasons: vec![found(&old)] });
                         }
@@ -117,7 +118,8 @@ fn same<'s>(a: &Rule, b: &Rule, sources: &'s [SourceFile]) -> impl Fn(&Rule) -> 
         let (file, at) = if (old.file, old.span.start) == first { second } else { first };
         let other = sources.get(file).map(|s| format!("{}:{}", s.name(), s.place(at).line)).unwrap_or_default();
         let text = format!("rule {} is not loaded: the one at {other} has the same number and not a smaller revision", old.meta.sid);
-        let diagnostic = Diagnostic::error(fault::CONFLICT, text).at(head(old), "").help("give one of them another sid, or take the older one out");
+        let diagnostic =
+            Diagnostic::error(fault::CONFLICT, text).at(head(old), "").help("give one of them another sid, or take the older one out");
         Finding { sid: Some(old.meta.sid), keyword: Some("sid".to_owned()), diagnostic }
     }
 }

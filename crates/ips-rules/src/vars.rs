@@ -136,10 +136,10 @@ mod tests {
     #[test]
     fn yaml_and_settings_are_taken() {
         let mut vars = Vars::default();
-        vars.take_yaml("%YAML 1.1\n---\nvars:\n  address-groups:\n    HOME_NET: \"[10.0.0.0/8]\"\n  port-groups:\n    HTTP_PORTS: 8080\n    X: [1, \"2:3\"]\nother: {a: 1}\n").unwrap();
+        vars.take_yaml("%YAML 1.1\n---\nvars:\n  address-groups:\n    HOME_NET: \"[10.0.0.0/8]\"\n  port-groups:\n    HTTP_PORTS: 8080\n    X: [1, \"2:3\"]\nother: {a: 1}\n").expect("it reads");
         assert_eq!((vars.addresses["HOME_NET"].as_str(), vars.ports["HTTP_PORTS"].as_str()), ("[10.0.0.0/8]", "8080"));
         assert_eq!(vars.ports["X"], "[1,2:3]");
-        vars.set("vars.port-groups.SSH_PORTS = 2222").unwrap();
+        vars.set("vars.port-groups.SSH_PORTS = 2222").expect("it reads");
         assert_eq!(vars.ports["SSH_PORTS"], "2222");
         assert!(vars.set("outputs.0=1").is_err() && vars.set("x").is_err() && vars.take_yaml("vars: 3").is_err());
     }

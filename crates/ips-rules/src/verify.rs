@@ -36,9 +36,11 @@ pub(crate) fn verify(b: &mut Build<'_>, prefilter: Option<&Prefilter>) {
         }
         faults.extend(size(group, Rule::size(group).and_then(crate::num::Number::largest), "bsize").err());
     }
-    for (quantity, buffer, name) in
-        [(Quantity::PayloadSize, Buffer::Payload, "dsize"), (Quantity::HttpUriLength, Buffer::HttpUri, "urilen"), (Quantity::HttpRawUriLength, Buffer::HttpUriRaw, "urilen")]
-    {
+    for (quantity, buffer, name) in [
+        (Quantity::PayloadSize, Buffer::Payload, "dsize"),
+        (Quantity::HttpUriLength, Buffer::HttpUri, "urilen"),
+        (Quantity::HttpRawUriLength, Buffer::HttpUriRaw, "urilen"),
+    ] {
         let most = b.checks.iter().filter_map(|c| match c {
             Check::Quantity(q, n) if *q == quantity => n.largest(),
             _ => None,
@@ -77,7 +79,9 @@ fn sides(b: &Build<'_>, faults: &mut Vec<Fault>) {
 fn content(group: &Group, c: &Content) -> Result<(), Fault> {
     let name = group.buffer.row().name;
     let upper = c.bytes.iter().any(u8::is_ascii_uppercase);
-    let never = |why: &str, help: &str| Err(Fault::never(format!("{name} holds {why}, the content is \"{}\"", crate::pattern::text(&c.bytes)), help).or_at_keyword(name));
+    let never = |why: &str, help: &str| {
+        Err(Fault::never(format!("{name} holds {why}, the content is \"{}\"", crate::pattern::text(&c.bytes)), help).or_at_keyword(name))
+    };
     if !group.transforms.is_empty() {
         let lower = matches!(group.transforms.last(), Some(Transform::ToLowercase));
         let fixed = match group.transforms.last() {
@@ -87,7 +91,9 @@ fn content(group: &Group, c: &Content) -> Result<(), Fault> {
             _ => None,
         };
         return match fixed {
-            Some(most) if c.bytes.len() > most && !c.negated => never(&format!("{most} bytes of a digest"), "write the digest in hex between bars"),
+            Some(most) if c.bytes.len() > most && !c.negated => {
+                never(&format!("{most} bytes of a digest"), "write the digest in hex between bars")
+            }
             _ if lower && upper && !c.nocase && !c.negated => never("no capital letters", "write it in small letters"),
             _ => Ok(()),
         };
@@ -101,13 +107,18 @@ fn content(group: &Group, c: &Content) -> Result<(), Fault> {
         Buffer::HttpHost if upper => never("no capital letters", "write it in small letters"),
         Buffer::Ja3Hash | Buffer::Ja3sHash if c.bytes.len() != MD5_HEX => never("32 hex digits", "write the whole digest"),
         Buffer::HttpUserAgent | Buffer::HttpHostRaw if c.bytes.windows(2).any(|w| w == b"\r\n") && !c.negated => {
-            never("no line ends", "use http.header, or endswith")
+            // The peer loads these; they are loaded, and named.
+            never("no line ends, so that the rule never matches", "use http.header, or endswith").map_err(Fault::as_warning)
         }
         _ => Ok(()),
     }
 }
 
 impl Fault {
+    fn as_warning(mut self) -> Self {
+        self.severity = words::Severity::Warning;
+        self
+    }
     fn or_at_keyword(mut self, keyword: &str) -> Self {
         self.keyword.get_or_insert_with(|| keyword.to_owned());
         self
@@ -140,13 +151,19 @@ fn size(group: &Group, most: Option<u64>, keyword: &str) -> Result<(), Fault> {
 fn bits(b: &Build<'_>, faults: &mut Vec<Fault>) {
     let of = |set: bool| -> Vec<&Bit> {
         let pick = |e: &'_ Effect| matches!((e, set), (Effect::Set(..), true) | (Effect::Unset(_), false));
-        b.effects.iter().filter(|e| pick(e)).filter_map(|e| if let Effect::Set(bit, _) | Effect::Unset(bit) = e { Some(bit) } else { None }).collect()
+        b.effects
+            .iter()
+            .filter(|e| pick(e))
+            .filter_map(|e| if let Effect::Set(bit, _) | Effect::Unset(bit) = e { Some(bit) } else { None })
+            .collect()
     };
     let (set, unset) = (of(true), of(false));
     if let Some(bit) = set.iter().find(|bit| unset.contains(bit)) {
         faults.push(Fault::warning(fault::DOUBT, format!("`{}` is set and unset by the same rule", bit.name), "keep one of them"));
     }
-    let asked = |negated: bool| b.checks.iter().filter_map(move |c| if let Check::Bits { any, negated: n } = c { (*n == negated).then_some(any) } else { None });
+    let asked = |negated: bool| {
+        b.checks.iter().filter_map(move |c| if let Check::Bits { any, negated: n } = c { (*n == negated).then_some(any) } else { None })
+    };
     for any in asked(false).filter(|any| any.len() == 1) {
         if asked(true).any(|none| none.contains(&any[0])) {
             faults.push(Fault::never(format!("`{}` is to be set and not set", any[0].name), "keep one of them"));
@@ -163,15 +180,22 @@ fn cost(b: &Build<'_>, prefilter: Option<&Prefilter>, faults: &mut Vec<Fault>) {
     let Some(found) = prefilter else {
         let expression = b.groups.iter().flat_map(|g| &g.tests).find_map(|t| if let Test::Pcre(p) = t { Some(p) } else { None });
         let text = match expression {
-            Some(p) if !p.expression.starts_with('^') => "no content: the expression is tried from every byte of every buffer it may be about",
+            Some(p) if !p.expression.starts_with('^') => {
+                "no content: the expression is tried from every byte of every buffer it may be about"
+            }
             _ => "no content that could be looked for first: the rule is held against all its protocol's traffic",
         };
-        let help = if established { "add a content that must be there" } else { "add a content that must be there, and `flow:established`" };
+        let help =
+            if established { "add a content that must be there" } else { "add a content that must be there, and `flow:established`" };
         faults.push(Fault::note(fault::COST, text, help));
         return;
     };
     if found.bytes.len() < 2 {
         let help = "add a longer content, or choose one by fast_pattern";
-        faults.push(Fault::note(fault::COST, format!("the prefilter is {} byte long: it is found nearly everywhere", found.bytes.len()), help));
+        faults.push(Fault::note(
+            fault::COST,
+            format!("the prefilter is {} byte long: it is found nearly everywhere", found.bytes.len()),
+            help,
+        ));
     }
 }

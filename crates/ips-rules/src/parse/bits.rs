@@ -2,7 +2,7 @@
 
 use crate::{
     build::{Build, check_name},
-    fault::Fault,
+    fault::{self, Fault},
     num::whole,
     option::Opt,
     rule::{Bit, Check, Effect, Operand, Scope},
@@ -76,7 +76,9 @@ pub fn xbits(b: &mut Build<'_>, o: &Opt<'_>) -> Done {
     let seconds = |t: &str| t.strip_prefix("expire").and_then(|n| whole(n.trim())).and_then(|n| u32::try_from(n).ok()).filter(|n| *n > 0);
     let expire = expire.map(|t| seconds(t).ok_or_else(|| Fault::value(format!("`{t}` does not do"), form))).transpose()?;
     if expire.is_some() && *what != "set" {
-        return Err(Fault::place("only `set` has a time", "leave expire out"));
+        b.faults.push(
+            Fault::warning(fault::DOUBT, "only `set` has a time: expire means nothing here", "leave it out").or_at(&o.value_at, o.name),
+        );
     }
     command(b, what, scope, name, expire, form)
 }

@@ -20,7 +20,8 @@ const MAX_TEXT: i64 = 23;
 struct Tail {
     relative: bool,
     string: bool,
-    encoding: Option<Encoding>,
+    order: Option<Encoding>,
+    base: Option<Encoding>,
     bitmask: Option<u32>,
     multiplier: Option<u32>,
     align: Option<u8>,
@@ -51,7 +52,8 @@ impl Tail {
                 return Ok(());
             }
             ("multiplier", v) => {
-                self.multiplier = Some(whole(v).and_then(|n| u32::try_from(n).ok()).filter(|n| (1..=65_535).contains(n)).ok_or_else(wrong)?);
+                self.multiplier =
+                    Some(whole(v).and_then(|n| u32::try_from(n).ok()).filter(|n| (1..=65_535).contains(n)).ok_or_else(wrong)?);
                 return Ok(());
             }
             ("align", "") => return store(&mut self.align, 4),
@@ -64,18 +66,15 @@ impl Tail {
             }
             _ => return Err(wrong()),
         };
-        if value != "" && word == "string" {
-            self.string = true;
+        if matches!(encoding, Encoding::Big | Encoding::Little | Encoding::Dce) {
+            return store(&mut self.order, encoding);
         }
-        store(&mut self.encoding, encoding)
+        self.string |= word == "string";
+        store(&mut self.base, encoding)
     }
 
     fn field(&self, bytes: Value, offset: Value, form: &str) -> Result<Field, Fault> {
-        let textual = matches!(self.encoding, Some(Encoding::Octal | Encoding::Decimal | Encoding::Hexadecimal));
-        if self.string && self.encoding.is_some() && !textual {
-            return Err(Fault::value("text has no byte order", form));
-        }
-        if textual && !self.string {
+        if self.base.is_some() && !self.string {
             return Err(Fault::value("hex, dec and oct are about text: `string` is missing", form));
         }
         let most = if self.string { MAX_TEXT } else { MAX_BINARY };
@@ -85,8 +84,9 @@ impl Tail {
         {
             return Err(Fault::value(format!("a number has {least} to {most} bytes, not {n}"), form));
         }
-        let usual = if self.string { Encoding::Decimal } else { Encoding::Big };
-        Ok(Field { bytes, offset, relative: self.relative, encoding: self.encoding.unwrap_or(usual), bitmask: self.bitmask })
+        // Text has no byte order: the peer takes one and does nothing with it.
+        let encoding = if self.string { self.base.unwrap_or(Encoding::Decimal) } else { self.order.unwrap_or(Encoding::Big) };
+        Ok(Field { bytes, offset, relative: self.relative, encoding, bitmask: self.bitmask })
     }
 }
 
@@ -224,9 +224,16 @@ pub fn base64_data(b: &mut Build<'_>, o: &Opt<'_>) -> Done {
 pub fn asn1(b: &mut Build<'_>, o: &Opt<'_>) -> Done {
     let form = "asn1:[bitstring_overflow][, double_overflow][, oversize_length N][, absolute_offset N|relative_offset N]";
     let mut read = Asn1::default();
-    for part in o.need()?.split([',', ' ']).filter(|p| !p.is_empty()).collect::<Vec<_>>().join(" ").split(' ').collect::<Vec<_>>().chunk_by(|_, next| {
-        next.starts_with(|c: char| c.is_ascii_digit() || c == '-')
-    }) {
+    for part in o
+        .need()?
+        .split([',', ' '])
+        .filter(|p| !p.is_empty())
+        .collect::<Vec<_>>()
+        .join(" ")
+        .split(' ')
+        .collect::<Vec<_>>()
+        .chunk_by(|_, next| next.starts_with(|c: char| c.is_ascii_digit() || c == '-'))
+    {
         let wrong = || Fault::value(format!("`{}` does not do", part.join(" ")), form);
         match part {
             ["bitstring_overflow"] => read.bitstring_overflow = true,

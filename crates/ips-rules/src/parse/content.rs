@@ -129,8 +129,18 @@ fn relative(b: &mut Build<'_>) -> Done {
     Ok(())
 }
 
+/// Farthest a relative place may be, in bytes either way: the peer's bound.
+const FARTHEST: i64 = 1 << 20;
+
+fn near(v: Value) -> Result<Value, Fault> {
+    match v {
+        Value::Number(n) if n.abs() > FARTHEST => Err(Fault::value(format!("{n} does not do"), "a number from -1048576 to 1048576")),
+        v => Ok(v),
+    }
+}
+
 pub fn distance(b: &mut Build<'_>, o: &Opt<'_>) -> Done {
-    let v = value(b, o)?;
+    let v = near(value(b, o)?)?;
     relative(b)?;
     let c = b.modified()?;
     if c.distance.is_some() {
@@ -141,7 +151,7 @@ pub fn distance(b: &mut Build<'_>, o: &Opt<'_>) -> Done {
 }
 
 pub fn within(b: &mut Build<'_>, o: &Opt<'_>) -> Done {
-    let v = value(b, o)?;
+    let v = near(value(b, o)?)?;
     relative(b)?;
     let c = b.modified()?;
     if c.within.is_some() {
@@ -206,7 +216,7 @@ pub fn fast_pattern(b: &mut Build<'_>, o: &Opt<'_>) -> Done {
 /// A hint to the peer which condition to look at first; the engine here chooses by cost, so that nothing is kept of it.
 pub fn prefilter(b: &mut Build<'_>, o: &Opt<'_>) -> Done {
     plain(o)?;
-    if b.checks.is_empty() && b.groups.is_empty() {
+    if b.checks.is_empty() && b.groups.is_empty() && b.faults.is_empty() {
         return Err(Fault::place("no condition before it", "put it behind the condition it is about"));
     }
     Ok(())
@@ -252,7 +262,8 @@ pub fn entropy(b: &mut Build<'_>, o: &Opt<'_>) -> Done {
     let rest = text.strip_prefix("value").ok_or_else(|| Fault::value("begins with `value`", form))?.trim();
     let digits = rest.find(|c: char| c.is_ascii_digit()).ok_or_else(|| Fault::value("there is no number", form))?;
     let (operator, number) = rest.split_at(digits);
-    let bits: f64 = number.trim().parse().ok().filter(|n| (0.0..=8.0).contains(n)).ok_or_else(|| Fault::value("bits per byte are 0 to 8", form))?;
+    let bits: f64 =
+        number.trim().parse().ok().filter(|n| (0.0..=8.0).contains(n)).ok_or_else(|| Fault::value("bits per byte are 0 to 8", form))?;
     let thousandths = format!("{}{:.0}", operator.trim(), bits * 1000.0);
     b.test(Test::Entropy(Number::read(&thousandths, 8_001).map_err(|e| Fault::value(e, form))?), false);
     Ok(())

@@ -21,7 +21,9 @@ fn set(name: &str, rest: &[&str], form: &str) -> Result<Dataset, Fault> {
         let (word, value) = part.split_once(char::is_whitespace).map_or((*part, ""), |(w, v)| (w, v.trim()));
         match word {
             "type" if KINDS.contains(&value) => out.kind = Some(value.to_owned()),
-            "load" | "save" | "state" | "memcap" | "hashsize" if !value.is_empty() => out.settings.push((word.to_owned(), value.to_owned())),
+            "load" | "save" | "state" | "memcap" | "hashsize" if !value.is_empty() => {
+                out.settings.push((word.to_owned(), value.to_owned()))
+            }
             "format" if value == "csv" => out.settings.push((word.to_owned(), value.to_owned())),
             _ => return Err(Fault::new(fault::NOT_TAKEN, format!("`{part}` does not do"), format!("written as `{form}`"))),
         }
@@ -88,8 +90,17 @@ fn quantity(b: &mut Build<'_>, o: &Opt<'_>, app: &[App], q: Quantity, max: u64, 
 pub fn rcode(b: &mut Build<'_>, o: &Opt<'_>) -> Done {
     // RFC 1035 4.1.1, RFC 2136 2.2, RFC 6895 2.3.
     const NAMES: [(&str, u64); 11] = [
-        ("noerror", 0), ("formerr", 1), ("servfail", 2), ("nxdomain", 3), ("notimp", 4), ("refused", 5), ("yxdomain", 6), ("yxrrset", 7),
-        ("nxrrset", 8), ("notauth", 9), ("notzone", 10),
+        ("noerror", 0),
+        ("formerr", 1),
+        ("servfail", 2),
+        ("nxdomain", 3),
+        ("notimp", 4),
+        ("refused", 5),
+        ("yxdomain", 6),
+        ("yxrrset", 7),
+        ("nxrrset", 8),
+        ("notauth", 9),
+        ("notzone", 10),
     ];
     quantity(b, o, &[App::Dns, App::Doh2], Quantity::DnsRcode, 65_535, &NAMES)
 }
@@ -97,8 +108,20 @@ pub fn rcode(b: &mut Build<'_>, o: &Opt<'_>) -> Done {
 pub fn rrtype(b: &mut Build<'_>, o: &Opt<'_>) -> Done {
     // IANA, DNS parameters.
     const NAMES: [(&str, u64); 14] = [
-        ("a", 1), ("ns", 2), ("cname", 5), ("soa", 6), ("null", 10), ("ptr", 12), ("mx", 15), ("txt", 16), ("aaaa", 28), ("srv", 33),
-        ("naptr", 35), ("opt", 41), ("https", 65), ("any", 255),
+        ("a", 1),
+        ("ns", 2),
+        ("cname", 5),
+        ("soa", 6),
+        ("null", 10),
+        ("ptr", 12),
+        ("mx", 15),
+        ("txt", 16),
+        ("aaaa", 28),
+        ("srv", 33),
+        ("naptr", 35),
+        ("opt", 41),
+        ("https", 65),
+        ("any", 255),
     ];
     quantity(b, o, &[App::Dns, App::Doh2], Quantity::DnsRrtype, 65_535, &NAMES)
 }
@@ -147,15 +170,28 @@ pub fn ws_flags(b: &mut Build<'_>, o: &Opt<'_>) -> Done {
 
 /// RFC 9113 6.
 pub fn frame_type(b: &mut Build<'_>, o: &Opt<'_>) -> Done {
-    let known = ["DATA", "HEADERS", "PRIORITY", "RST_STREAM", "SETTINGS", "PUSH_PROMISE", "PING", "GOAWAY", "WINDOW_UPDATE", "CONTINUATION"];
+    let known =
+        ["DATA", "HEADERS", "PRIORITY", "RST_STREAM", "SETTINGS", "PUSH_PROMISE", "PING", "GOAWAY", "WINDOW_UPDATE", "CONTINUATION"];
     closed(b, o, &[App::Http2, App::Http], &known)
 }
 
 /// RFC 9113 7.
 pub fn error_code(b: &mut Build<'_>, o: &Opt<'_>) -> Done {
     let known = [
-        "NO_ERROR", "PROTOCOL_ERROR", "INTERNAL_ERROR", "FLOW_CONTROL_ERROR", "SETTINGS_TIMEOUT", "STREAM_CLOSED", "FRAME_SIZE_ERROR",
-        "REFUSED_STREAM", "CANCEL", "COMPRESSION_ERROR", "CONNECT_ERROR", "ENHANCE_YOUR_CALM", "INADEQUATE_SECURITY", "HTTP_1_1_REQUIRED",
+        "NO_ERROR",
+        "PROTOCOL_ERROR",
+        "INTERNAL_ERROR",
+        "FLOW_CONTROL_ERROR",
+        "SETTINGS_TIMEOUT",
+        "STREAM_CLOSED",
+        "FRAME_SIZE_ERROR",
+        "REFUSED_STREAM",
+        "CANCEL",
+        "COMPRESSION_ERROR",
+        "CONNECT_ERROR",
+        "ENHANCE_YOUR_CALM",
+        "INADEQUATE_SECURITY",
+        "HTTP_1_1_REQUIRED",
         "HTTP11_REQUIRED",
     ];
     closed(b, o, &[App::Http2, App::Http], &known)
@@ -164,8 +200,12 @@ pub fn error_code(b: &mut Build<'_>, o: &Opt<'_>) -> Done {
 /// RFC 9113 6.5.2: a name, and a comparison.
 pub fn settings(b: &mut Build<'_>, o: &Opt<'_>) -> Done {
     let known = [
-        "SETTINGS_HEADER_TABLE_SIZE", "SETTINGS_ENABLE_PUSH", "SETTINGS_MAX_CONCURRENT_STREAMS", "SETTINGS_INITIAL_WINDOW_SIZE",
-        "SETTINGS_MAX_FRAME_SIZE", "SETTINGS_MAX_HEADER_LIST_SIZE",
+        "SETTINGS_HEADER_TABLE_SIZE",
+        "SETTINGS_ENABLE_PUSH",
+        "SETTINGS_MAX_CONCURRENT_STREAMS",
+        "SETTINGS_INITIAL_WINDOW_SIZE",
+        "SETTINGS_MAX_FRAME_SIZE",
+        "SETTINGS_MAX_HEADER_LIST_SIZE",
     ];
     let form = "http2.settings:NAME[COMPARISON]";
     let text = o.unquoted()?;
@@ -182,8 +222,8 @@ pub fn settings(b: &mut Build<'_>, o: &Opt<'_>) -> Done {
 
 pub fn ftp_data(b: &mut Build<'_>, o: &Opt<'_>) -> Done {
     let text = o.unquoted()?.to_ascii_lowercase();
-    if !matches!(text.as_str(), "stor" | "retr" | "list" | "nlst") {
-        return Err(Fault::value(format!("`{text}` moves no data"), "ftpdata_command:stor|retr|list|nlst"));
+    if !matches!(text.as_str(), "stor" | "retr" | "list" | "nlst" | "stou" | "appe" | "mlsd") {
+        return Err(Fault::value(format!("`{text}` moves no data"), "ftpdata_command:stor|retr|list|nlst|stou|appe|mlsd"));
     }
     named(b, o, &[App::FtpData], &text)
 }

@@ -48,7 +48,8 @@ pub fn tag(b: &mut Build<'_>, o: &Opt<'_>) -> Done {
         (true, None) => return Err(Fault::value("which host: src or dst?", form)),
         _ => return Err(Fault::value("does not do", form)),
     };
-    let number = |t: &&str| t.parse::<u32>().ok().filter(|n| *n > 0).ok_or_else(|| Fault::value(format!("`{t}` is no number above 0"), form));
+    let number =
+        |t: &&str| t.parse::<u32>().ok().filter(|n| *n > 0).ok_or_else(|| Fault::value(format!("`{t}` is no number above 0"), form));
     let count = parts.get(1).map_or(Ok(TAG_PACKETS), number)?;
     let unit = parts.get(2).copied().unwrap_or("packets");
     if !["packets", "seconds", "bytes"].contains(&unit) || parts.len() > 4 {

@@ -47,7 +47,10 @@ pub fn store(b: &mut Build<'_>, o: &Opt<'_>) -> Done {
     let mut parts = o.value.unwrap_or_default().split(',').map(str::trim).filter(|p| !p.is_empty());
     let (direction, scope) = (parts.next(), parts.next());
     let fine = |t: Option<&str>, known: &[&str]| t.is_none_or(|t| known.contains(&t));
-    if !fine(direction, &["request", "response", "both", "to_server", "to_client"]) || !fine(scope, &["file", "tx", "flow", "ssn", "both"]) || parts.next().is_some() {
+    if !fine(direction, &["request", "response", "both", "to_server", "to_client"])
+        || !fine(scope, &["file", "tx", "flow", "ssn", "both"])
+        || parts.next().is_some()
+    {
         return Err(Fault::value("does not do", form));
     }
     b.effects.push(Effect::StoreFile(direction.map(str::to_owned), scope.map(str::to_owned)));

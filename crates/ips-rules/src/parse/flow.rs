@@ -27,7 +27,10 @@ fn put<T: PartialEq>(slot: &mut Option<T>, value: T) -> Done {
 pub fn flow(b: &mut Build<'_>, o: &Opt<'_>) -> Done {
     let form = "flow:[to_server|to_client][,established|not_established|stateless][,only_stream|no_stream][,only_frag|no_frag]";
     let known = b.checks.iter().position(|c| matches!(c, Check::Flow(_)));
-    let mut flow = Flow::default();
+    let mut flow = match known.map(|i| b.checks.remove(i)) {
+        Some(Check::Flow(f)) => f,
+        _ => Flow::default(),
+    };
     for part in o.unquoted()?.split(',').map(str::trim) {
         match part.to_ascii_lowercase().as_str() {
             "to_server" | "from_client" => put(&mut flow.side, Side::Client)?,
@@ -41,9 +44,6 @@ pub fn flow(b: &mut Build<'_>, o: &Opt<'_>) -> Done {
             "no_frag" => put(&mut flow.fragment, false)?,
             other => return Err(Fault::value(format!("`{other}` does not do"), form)),
         }
-    }
-    if known.is_some() {
-        return Err(Fault::place("stands twice in this rule", "put all its parts into one"));
     }
     b.checks.push(Check::Flow(flow));
     Ok(())

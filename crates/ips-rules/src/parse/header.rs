@@ -13,8 +13,20 @@ type Done = Result<(), Fault>;
 
 /// Protocols of IP by name; numbers by IANA.
 const PROTOCOLS: [(&str, u64); 14] = [
-    ("icmp", 1), ("igmp", 2), ("ipip", 4), ("tcp", 6), ("udp", 17), ("ipv6", 41), ("gre", 47), ("esp", 50), ("ah", 51),
-    ("icmpv6", 58), ("ipv6-icmp", 58), ("ospf", 89), ("sctp", 132), ("pim", 103),
+    ("icmp", 1),
+    ("igmp", 2),
+    ("ipip", 4),
+    ("tcp", 6),
+    ("udp", 17),
+    ("ipv6", 41),
+    ("gre", 47),
+    ("esp", 50),
+    ("ah", 51),
+    ("icmpv6", 58),
+    ("ipv6-icmp", 58),
+    ("ospf", 89),
+    ("sctp", 132),
+    ("pim", 103),
 ];
 
 /// Options of IPv4 by the peer's names.

@@ -66,7 +66,12 @@ fn put(b: &mut Build<'_>, o: &Opt<'_>, filter: bool, form: &str) -> Done {
 }
 
 pub fn threshold(b: &mut Build<'_>, o: &Opt<'_>) -> Done {
-    put(b, o, false, "threshold:type limit|threshold|both|backoff, track by_src|by_dst|by_both|by_rule|by_flow, count N, seconds N[, multiplier N]")
+    put(
+        b,
+        o,
+        false,
+        "threshold:type limit|threshold|both|backoff, track by_src|by_dst|by_both|by_rule|by_flow, count N, seconds N[, multiplier N]",
+    )
 }
 
 pub fn detection_filter(b: &mut Build<'_>, o: &Opt<'_>) -> Done {

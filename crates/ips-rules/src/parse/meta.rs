@@ -117,7 +117,7 @@ pub fn requires(b: &mut Build<'_>, o: &Opt<'_>) -> Done {
         let (what, rest) = part.split_once(char::is_whitespace).ok_or_else(|| Fault::value(format!("`{part}` does not do"), form))?;
         let rest = rest.trim();
         let met = match what {
-            "version" => rest.split('|').map(|any| all_hold(any)).collect::<Option<Vec<_>>>().map(|v| v.contains(&true)),
+            "version" => rest.split('|').map(all_hold).collect::<Option<Vec<_>>>().map(|v| v.contains(&true)),
             "feature" => Some(FEATURES.contains(&rest)),
             "keyword" => Some(matches!(crate::keyword::find(rest), Some(k) if !matches!(k, crate::keyword::Kind::Not(_)))),
             _ => return Err(Fault::value(format!("nothing is known of `{what}`"), form)),

@@ -76,7 +76,15 @@ pub fn pcre(b: &mut Build<'_>, o: &Opt<'_>) -> Result<(), Fault> {
     }
     match buffer {
         Some(buffer) => b.test_in(buffer, Test::Pcre(read)),
+        None if read.relative && b.first() => Err(Fault::place(
+            "there is no match before it in the same buffer, to be relative to",
+            "leave the flag R out, or name the buffer by its flag",
+        )),
         None => {
+            if read.relative && b.fresh() {
+                let text = "there is no match before it in this buffer: it is tried from the buffer's beginning";
+                b.faults.push(Fault::warning(fault::DOUBT, text, "leave the flag R out, and begin with ^").or_at(&o.value_at, o.name));
+            }
             // A relative expression without flag is about the payload, as with the peer.
             b.test(Test::Pcre(read), false);
             Ok(())

@@ -14,7 +14,7 @@ pub fn xor(b: &mut Build<'_>, o: &Opt<'_>) -> Done {
     let hex = text.bytes().all(|c| c.is_ascii_hexdigit()) && text.len().is_multiple_of(2);
     let key: Option<Vec<u8>> = text.as_bytes().chunks(2).map(pair).collect();
     match key.filter(|k| hex && !k.is_empty() && k.len() <= MAX_KEY) {
-        Some(key) => b.transform(Transform::Xor(key)),
+        Some(key) => b.transform(Transform::Xor(key), &o.name_at),
         None => Err(Fault::value("the key is pairs of hex digits, at most 255 of them", form)),
     }
 }
@@ -25,7 +25,7 @@ pub fn pcrexform(b: &mut Build<'_>, o: &Opt<'_>) -> Done {
     if negated || groups == 0 {
         return Err(Fault::value("the expression needs one group, whose bytes are what is looked at", "pcrexform:\"a(b)\""));
     }
-    b.transform(Transform::Pcre(text.to_owned()))
+    b.transform(Transform::Pcre(text.to_owned()), &o.name_at)
 }
 
 pub fn from_base64(b: &mut Build<'_>, o: &Opt<'_>) -> Done {
@@ -33,7 +33,8 @@ pub fn from_base64(b: &mut Build<'_>, o: &Opt<'_>) -> Done {
     let (mut bytes, mut offset, mut strict) = (None, 0, true);
     for part in o.value.unwrap_or_default().split(',').map(str::trim).filter(|p| !p.is_empty()) {
         let (what, value) = part.split_once(char::is_whitespace).ok_or_else(|| Fault::value(format!("`{part}` does not do"), form))?;
-        let number = || whole(value.trim()).and_then(|n| u32::try_from(n).ok()).ok_or_else(|| Fault::value(format!("`{value}` is no number"), form));
+        let number =
+            || whole(value.trim()).and_then(|n| u32::try_from(n).ok()).ok_or_else(|| Fault::value(format!("`{value}` is no number"), form));
         match (what, value.trim()) {
             ("bytes", _) => bytes = Some(number()?),
             ("offset", _) => offset = number()?,
@@ -42,7 +43,7 @@ pub fn from_base64(b: &mut Build<'_>, o: &Opt<'_>) -> Done {
             _ => return Err(Fault::value(format!("`{part}` does not do"), form)),
         }
     }
-    b.transform(Transform::FromBase64 { bytes, offset, strict })
+    b.transform(Transform::FromBase64 { bytes, offset, strict }, &o.name_at)
 }
 
 pub fn subslice(b: &mut Build<'_>, o: &Opt<'_>) -> Done {
@@ -55,5 +56,5 @@ pub fn subslice(b: &mut Build<'_>, o: &Opt<'_>) -> Done {
         [a, n, "truncate"] => (number(a)?, Some(number(n)?), true),
         _ => return Err(Fault::value("does not do", form)),
     };
-    b.transform(Transform::Subslice { offset, bytes, truncate })
+    b.transform(Transform::Subslice { offset, bytes, truncate }, &o.name_at)
 }
