@@ -108,14 +108,14 @@ fn content(group: &Group, c: &Content) -> Result<(), Fault> {
         Buffer::Ja3Hash | Buffer::Ja3sHash if c.bytes.len() != MD5_HEX => never("32 hex digits", "write the whole digest"),
         Buffer::HttpUserAgent | Buffer::HttpHostRaw if c.bytes.windows(2).any(|w| w == b"\r\n") && !c.negated => {
             // The peer loads these; they are loaded, and named.
-            never("no line ends, so that the rule never matches", "use http.header, or endswith").map_err(Fault::as_warning)
+            never("no line ends, so that the rule never matches", "use http.header, or endswith").map_err(Fault::into_warning)
         }
         _ => Ok(()),
     }
 }
 
 impl Fault {
-    fn as_warning(mut self) -> Self {
+    fn into_warning(mut self) -> Self {
         self.severity = words::Severity::Warning;
         self
     }

@@ -28,6 +28,9 @@ fn set(name: &str, rest: &[&str], form: &str) -> Result<Dataset, Fault> {
             _ => return Err(Fault::new(fault::NOT_TAKEN, format!("`{part}` does not do"), format!("written as `{form}`"))),
         }
     }
+    if out.settings.iter().any(|(_, v)| v.split('/').any(|part| part == "..")) {
+        return Err(Fault::value("the file leaves its directory by `..`", "a path without `..`"));
+    }
     let has = |w: &str| out.settings.iter().any(|(k, _)| k == w);
     if has("state") && (has("load") || has("save")) {
         return Err(Fault::place("state is load and save in one", "leave load and save out, or state"));
