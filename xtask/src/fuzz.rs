@@ -27,6 +27,7 @@ const MEMORY: u32 = 2_048;
 const SEEDS: &[(&str, &[&str], &str)] = &[
     ("site", &["examples", "crates/site/tests"], "toml"),
     ("format", &["examples", "crates/site/tests"], "toml"),
+    ("rules", &["crates/ips-rules/tests"], "rules"),
     ("facts", &["crates/audit/cases", "crates/site/tests/propose", "crates/cli/tests"], "json"),
 ];
 

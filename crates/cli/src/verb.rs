@@ -17,6 +17,7 @@ pub mod generate;
 pub mod harden;
 pub mod import_ansible;
 pub mod init;
+pub mod ips;
 pub mod lab;
 pub mod learn;
 pub mod plan;
@@ -62,6 +63,7 @@ pub fn run(cli: &Cli) -> Result<Exit, Trouble> {
         Verb::Containers(a) => containers::run(a, global),
         Verb::Verify(a) => verify::run(a, global),
         Verb::BreakGlass(a) => break_glass::run(a, global),
+        Verb::Ips(a) => ips::run(a, global),
         Verb::Lab(a) => lab::run(a, global),
         Verb::Explain(a) => explain::run(a, global),
         Verb::Fmt(a) => fmt::run(a, global),

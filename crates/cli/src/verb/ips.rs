@@ -1,0 +1,27 @@
+//! `ravelin ips`: the inspection engine's parts that can be used by themselves. Today that is its rule language; packets are not
+//! inspected yet.
+
+mod rules;
+
+use crate::{args::Global, exit::Exit, trouble::Trouble};
+use clap::{Args, Subcommand};
+
+/// Arguments of `ips`.
+#[derive(Debug, Args)]
+pub struct Arguments {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    /// Rules in Suricata's language: check, list, explain
+    Rules(rules::Arguments),
+}
+
+/// Dispatches.
+pub fn run(arguments: &Arguments, global: &Global) -> Result<Exit, Trouble> {
+    match &arguments.what {
+        What::Rules(a) => rules::run(a, global),
+    }
+}

@@ -1,0 +1,123 @@
+//! `ravelin ips rules`: rules files read together, with the files beside them. In come paths and settings, out comes what the
+//! verb below shows. Never: says that a rule is in force; there is no engine in this release.
+
+mod check;
+mod explain;
+mod list;
+
+use crate::{args::Global, exit::Exit, face::remark, paint, trouble::Trouble};
+use clap::{Args, Subcommand};
+use ips_rules::{Set, Tables, limits::MAX_FILE_BYTES};
+use std::path::{Path, PathBuf};
+use words::{Diagnostic, SourceFile};
+
+/// Arguments of `ips rules`.
+#[derive(Debug, Args)]
+pub struct Arguments {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    /// Which rules are understood in full, and every reason why the others are not; exit 1 if one is not
+    Check(check::Arguments),
+    /// The rules that are understood, a line each
+    List(list::Arguments),
+    /// What a rule needs, in words, and which buffer is looked at first
+    Explain(explain::Arguments),
+}
+
+/// The files of every verb here.
+#[derive(Debug, Args)]
+pub struct Sources {
+    /// Rules files, read together
+    #[arg(value_name = "FILE", required = true)]
+    files: Vec<PathBuf>,
+    /// Takes the groups of addresses and ports from the peer's configuration (its `vars`; nothing else is read)
+    #[arg(long, short, value_name = "YAML")]
+    config: Option<PathBuf>,
+    /// Sets a group, e.g. vars.address-groups.HOME_NET=[10.0.0.0/8]; may be repeated
+    #[arg(long, value_name = "KEY=VALUE")]
+    set: Vec<String>,
+    /// Classes of rules, in the peer's format
+    #[arg(long, value_name = "FILE")]
+    classification: Option<PathBuf>,
+    /// Kinds of references, in the peer's format
+    #[arg(long, value_name = "FILE")]
+    reference: Option<PathBuf>,
+    /// Suppressions and thresholds, in the peer's format; only checked here
+    #[arg(long, value_name = "FILE")]
+    threshold: Option<PathBuf>,
+}
+
+/// What was read.
+pub struct Loaded {
+    sources: Vec<SourceFile>,
+    set: Set,
+    /// Faults of the files beside the rules, as people see them.
+    beside: Vec<(SourceFile, Diagnostic)>,
+}
+
+fn text(path: &Path) -> Result<SourceFile, Trouble> {
+    let size = std::fs::metadata(path).map_err(|e| Trouble::io(path, e))?.len();
+    if size > MAX_FILE_BYTES {
+        return Err(Trouble::usage(
+            format!("{}: {size} bytes, at most {MAX_FILE_BYTES} are read", path.display()),
+            "is this the right file?",
+        ));
+    }
+    // Bytes that are no UTF-8 become U+FFFD, and the rule that holds them is named.
+    let bytes = std::fs::read(path).map_err(|e| Trouble::io(path, e))?;
+    Ok(SourceFile::new(path.display().to_string(), String::from_utf8_lossy(&bytes)))
+}
+
+impl Sources {
+    fn load(&self) -> Result<Loaded, Trouble> {
+        let mut tables = Tables::default();
+        let mut beside = Vec::new();
+        if let Some(path) = &self.config {
+            let help = "its `vars` hold `address-groups` and `port-groups`";
+            tables.vars.take_yaml(text(path)?.text()).map_err(|e| Trouble::usage(format!("{}: {e}", path.display()), help))?;
+        }
+        for setting in &self.set {
+            tables.vars.set(setting).map_err(|e| Trouble::usage(e, "write --set vars.address-groups.NAME=VALUE"))?;
+        }
+        if let Some(path) = &self.classification {
+            let source = text(path)?;
+            beside.extend(tables.take_classes(&source).into_iter().map(|d| (source.clone(), d)));
+        }
+        if let Some(path) = &self.reference {
+            let source = text(path)?;
+            beside.extend(tables.take_references(&source).into_iter().map(|d| (source.clone(), d)));
+        }
+        if let Some(path) = &self.threshold {
+            let source = text(path)?;
+            beside.extend(ips_rules::thresholds(&source, &tables.vars).1.into_iter().map(|d| (source.clone(), d)));
+        }
+        let sources = self.files.iter().map(|p| text(p)).collect::<Result<Vec<_>, _>>()?;
+        let set = Set::read(&sources, &tables);
+        Ok(Loaded { sources, set, beside })
+    }
+
+    /// As [`Sources::load`], for verbs about what was understood: how many were not is a remark.
+    fn understood(&self) -> Result<Loaded, Trouble> {
+        let loaded = self.load()?;
+        for (source, d) in &loaded.beside {
+            remark(paint::diagnostic(d, source).trim_end());
+        }
+        if !loaded.set.rejected.is_empty() {
+            remark(&format!("{} rules are not understood and not shown: `ravelin ips rules check` says why", loaded.set.rejected.len()));
+        }
+        Ok(loaded)
+    }
+}
+
+/// Dispatches.
+pub fn run(arguments: &Arguments, global: &Global) -> Result<Exit, Trouble> {
+    match &arguments.what {
+        What::Check(a) => check::run(a, global),
+        What::List(a) => list::run(a, global),
+        What::Explain(a) => explain::run(a, global),
+    }
+}
