@@ -72,17 +72,9 @@ pub fn tier(model: &Model) -> Vec<Row> {
         row("N6", "bandwidth is not limited by inspection", later("nothing is inspected, so nothing is slowed")),
         row("S1", "a firewall on every host", hosts(model)),
         row(SELINUX, "SELinux isolates processes and users", isolated(model)),
-        row("S3", "nothing runs as root", (Stand::Reported, "`audit` finds daemons and containers of root".to_owned())),
-        row(
-            "S4",
-            "the service account cannot become root",
-            (Stand::Reported, "`audit` finds sudo rules and groups that lead there".to_owned()),
-        ),
-        row(
-            "S5",
-            "Lotus runs under an account of its own",
-            (Stand::Reported, "the catalogue names the accounts, `audit` compares".to_owned()),
-        ),
+        row("S3", "nothing runs as root", accounts(model, "each service has a unit with a sandbox and an account that is not root")),
+        row("S4", "the service account cannot become root", closed()),
+        row("S5", "Lotus runs under an account of its own", accounts(model, "the account is the services' alone, and nobody logs in as it")),
         row(
             "U1",
             "a change never costs power",
@@ -95,7 +87,7 @@ pub fn tier(model: &Model) -> Vec<Row> {
             ),
         ),
         row("U2", "wallets and customers' data are out of reach", wallets(model)),
-        row("U3", "access to customers' data is not lost", later("backups are not looked at")),
+        row("U3", "access to customers' data is not lost", kept(model)),
     ]
 }
 
@@ -152,6 +144,29 @@ fn isolated(model: &Model) -> (Stand, String) {
             Mode::Off => (Stand::No, "layers.selinux is `off`".to_owned()),
         },
     )
+}
+
+fn accounts(model: &Model, done: &str) -> (Stand, String) {
+    match model.layers.system {
+        Mode::Enforce => {
+            let moved = "what runs otherwise already is found by `audit` and moved by `ravelin adopt`";
+            beside_unmanaged(model, (Stand::Enforced, format!("{done}; {moved}")))
+        }
+        Mode::Observe => (Stand::Observed, "layers.system is `observe`: accounts, units and sandboxes are shown, none is put in place".into()),
+        Mode::Off => (Stand::Reported, "layers.system is `off`: `audit` finds what runs as root or under a shared account".into()),
+    }
+}
+
+fn closed() -> (Stand, String) {
+    let why = "`breach` computes every way from a service's account to root, `harden` closes those that need no decision, `audit` reports the rest";
+    (Stand::Reported, why.into())
+}
+
+fn kept(model: &Model) -> (Stand, String) {
+    match model.backups.len() {
+        0 => (Stand::No, "no [[backup]] is declared: whether there is one is not known".into()),
+        n => (Stand::Reported, format!("{n} backups are declared; `ravelin backup check` reads them as a restore would, `audit` says which is old or open")),
+    }
 }
 
 /// Most hosts named in a reason: the rest are counted.
@@ -216,6 +231,18 @@ mod tests {
         assert_eq!(stand(text, "N3").0, Stand::No);
         assert_eq!(stand(&text.replace("\"enforce\"", "\"observe\""), "N2").0, Stand::Observed);
         assert_eq!(stand(&text.replace("\"enforce\"", "\"off\""), "S1").0, Stand::No);
+    }
+
+    #[test]
+    fn the_rows_of_accounts_and_backups_follow_the_site_file() {
+        let text = include_str!("../../../examples/single-host/site.toml");
+        assert_eq!(stand(text, "U3").0, Stand::No);
+        let with = |mode: &str| text.replace("[layers]", &format!("[layers]\nsystem = \"{mode}\""));
+        for id in ["S3", "S5"] {
+            assert_eq!(stand(&with("off"), id).0, Stand::Reported);
+            assert_eq!(stand(&with("observe"), id).0, Stand::Observed);
+            assert_eq!(stand(&with("enforce"), id).0, Stand::Enforced);
+        }
     }
 
     #[test]
