@@ -1,5 +1,5 @@
 //! `ravelin deadlines` against nodes of the tests: what it says, how it ends, and that waiting ends when the proof lands. `ravelin adopt` in
-//! namespaces, with files of its own: it asks before it begins, and what it was told is recorded.
+//! namespaces, with files of its own: it asks before it begins, what it was told is recorded, and who becomes an administrator is shown.
 
 mod common;
 #[path = "../../lotus/tests/common/mod.rs"]
@@ -230,4 +230,26 @@ fn adopt_asks_before_it_begins() {
     ended(&adopt(well, "", &["--yes"]), 4, &["no proof is due until", "lotus: as before"]);
     let why = recorded().expect("a record");
     assert!(why.starts_with("free from ") && why.ends_with(&format!("by {well}")), "{why}");
+}
+
+/// Somebody's key opens the account that is to be the service's.
+const SHARED: &str = "mkdir -p /var/shared/.ssh; echo 'ssh-ed25519 AAAA ada at home' >/var/shared/.ssh/authorized_keys
+    echo lotus:x:1500:1500::/var/shared:/bin/bash >>/etc/passwd; echo 'lotus:!:19000::::::' >/etc/shadow; echo sudo:x:27: >>/etc/group";
+
+#[test]
+fn whoever_becomes_an_administrator_is_shown_first() {
+    if !common::inside("whoever_becomes_an_administrator_is_shown_first", || drop(common::succeeds("sh", &["-ec", MACHINE]))) {
+        return;
+    }
+    common::succeeds("sh", &["-ec", SHARED]);
+    let nobody = SocketAddr::from(([127, 0, 0, 1], 9));
+    let asked = |name| adopt(nobody, "", &["--administrator", name]);
+    ended(
+        &asked("ada"),
+        0,
+        &["ada: made after lotus, in group sudo", "asks for no password", "key ssh-ed25519 ada at home", "nothing was changed"],
+    );
+    ended(&asked("root"), 2, &["account root is there already"]);
+    common::succeeds("sh", &["-ec", "! grep -q ada /etc/passwd; rm /var/shared/.ssh/authorized_keys"]);
+    ended(&asked("ada"), 2, &["neither a key", "could not log in"]);
 }

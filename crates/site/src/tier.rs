@@ -74,7 +74,11 @@ pub fn tier(model: &Model) -> Vec<Row> {
         row(SELINUX, "SELinux isolates processes and users", isolated(model)),
         row("S3", "nothing runs as root", accounts(model, "each service has a unit with a sandbox and an account that is not root")),
         row("S4", "the service account cannot become root", closed()),
-        row("S5", "Lotus runs under an account of its own", accounts(model, "the account is the services' alone, and nobody logs in as it")),
+        row(
+            "S5",
+            "Lotus runs under an account of its own",
+            accounts(model, "the account is the services' alone, and nobody logs in as it"),
+        ),
         row(
             "U1",
             "a change never costs power",
@@ -152,7 +156,9 @@ fn accounts(model: &Model, done: &str) -> (Stand, String) {
             let moved = "what runs otherwise already is found by `audit` and moved by `ravelin adopt`";
             beside_unmanaged(model, (Stand::Enforced, format!("{done}; {moved}")))
         }
-        Mode::Observe => (Stand::Observed, "layers.system is `observe`: accounts, units and sandboxes are shown, none is put in place".into()),
+        Mode::Observe => {
+            (Stand::Observed, "layers.system is `observe`: accounts, units and sandboxes are shown, none is put in place".into())
+        }
         Mode::Off => (Stand::Reported, "layers.system is `off`: `audit` finds what runs as root or under a shared account".into()),
     }
 }
@@ -165,7 +171,10 @@ fn closed() -> (Stand, String) {
 fn kept(model: &Model) -> (Stand, String) {
     match model.backups.len() {
         0 => (Stand::No, "no [[backup]] is declared: whether there is one is not known".into()),
-        n => (Stand::Reported, format!("{n} backups are declared; `ravelin backup check` reads them as a restore would, `audit` says which is old or open")),
+        n => (
+            Stand::Reported,
+            format!("{n} backups are declared; `ravelin backup check` reads them as a restore would, `audit` says which is old or open"),
+        ),
     }
 }
 
