@@ -61,6 +61,8 @@ impl Machine for Host {
         systemctl(&["start", unit]).map(drop)
     }
     fn hold(&mut self, plan: &Adoption) -> Result<(), Error> {
+        // Where systemd does not answer, nothing is put in its way.
+        self.reload()?;
         // First who goes on, then what is held: at no point does a cut leave a service held for good.
         put(&hold::unit(plan, &self.goes_on))?;
         let link = hold::link(plan);
@@ -76,10 +78,11 @@ impl Machine for Host {
     fn release(&mut self, plan: &Adoption) -> Result<(), Error> {
         let path = hold::drop_in(plan).path;
         let path = Path::new(&path);
+        let held = path.exists();
         sys::file::remove(path)?;
         // Other drop-ins keep it.
         path.parent().map(fs::remove_dir);
-        self.reload()
+        self.reload().or_else(|e| if held { Err(e) } else { Ok(()) })
     }
     fn ended(&mut self, plan: &Adoption) -> Result<(), Error> {
         let unit = hold::unit(plan, &self.goes_on).path;
