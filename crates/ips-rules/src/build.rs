@@ -133,6 +133,19 @@ impl<'c> Build<'c> {
 
     /// A selected buffer that nothing was asked of is a fault.
     pub fn settle(&mut self) {
+        for group in self.groups.iter_mut().filter(|g| g.transforms.is_empty()) {
+            // Digests are in small letters in the buffer, serial numbers in capitals; rules write either, and the peer brings them there.
+            let case = match group.buffer {
+                Buffer::Ja3Hash | Buffer::Ja3sHash | Buffer::TlsCertFingerprint => <[u8]>::make_ascii_lowercase,
+                Buffer::TlsCertSerial => <[u8]>::make_ascii_uppercase,
+                _ => continue,
+            };
+            group.tests.iter_mut().for_each(|t| {
+                if let Test::Content(c) = t {
+                    case(&mut c.bytes)
+                }
+            });
+        }
         // After a fault nobody knows what else would have been asked.
         if let Some((buffer, _, at)) = self.pending.take().filter(|_| self.faults.iter().all(|f| f.severity != words::Severity::Error)) {
             let name = buffer.row().name;
@@ -282,6 +295,14 @@ impl<'c> Build<'c> {
     /// A number, or a variable defined before.
     pub fn value(&self, text: &str) -> Result<Value, Fault> {
         if let Some(n) = crate::num::signed(text) {
+            let digits = text.trim_start_matches('-');
+            if digits.len() > 1 && digits.bytes().all(|b| b.is_ascii_digit()) && digits.starts_with('0') {
+                let text = format!("`{text}`: the peer reads a number with a leading zero as octal");
+                return Err(Fault::new(fault::VALUE, text, "write it without the zero, or in hexadecimal after 0x"));
+            }
+            if !digits.bytes().all(|b| b.is_ascii_hexdigit() || b == b'x' || b == b'X') {
+                return Err(Fault::new(fault::VALUE, format!("`{text}` has a unit, and none is taken here"), "write the number of bytes"));
+            }
             return Ok(Value::Number(n));
         }
         match self.variables.iter().position(|v| v == text) {

@@ -228,7 +228,7 @@ pub enum Test {
         /// Index of the variable.
         variable: u16,
     },
-    /// There are at least this many bytes, from the buffer's beginning or the last match's end.
+    /// Relative: at least this many bytes stand behind the last match's end. Else: the buffer has *more* than this many, as the peer counts.
     DataAt {
         /// How many.
         bytes: Value,
@@ -483,7 +483,7 @@ pub enum Check {
     IpOption(String),
     /// A checksum is right (true) or wrong.
     Checksum(String, bool),
-    /// Any of these bits is set (or none where negated).
+    /// Any of these bits is set; where negated, any of them is not.
     Bits {
         /// Alternatives.
         any: Vec<Bit>,
@@ -599,7 +599,7 @@ pub enum BitsHow {
     All,
     /// One of these at least.
     Any,
-    /// Not exactly these.
+    /// Not all of these: `flags & bits != bits`, so that `!S` is any packet without SYN.
     Not,
 }
 

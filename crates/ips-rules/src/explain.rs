@@ -160,8 +160,13 @@ fn condition(t: &Test) -> String {
         ),
         Test::Size(n) => format!("its length {}", number(*n)),
         Test::DataAt { bytes, relative, negated, .. } => format!(
-            "{} {} more bytes{}",
-            if *negated { "not" } else { "at least" },
+            "{} {} bytes{}",
+            match (relative, negated) {
+                (true, false) => "at least",
+                (true, true) => "fewer than",
+                (false, false) => "more than",
+                (false, true) => "at most",
+            },
             value(bytes),
             if *relative { " after the last match" } else { "" }
         ),
@@ -187,7 +192,8 @@ fn check(c: &Check) -> String {
         Check::Quantity(q, n) => format!("that {} {}", plain(q), number(*n)),
         Check::Bits { any, negated } => {
             let names = any.iter().map(|b| format!("`{}` of {}", b.name, plain(&b.scope))).collect::<Vec<_>>().join(" or ");
-            format!("{names} {}", if *negated { "not set" } else { "set" })
+            let all = if *negated && any.len() > 1 { " (one of them at least)" } else { "" };
+            format!("{names} {}{all}", if *negated { "not set" } else { "set" })
         }
         other => plain(other),
     }

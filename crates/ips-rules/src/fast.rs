@@ -33,14 +33,15 @@ pub fn choose(groups: &[Group]) -> Option<Prefilter> {
         })
     };
     // What is decoded by the rule itself cannot be looked for in all traffic.
-    let asked = contents().find(|(g, _, c)| c.fast.is_some() && groups[*g].buffer.row().rank != NEVER);
+    // Nor can what must not be there, nor what may be absent, whatever the rule asks for.
+    let fits = |(g, _, c): &(usize, usize, &Content)| !c.negated && groups[*g].buffer.row().rank != NEVER && !or_else(&groups[*g]);
+    let asked = contents().find(|found| found.2.fast.is_some() && fits(found));
     let chosen = asked.is_some();
     let best = || {
-        let fit = contents().filter(|(g, _, c)| !c.negated && groups[*g].buffer.row().rank != NEVER && !or_else(&groups[*g]));
         let weigh = |(g, t, c): &(usize, usize, &Content)| {
             (Reverse(groups[*g].buffer.row().rank), c.bytes.len().min(STRONG_ENOUGH), strength(&c.bytes), Reverse((*g, *t)))
         };
-        fit.max_by_key(weigh)
+        contents().filter(fits).max_by_key(weigh)
     };
     let (group, test, content) = asked.or_else(best)?;
     let bytes = match content.fast {
@@ -48,14 +49,16 @@ pub fn choose(groups: &[Group]) -> Option<Prefilter> {
         _ => content.bytes.clone(),
     };
     let alone = content.depth.is_none() && content.offset.is_none() && content.distance.is_none() && content.within.is_none();
-    let whole = !matches!(content.fast, Some(Fast::Part(..))) && !content.startswith && !content.endswith && !content.negated;
+    let whole = !matches!(content.fast, Some(Fast::Part(..))) && !content.startswith && !content.endswith;
+    // What stands behind it may go on from where it was found.
+    let last = groups[group].tests.len() == test + 1;
     Some(Prefilter {
         group,
         test,
         bytes,
         nocase: content.nocase,
         chosen,
-        suffices: alone && whole && matches!(content.fast, Some(Fast::Only)),
+        suffices: alone && whole && last && matches!(content.fast, Some(Fast::Only)),
     })
 }
 

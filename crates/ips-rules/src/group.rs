@@ -1,5 +1,5 @@
 //! Groups of addresses and ports in a rule's header. In come a text such as `[10.0.0.0/8,!$DMZ]` and the variables, out come
-//! sets. Members with an even number of `!` before them are added, the others taken away at the end, as with the peer.
+//! sets. Members with a `!` before them are taken away at the end, a list with one as the set it is, as with the peer.
 //! Never: yields an empty set.
 
 use crate::{
@@ -46,35 +46,45 @@ struct Reader<'v> {
     leaf: fn(&str) -> Option<Member>,
     form: &'static str,
     members: Vec<(bool, Member)>,
+    /// Members read in all, those of lists with a `!` included.
+    seen: usize,
 }
 
 impl Reader<'_> {
-    fn read(&mut self, text: &str, negated: bool, depth: usize) -> Result<(), String> {
+    fn read(&mut self, text: &str, depth: usize) -> Result<(), String> {
         if depth > MAX_NESTING {
             return Err(format!("groups nest deeper than {MAX_NESTING}; does a variable hold itself?"));
         }
-        if self.members.len() >= MAX_MEMBERS {
+        if self.seen >= MAX_MEMBERS {
             return Err(format!("more than {MAX_MEMBERS} members"));
         }
+        self.seen += 1;
         let text = text.trim();
         if let Some(rest) = text.strip_prefix('!') {
-            return self.read(rest, !negated, depth + 1);
+            let mut inner = Reader { members: Vec::new(), ..*self };
+            inner.read(rest, depth + 1)?;
+            self.seen = inner.seen;
+            if inner.members.iter().any(|(_, m)| matches!(m, Member::Any)) && inner.members.iter().all(|(negated, _)| !negated) {
+                return Err(format!("`{text}` leaves no {}", self.what));
+            }
+            self.members.extend(settled(&inner.members).into_iter().map(|m| (true, m)));
+            return Ok(());
         }
         if let Some(name) = text.strip_prefix('$') {
             let Some(value) = self.vars.get(name) else { return Err(self.unknown(name)) };
-            return self.read(&value.clone(), negated, depth + 1).map_err(|e| format!("in ${name}: {e}"));
+            return self.read(&value.clone(), depth + 1).map_err(|e| format!("in ${name}: {e}"));
         }
         if let Some(inner) = text.strip_prefix('[') {
             let inner = inner.strip_suffix(']').ok_or_else(|| format!("`{text}` has no `]` at its end"))?;
-            return members(inner)?.into_iter().try_for_each(|m| self.read(m, negated, depth + 1));
+            return members(inner)?.into_iter().try_for_each(|m| self.read(m, depth + 1));
         }
         let member = (self.leaf)(text).ok_or_else(|| format!("`{text}` is {}", self.form))?;
-        self.members.push((negated, member));
+        self.members.push((false, member));
         Ok(())
     }
 
     fn unknown(&self, name: &str) -> String {
-        let near = self.vars.keys().min_by_key(|k| strsim::damerau_levenshtein(k, name)).filter(|k| strsim::jaro(k, name) > 0.8);
+        let near = crate::keyword::most_like(name, self.vars.keys().map(String::as_str));
         let hint = near.map(|k| format!("; did you mean ${k}?")).unwrap_or_default();
         format!("there is no {} group `{name}`{hint}", self.what)
     }
@@ -150,10 +160,34 @@ fn port(text: &str) -> Option<Member> {
     (a <= b).then_some(Member::Port(a, b))
 }
 
-/// Added without taken away; everything without taken away where nothing was added.
-fn resolve<T: Point>(added: Vec<(T, T)>, taken: Vec<(T, T)>, any: bool) -> Ranges<T> {
-    let base = if any { Ranges::all() } else { Ranges::of(added) };
+/// Added without taken away; everything without taken away where nothing of this kind was added but something is taken away. What no
+/// member speaks of is not in: `!10.0.0.0/8` says nothing of IPv6, and matches none of it, as with the peer.
+fn resolve<T: Point>(members: &[(bool, Member)], pick: fn(&Member) -> Option<(T, T)>) -> Ranges<T> {
+    let of = |sign: bool| -> Vec<(T, T)> { members.iter().filter(|(negated, _)| *negated == sign).filter_map(|(_, m)| pick(m)).collect() };
+    let (added, taken) = (of(false), of(true));
+    let any = members.iter().any(|(_, m)| matches!(m, Member::Any));
+    let base = if any || added.is_empty() && !taken.is_empty() { Ranges::all() } else { Ranges::of(added) };
     base.without(&Ranges::of(taken))
+}
+
+fn in_v4(member: &Member) -> Option<(u32, u32)> {
+    if let Member::V4(a, b) = member { Some((*a, *b)) } else { None }
+}
+
+fn in_v6(member: &Member) -> Option<(u128, u128)> {
+    if let Member::V6(a, b) = member { Some((*a, *b)) } else { None }
+}
+
+fn in_ports(member: &Member) -> Option<(u16, u16)> {
+    if let Member::Port(a, b) = member { Some((*a, *b)) } else { None }
+}
+
+/// Members as intervals, without any that is taken away: what a `!` before a list is about.
+fn settled(members: &[(bool, Member)]) -> Vec<Member> {
+    let v4 = resolve(members, in_v4).parts().iter().map(|(a, b)| Member::V4(*a, *b)).collect::<Vec<_>>();
+    let v6 = resolve(members, in_v6).parts().iter().map(|(a, b)| Member::V6(*a, *b)).collect::<Vec<_>>();
+    let ports = resolve(members, in_ports).parts().iter().map(|(a, b)| Member::Port(*a, *b)).collect::<Vec<_>>();
+    v4.into_iter().chain(v6).chain(ports).collect()
 }
 
 /// Reads an address group.
@@ -162,20 +196,9 @@ fn resolve<T: Point>(added: Vec<(T, T)>, taken: Vec<(T, T)>, any: bool) -> Range
 /// What is wrong, for people: an unknown variable, no address, nothing left.
 pub fn addresses(text: &str, vars: &Vars) -> Result<Addresses, String> {
     let form = "no address: a prefix such as 10.0.0.0/8, a range A-B, `any`, a $VARIABLE or a [list] of these";
-    let mut reader = Reader { vars: &vars.addresses, what: "address", leaf: address, form, members: Vec::new() };
-    reader.read(text, false, 0)?;
-    let (mut add4, mut cut4, mut add6, mut cut6) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-    let mut any = !reader.members.iter().any(|(negated, _)| !negated);
-    for (negated, member) in reader.members {
-        match member {
-            Member::Any if negated => return Err("`!any` leaves no address".to_owned()),
-            Member::Any => any = true,
-            Member::V4(a, b) => if negated { &mut cut4 } else { &mut add4 }.push((a, b)),
-            Member::V6(a, b) => if negated { &mut cut6 } else { &mut add6 }.push((a, b)),
-            Member::Port(..) => {}
-        }
-    }
-    let set = Addresses { v4: resolve(add4, cut4, any), v6: resolve(add6, cut6, any) };
+    let mut reader = Reader { vars: &vars.addresses, what: "address", leaf: address, form, members: Vec::new(), seen: 0 };
+    reader.read(text, 0)?;
+    let set = Addresses { v4: resolve(&reader.members, in_v4), v6: resolve(&reader.members, in_v6) };
     if set.v4.is_empty() && set.v6.is_empty() { Err(format!("`{text}` leaves no address")) } else { Ok(set) }
 }
 
@@ -185,19 +208,9 @@ pub fn addresses(text: &str, vars: &Vars) -> Result<Addresses, String> {
 /// As [`addresses`].
 pub fn ports(text: &str, vars: &Vars) -> Result<Ports, String> {
     let form = "no port: a number to 65535, a range A:B, `any`, a $VARIABLE or a [list] of these";
-    let mut reader = Reader { vars: &vars.ports, what: "port", leaf: port, form, members: Vec::new() };
-    reader.read(text, false, 0)?;
-    let mut any = !reader.members.iter().any(|(negated, _)| !negated);
-    let (mut added, mut taken) = (Vec::new(), Vec::new());
-    for (negated, member) in reader.members {
-        match member {
-            Member::Any if negated => return Err("`!any` leaves no port".to_owned()),
-            Member::Any => any = true,
-            Member::Port(a, b) => if negated { &mut taken } else { &mut added }.push((a, b)),
-            Member::V4(..) | Member::V6(..) => {}
-        }
-    }
-    let set = resolve(added, taken, any);
+    let mut reader = Reader { vars: &vars.ports, what: "port", leaf: port, form, members: Vec::new(), seen: 0 };
+    reader.read(text, 0)?;
+    let set = resolve(&reader.members, in_ports);
     if set.is_empty() { Err(format!("`{text}` leaves no port")) } else { Ok(set) }
 }
 
@@ -216,7 +229,20 @@ mod tests {
         assert!(has("$EXTERNAL_NET", "8.8.8.8") && !has("$EXTERNAL_NET", "10.1.1.1"));
         assert!(has("[10.0.0.0/8, ![10.1.0.0/16]]", "10.2.0.1") && !has("[10.0.0.0/8,!10.1.0.0/16]", "10.1.2.3"));
         assert!(has("1.2.3.4-1.2.3.9", "1.2.3.9") && !has("1.2.3.0/255.255.255.0", "1.2.4.0"));
-        assert!(addresses("!1.2.3.4", &Vars::default()).expect("it reads").v6.is_all());
+        // A family that no member speaks of is not in; `any` speaks of both.
+        let families = |text: &str| {
+            let set = addresses(text, &Vars::default()).expect("it reads");
+            (set.v4.is_empty(), set.v6.is_empty(), set.v6.is_all())
+        };
+        assert_eq!(families("!1.2.3.4"), (false, true, false));
+        assert_eq!(families("$EXTERNAL_NET"), (false, true, false));
+        assert_eq!(families("!2001:db8::/32"), (true, false, false));
+        assert_eq!(families("[any,!10.0.0.0/8]"), (false, false, true));
+        assert!(has("[!10.0.0.0/8,2001:db8::/32]", "1.1.1.1") && !has("[!10.0.0.0/8,2001:db8::/32]", "10.1.1.1"));
+        // A list with a `!` is the complement of the set it is.
+        let list = "![10.0.0.0/8,!10.1.0.0/16]";
+        assert!(has(list, "10.1.2.3") && has(list, "1.1.1.1") && !has(list, "10.2.2.3"));
+        assert!(has("!!10.0.0.0/8", "10.1.1.1") && !has("!!10.0.0.0/8", "1.1.1.1"));
         assert!(addresses("2001:db8::/32", &Vars::default()).expect("it reads").v4.is_empty());
         let p = ports("[80:82,!81,1024:]", &Vars::default()).expect("it reads");
         assert_eq!(p.parts(), [(80, 80), (82, 82), (1024, 65535)]);

@@ -137,8 +137,18 @@ pub(crate) fn find(name: &str) -> Option<Kind> {
 /// The name most like this one.
 pub(crate) fn near(name: &str) -> Option<&'static str> {
     let rows = buffer::BUFFERS.iter().flat_map(|r| std::iter::once(r.name).chain(r.also.iter().copied()).chain(r.modifier.iter().copied()));
-    let all = KEYWORDS.iter().map(|(n, _)| *n).chain(rows);
-    all.min_by_key(|k| strsim::damerau_levenshtein(k, name)).filter(|k| strsim::jaro(k, name) > 0.8)
+    most_like(name, KEYWORDS.iter().map(|(n, _)| *n).chain(rows))
+}
+
+/// Longest name, in bytes, for which a likeness is looked for: its cost is the product of both lengths, and no name is half as long.
+const LONGEST_NAME: usize = 64;
+
+/// Which of these is most like a name that nobody knows.
+pub(crate) fn most_like<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    if name.len() > LONGEST_NAME {
+        return None;
+    }
+    known.min_by_key(|k| strsim::damerau_levenshtein(k, name)).filter(|k| strsim::jaro(k, name) > 0.8)
 }
 
 /// Every keyword that is taken, sorted.

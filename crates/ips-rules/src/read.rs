@@ -118,6 +118,9 @@ impl Fault {
     }
 }
 
+/// Most faults of a rule before which a keyword nobody knows gets a hint.
+const MAX_HINTS: usize = 16;
+
 fn apply(build: &mut Build<'_>, o: &Opt<'_>) -> Result<(), Fault> {
     let plain = |o: &Opt<'_>| match o.value {
         Some(_) => Err(Fault::value("takes no value", &format!("{};", o.name))),
@@ -125,8 +128,9 @@ fn apply(build: &mut Build<'_>, o: &Opt<'_>) -> Result<(), Fault> {
     };
     match keyword::find(o.name) {
         None => {
-            let help = keyword::near(o.name)
-                .map_or_else(|| "see `docs/ips-rules.md` for what is understood".to_owned(), |n| format!("did you mean `{n}`?"));
+            // A hint costs a look at every keyword.
+            let near = if build.faults.len() < MAX_HINTS { keyword::near(o.name) } else { None };
+            let help = near.map_or_else(|| "see `docs/ips-rules.md` for what is understood".to_owned(), |n| format!("did you mean `{n}`?"));
             Err(Fault::new(fault::UNKNOWN, "nobody knows this keyword", help).at(o.name_at.clone()))
         }
         Some(Kind::Not(why)) => {

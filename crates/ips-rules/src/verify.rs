@@ -165,7 +165,7 @@ fn bits(b: &Build<'_>, faults: &mut Vec<Fault>) {
         b.checks.iter().filter_map(move |c| if let Check::Bits { any, negated: n } = c { (*n == negated).then_some(any) } else { None })
     };
     for any in asked(false).filter(|any| any.len() == 1) {
-        if asked(true).any(|none| none.contains(&any[0])) {
+        if asked(true).any(|unset| unset == any) {
             faults.push(Fault::never(format!("`{}` is to be set and not set", any[0].name), "keep one of them"));
         }
     }

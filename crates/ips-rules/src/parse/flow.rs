@@ -106,8 +106,8 @@ fn event<'t>(o: &Opt<'t>, keyword: &'static str) -> Result<&'t str, Fault> {
     if EVENTS.contains(&(keyword, name)) {
         return Ok(name);
     }
-    let near = EVENTS.iter().filter(|(k, _)| *k == keyword).min_by_key(|(_, n)| strsim::damerau_levenshtein(n, name));
-    let help = near.map_or_else(String::new, |(_, n)| format!("did you mean `{n}`?"));
+    let near = crate::keyword::most_like(name, EVENTS.iter().filter(|(k, _)| *k == keyword).map(|(_, n)| *n));
+    let help = near.map_or_else(|| "see the peer's list of events".to_owned(), |n| format!("did you mean `{n}`?"));
     Err(Fault::new(fault::NOT_TAKEN, format!("there is no event `{name}`"), help))
 }
 
