@@ -1,10 +1,9 @@
 //! How people log in as an account, and how nobody does. In come lines of passwd and shadow, out comes an account's door. Pure. The
 //! account runs its units all the same: neither its shell nor its end counts for `User=`.
 
+use bundle::file::NO_SHELL;
 use serde::{Deserialize, Serialize};
 
-/// The shell that lets nobody in.
-const NO_SHELL: &str = "/usr/sbin/nologin";
 /// Day of the account's end, counted from 1970-01-01: keys and passwords are refused after it, also for logins that want no shell, such as
 /// forwarded ports (sshd's `allowed_user`, pam_unix). 0 means no end in some implementations (shadow(5)).
 const OVER: &str = "1";
@@ -26,12 +25,14 @@ impl Door {
 
     /// The door of an account; `None` where one of the files does not have it.
     pub fn of(account: &str, passwd: &str, shadow: &str) -> Option<Self> {
-        let field = |text: &str, number: usize| {
-            let line = text.lines().map(|l| l.split(':').collect::<Vec<_>>()).find(|fields| fields[0] == account)?;
-            Some((*line.get(number)?).to_owned())
-        };
+        let field = |text: &str, number: usize| Some((*entry(text, account)?.get(number)?).to_owned());
         Some(Self { shell: field(passwd, 6)?, ends: field(shadow, 7)? })
     }
+}
+
+/// Fields of the line of passwd, shadow or group that begins with this name.
+pub(crate) fn entry<'t>(text: &'t str, name: &str) -> Option<Vec<&'t str>> {
+    text.lines().map(|l| l.split(':').collect::<Vec<_>>()).find(|fields| fields[0] == name)
 }
 
 #[cfg(test)]

@@ -2,30 +2,27 @@
 //! unit with which the next boot goes on with the move. In come a move and a command, out come files. Pure. Never: outlives the move.
 
 use crate::Adoption;
-use bundle::file::{MARK, UNITS};
+use bundle::{
+    OwnFile,
+    file::{MARK, UNITS},
+};
 
 /// Name of the drop-in: it is read after ours, and nothing in it is a setting of the service.
 const HELD: &str = "90-ravelin-held.conf";
 /// Units that every boot to a login starts.
 const AT_BOOT: &str = "multi-user.target.wants/";
 
-/// A file, and what it is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Text {
-    /// Absolute path.
-    pub path: String,
-    /// Its text.
-    pub text: String,
-}
+/// Mode of what systemd reads.
+const READABLE: u32 = 0o644;
 
 /// The drop-in of the service's unit. An assertion, not a condition: who starts the service by hand is told why it does not start.
-pub fn drop_in(plan: &Adoption) -> Text {
-    let text = format!(
+pub fn drop_in(plan: &Adoption) -> OwnFile {
+    let content = format!(
         "{MARK}: while {0} moves to its account its files belong to nobody alone. `ravelin adopt {0} --yes` goes on with the move,\n\
          # --undo takes it back, and both end with this file gone.\n[Unit]\nAssertPathExists=!/\n",
         plan.service
     );
-    Text { path: format!("{UNITS}{}.d/{HELD}", plan.unit), text }
+    OwnFile { path: format!("{UNITS}{}.d/{HELD}", plan.unit), mode: READABLE, content }
 }
 
 /// Name of the unit that goes on at boot.
@@ -35,17 +32,17 @@ pub fn at_boot(plan: &Adoption) -> String {
 
 /// That unit: it carries the move out with this command once the stores are mounted. Not `oneshot`: a copy of terabytes must not keep the
 /// boot waiting.
-pub fn unit(plan: &Adoption, command: &[String]) -> Text {
+pub fn unit(plan: &Adoption, command: &[String]) -> OwnFile {
     let places: Vec<String> = plan.roots.iter().chain(plan.relocation.iter().flat_map(|r| [&r.from, &r.to])).map(|p| word(p)).collect();
     let command: Vec<String> = command.iter().map(|w| word(w).replace('$', "$$")).collect();
-    let text = format!(
+    let content = format!(
         "{MARK}: gone when the move has ended.\n[Unit]\nDescription=Ravelin: go on with the move of {} that was cut off\n\
          RequiresMountsFor={}\nAfter=local-fs.target remote-fs.target\n[Service]\nType=exec\nExecStart={}\n",
         plan.service,
         places.join(" "),
         command.join(" "),
     );
-    Text { path: format!("{UNITS}{}", at_boot(plan)), text }
+    OwnFile { path: format!("{UNITS}{}", at_boot(plan)), mode: READABLE, content }
 }
 
 /// Where the link to that unit lies: what `systemctl enable` would make, without its `[Install]`.
@@ -57,36 +54,4 @@ pub fn link(plan: &Adoption) -> String {
 fn word(text: &str) -> String {
     let escaped = text.replace('\\', "\\\\").replace('"', "\\\"").replace('%', "%%");
     format!("\"{escaped}\"")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn odd_places_and_words_mean_themselves() {
-        let plan = Adoption {
-            service: "lotus".into(),
-            unit: "lotus-daemon.service".into(),
-            active: true,
-            account: "lotus".into(),
-            from: ("root".into(), 0, 0),
-            roots: vec!["/data/100% \"full\" $HOME".into()],
-            relocation: None,
-            accounts: String::new(),
-            directories: String::new(),
-            files: Vec::new(),
-            port: None,
-            within: 1,
-            closes: false,
-            deadlines: None,
-        };
-        let unit = unit(&plan, &["/usr/bin/ravelin".into(), "--state=/a b%n$x".into()]);
-        assert_eq!(unit.path, "/etc/systemd/system/ravelin-adopt-lotus-at-boot.service");
-        assert!(unit.text.contains("RequiresMountsFor=\"/data/100%% \\\"full\\\" $HOME\"\n"), "{}", unit.text);
-        assert!(unit.text.ends_with("ExecStart=\"/usr/bin/ravelin\" \"--state=/a b%%n$$x\"\n"), "{}", unit.text);
-        let held = drop_in(&plan);
-        assert_eq!(held.path, "/etc/systemd/system/lotus-daemon.service.d/90-ravelin-held.conf");
-        assert!(held.text.starts_with(MARK) && held.text.lines().all(|l| l.starts_with(['#', '[']) || l.contains('=')), "{}", held.text);
-    }
 }

@@ -1,12 +1,7 @@
 //! The machine itself: systemd, its accounts, its sockets. In come names, out comes what they did. Never: decides, waits without an end.
 
-use crate::{
-    Error,
-    door::Door,
-    hold::{self, Text},
-    run::Adoption,
-    run::Machine,
-};
+use crate::{Error, door::Door, hold, run::Adoption, run::Machine};
+use bundle::OwnFile;
 use std::{
     fs,
     os::unix::fs::symlink,
@@ -26,9 +21,6 @@ pub struct Host {
     /// The command with which a boot goes on with a move.
     pub goes_on: Vec<String>,
 }
-
-/// Mode of what systemd reads.
-const READABLE: u32 = 0o644;
 
 fn systemctl(arguments: &[&str]) -> Result<String, Error> {
     program("systemctl", arguments, "")
@@ -69,7 +61,7 @@ impl Machine for Host {
         let link = Path::new(&link);
         above(link)?;
         match symlink(format!("../{}", hold::at_boot(plan)), link) {
-            Err(e) if e.kind() != std::io::ErrorKind::AlreadyExists => return Err(wrong(link, &e)),
+            Err(e) if e.kind() != std::io::ErrorKind::AlreadyExists => return Err(Error::record(link, e)),
             _ => sys::file::flush_directory(link)?,
         }
         put(&hold::drop_in(plan))?;
@@ -97,7 +89,7 @@ impl Machine for Host {
         self.reload()
     }
     fn door(&self, account: &str) -> Result<Door, Error> {
-        let read = |path: &str| fs::read_to_string(path).map_err(|e| wrong(Path::new(path), &e));
+        let read = |path: &str| fs::read_to_string(path).map_err(|e| Error::record(path, e));
         let door = Door::of(account, &read("/etc/passwd")?, &read("/etc/shadow")?);
         door.ok_or_else(|| Error::Apply(format!("account {account} is not in /etc/passwd and /etc/shadow")))
     }
@@ -133,19 +125,15 @@ impl Machine for Host {
     }
 }
 
-fn put(file: &Text) -> Result<(), Error> {
+fn put(file: &OwnFile) -> Result<(), Error> {
     let path = Path::new(&file.path);
     above(path)?;
-    Ok(sys::file::replace_as(path, file.text.as_bytes(), READABLE)?)
+    Ok(sys::file::replace_as(path, file.content.as_bytes(), file.mode)?)
 }
 
 /// Makes the directory that a file is to lie in.
 fn above(path: &Path) -> Result<(), Error> {
-    path.parent().map_or(Ok(()), |d| fs::create_dir_all(d).map_err(|e| wrong(d, &e)))
-}
-
-fn wrong(path: &Path, e: &std::io::Error) -> Error {
-    Error::Record { path: path.display().to_string(), why: e.to_string() }
+    path.parent().map_or(Ok(()), |d| fs::create_dir_all(d).map_err(|e| Error::record(d, e)))
 }
 
 /// The unit's first process where all is as it should be, else what is not.

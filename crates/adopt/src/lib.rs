@@ -66,6 +66,13 @@ pub enum Error {
     Busy,
 }
 
+impl Error {
+    /// What happened at a path, in the system's words.
+    pub(crate) fn record(path: impl AsRef<std::path::Path>, why: impl std::fmt::Display) -> Self {
+        Self::Record { path: path.as_ref().display().to_string(), why: why.to_string() }
+    }
+}
+
 impl From<apply::Error> for Error {
     fn from(e: apply::Error) -> Self {
         Self::Apply(e.chain())

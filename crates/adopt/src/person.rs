@@ -2,7 +2,7 @@
 //! account, out comes an account that may become root by sudo. That it lets its owner in is shown by a login, not here. Never: touches an
 //! account that is there, leaves half of one, shows a password.
 
-use crate::{Error, host::program};
+use crate::{Error, door::entry, host::program};
 use std::{
     fmt, fs,
     os::unix::fs::{DirBuilderExt, chown},
@@ -57,25 +57,23 @@ pub struct Files<'a> {
 impl Person {
     /// The person after the shared account, or what stands against it.
     pub fn after(shared: &str, name: &str, files: Files<'_>) -> Result<Self, String> {
-        let has = |text: &str, name: &str| text.lines().any(|l| l.split(':').next() == Some(name));
         let first = name.bytes().next().is_some_and(|b| b.is_ascii_lowercase() || b == b'_');
         if !first || name.len() > 32 || !name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"_-".contains(&b)) {
             return Err(format!("`{name}` is no name of an account: small letters, digits, `-` and `_`, at most 32"));
         }
-        if has(files.passwd, name) {
+        if entry(files.passwd, name).is_some() {
             return Err(format!("account {name} is there already: log in with it, and run this again from there"));
         }
-        if !has(files.passwd, shared) {
+        if entry(files.passwd, shared).is_none() {
             return Err(format!("account {shared}, after which it would be made, is not there"));
         }
-        let Some(group) = GROUPS.into_iter().find(|g| has(files.group, g)) else {
+        let Some(group) = GROUPS.into_iter().find(|g| entry(files.group, g).is_some()) else {
             return Err("neither a group sudo nor wheel is here: install sudo".to_owned());
         };
         let keys: Vec<String> =
             files.keys.lines().map(str::trim).filter(|l| !l.is_empty() && !l.starts_with('#')).map(str::to_owned).collect();
-        let field = files.shadow.lines().map(|l| l.split(':').collect::<Vec<_>>()).find(|f| f[0] == shared);
         // `!` and `*` lock; an empty one lets everybody in and is not carried over.
-        let secret = field.and_then(|f| f.get(1).copied()).filter(|s| s.starts_with('$')).map(str::to_owned);
+        let secret = entry(files.shadow, shared).and_then(|f| f.get(1).copied()).filter(|s| s.starts_with('$')).map(str::to_owned);
         if keys.is_empty() && secret.is_none() {
             return Err(format!("{shared} has neither a key in its authorized_keys nor a password: {name} could not log in"));
         }
@@ -84,9 +82,9 @@ impl Person {
 
     /// The same, on this machine.
     pub fn here(shared: &str, name: &str) -> Result<Self, Error> {
-        let read = |path: &str| fs::read_to_string(path).map_err(|e| wrong(path, &e));
+        let read = |path: &str| fs::read_to_string(path).map_err(|e| Error::record(path, e));
         let (passwd, shadow, group) = (read("/etc/passwd")?, read("/etc/shadow")?, read("/etc/group")?);
-        let home = passwd.lines().map(|l| l.split(':').collect::<Vec<_>>()).find(|f| f[0] == shared).and_then(|f| f.get(5).copied());
+        let home = entry(&passwd, shared).and_then(|f| f.get(5).copied());
         let keys = home.map(|h| Path::new(h).join(".ssh/authorized_keys"));
         // A link is not followed: the directory is the shared account's own.
         let keys = keys.and_then(|path| sys::file::regular(&path, MOST, false).ok()).unwrap_or_default();
@@ -137,25 +135,19 @@ impl Person {
                 sys::file::replace_as(&self.sudoers(), line.as_bytes(), SUDOERS)?;
             }
         }
-        let passwd = fs::read_to_string("/etc/passwd").map_err(|e| wrong("/etc/passwd", &e))?;
-        let made = passwd.lines().map(|l| l.split(':').collect::<Vec<_>>()).find(|f| f[0] == self.name);
-        let fields = made.as_ref().and_then(|f| Some((f.get(2)?.parse().ok()?, f.get(3)?.parse().ok()?, *f.get(5)?)));
+        let passwd = fs::read_to_string("/etc/passwd").map_err(|e| Error::record("/etc/passwd", e))?;
+        let fields = entry(&passwd, &self.name).and_then(|f| Some((f.get(2)?.parse().ok()?, f.get(3)?.parse().ok()?, *f.get(5)?)));
         let (uid, gid, home): (u32, u32, &str) = fields.ok_or_else(|| Error::Apply(format!("account {} was not made", self.name)))?;
         let directory = Path::new(home).join(".ssh");
         let file = directory.join("authorized_keys");
-        let at = |p: &Path, e: std::io::Error| wrong(&p.display().to_string(), &e);
-        fs::DirBuilder::new().mode(PRIVATE_DIRECTORY).create(&directory).map_err(|e| at(&directory, e))?;
+        fs::DirBuilder::new().mode(PRIVATE_DIRECTORY).create(&directory).map_err(|e| Error::record(&directory, e))?;
         sys::file::replace(&file, (self.keys.join("\n") + "\n").as_bytes())?;
-        [&directory, &file].into_iter().try_for_each(|p| chown(p, Some(uid), Some(gid)).map_err(|e| at(p, e)))?;
+        [&directory, &file].into_iter().try_for_each(|p| chown(p, Some(uid), Some(gid)).map_err(|e| Error::record(p, e)))?;
         if Path::new("/sys/fs/selinux/enforce").exists() {
             program("restorecon", &["-R", home], "")?;
         }
         Ok(())
     }
-}
-
-fn wrong(path: &str, e: &std::io::Error) -> Error {
-    Error::Record { path: path.to_owned(), why: e.to_string() }
 }
 
 #[cfg(test)]

@@ -116,7 +116,7 @@ impl Journal {
     }
 
     fn wrong(&self, e: impl std::fmt::Display) -> Error {
-        Error::Record { path: self.0.display().to_string(), why: e.to_string() }
+        Error::record(&self.0, e)
     }
 }
 

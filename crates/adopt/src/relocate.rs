@@ -330,7 +330,7 @@ impl Relocation {
 }
 
 fn recorded(record: &Path) -> Result<Option<Stood>, Error> {
-    let wrong = |why: String| Error::Record { path: record.display().to_string(), why };
+    let wrong = |why: String| Error::record(record, why);
     match std::fs::read(record) {
         Ok(bytes) => serde_json::from_slice(&bytes).map(Some).map_err(|e| wrong(e.to_string())),
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),

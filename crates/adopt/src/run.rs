@@ -121,9 +121,8 @@ impl Record {
     pub fn begin(state: &Path, plan: Adoption) -> Result<Self, Error> {
         let number = all(state)?.last().map_or(0, |(n, ..)| *n) + 1;
         let directory = crate::record::directory(state, &plan.service, number);
-        let wrong = |e: &dyn std::fmt::Display| Error::Record { path: directory.display().to_string(), why: e.to_string() };
         private(&directory)?;
-        let bytes = serde_json::to_vec_pretty(&plan).map_err(|e| wrong(&e))?;
+        let bytes = serde_json::to_vec_pretty(&plan).map_err(|e| Error::record(&directory, e))?;
         sys::file::replace(&directory.join("plan.json"), &bytes)?;
         Ok(Self { plan, directory })
     }
@@ -135,8 +134,8 @@ impl Record {
                 continue;
             }
             let Ok(bytes) = std::fs::read(directory.join("plan.json")) else { continue };
-            let wrong = |e: serde_json::Error| Error::Record { path: directory.display().to_string(), why: e.to_string() };
-            let record = Self { plan: serde_json::from_slice(&bytes).map_err(wrong)?, directory };
+            let plan = serde_json::from_slice(&bytes).map_err(|e| Error::record(&directory, e))?;
+            let record = Self { plan, directory };
             let marks = record.journal().marks()?;
             if marks.contains(&Mark::Closed) {
                 return Ok(None);
@@ -194,7 +193,7 @@ fn all(state: &Path) -> Result<Vec<(u64, String, PathBuf)>, Error> {
     let entries = match std::fs::read_dir(&base) {
         Ok(entries) => entries,
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(e) => return Err(Error::Record { path: base.display().to_string(), why: e.to_string() }),
+        Err(e) => return Err(Error::record(&base, e)),
     };
     let mut out: Vec<_> = entries
         .flatten()
@@ -211,7 +210,7 @@ fn all(state: &Path) -> Result<Vec<(u64, String, PathBuf)>, Error> {
 fn private(directory: &Path) -> Result<(), Error> {
     use std::os::unix::fs::DirBuilderExt;
     let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(directory);
-    made.map_err(|e| Error::Record { path: directory.display().to_string(), why: e.to_string() })
+    made.map_err(|e| Error::record(directory, e))
 }
 
 /// Looks a move over and changes nothing: what would be done, or everything that stands against it.

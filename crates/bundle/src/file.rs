@@ -26,7 +26,7 @@ pub const MAX_FILE: usize = 1 << 20;
 const MODES: [u32; 2] = [0o644, 0o600];
 
 /// The shell that lets nobody in.
-const NO_SHELL: &str = "/usr/sbin/nologin";
+pub const NO_SHELL: &str = "/usr/sbin/nologin";
 
 /// What `a+` may add: the group may use what is made in a directory.
 const SHARED: &str = "default:group::rwx,default:mask::rwx";

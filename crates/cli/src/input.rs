@@ -36,12 +36,18 @@ pub struct Site {
     pub diagnostics: Vec<Diagnostic>,
 }
 
-/// Reads a text file of bounded size.
-pub fn text(path: &Path, max: u64) -> Result<String, Trouble> {
+/// Refuses a file that is larger than what is read.
+pub fn bounded(path: &Path, max: u64) -> Result<(), Trouble> {
     let size = std::fs::metadata(path).map_err(|e| Trouble::io(path, e))?.len();
     if size > max {
         return Err(Trouble::usage(format!("{}: {size} bytes, at most {max} are read", path.display()), "is this the right file?"));
     }
+    Ok(())
+}
+
+/// Reads a text file of bounded size.
+pub fn text(path: &Path, max: u64) -> Result<String, Trouble> {
+    bounded(path, max)?;
     std::fs::read_to_string(path).map_err(|e| Trouble::io(path, e))
 }
 

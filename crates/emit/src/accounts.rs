@@ -2,6 +2,7 @@
 //! systemd-sysusers and systemd-tmpfiles take. Accounts have no password and no shell. What is there already keeps its
 //! owner: moving files to another account is a step of its own. Never: removes anything.
 
+use bundle::file::NO_SHELL;
 use plan::system::{FileAct, SystemPlan};
 use std::fmt::Write as _;
 
@@ -15,7 +16,7 @@ pub fn sysusers(system: &SystemPlan) -> String {
     }
     for (name, account) in &system.accounts {
         let asks: Vec<String> = account.origins.iter().map(ToString::to_string).collect();
-        let _ = writeln!(out, "# {}\nu {name} - \"{}\" {} /usr/sbin/nologin", one_line(&asks.join("; ")), account.what, account.home);
+        let _ = writeln!(out, "# {}\nu {name} - \"{}\" {} {NO_SHELL}", one_line(&asks.join("; ")), account.what, account.home);
     }
     out
 }

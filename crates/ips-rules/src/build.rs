@@ -133,6 +133,16 @@ impl<'c> Build<'c> {
 
     /// A selected buffer that nothing was asked of is a fault.
     pub fn settle(&mut self) {
+        // After a fault nobody knows what else would have been asked.
+        if let Some((buffer, _, at)) = self.pending.take().filter(|_| self.faults.iter().all(|f| f.severity != words::Severity::Error)) {
+            let name = buffer.row().name;
+            let help = format!("put a condition such as content behind `{name}`, or take it out");
+            self.faults.push(Fault::place("nothing is asked of this buffer", help).or_at(&at, name));
+        }
+    }
+
+    /// Contents of digests and serial numbers in the case their buffer has; for when all options are read.
+    pub fn spell(&mut self) {
         for group in self.groups.iter_mut().filter(|g| g.transforms.is_empty()) {
             // Digests are in small letters in the buffer, serial numbers in capitals; rules write either, and the peer brings them there.
             let case = match group.buffer {
@@ -145,12 +155,6 @@ impl<'c> Build<'c> {
                     case(&mut c.bytes)
                 }
             });
-        }
-        // After a fault nobody knows what else would have been asked.
-        if let Some((buffer, _, at)) = self.pending.take().filter(|_| self.faults.iter().all(|f| f.severity != words::Severity::Error)) {
-            let name = buffer.row().name;
-            let help = format!("put a condition such as content behind `{name}`, or take it out");
-            self.faults.push(Fault::place("nothing is asked of this buffer", help).or_at(&at, name));
         }
     }
 

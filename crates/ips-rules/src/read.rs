@@ -67,6 +67,7 @@ fn one(line: &Logical<'_>, file: usize, tables: &Tables, groups: &mut header::Gr
         }
     }
     build.settle();
+    build.spell();
     // Groups that older modifiers emptied.
     let kept: Vec<_> = std::mem::take(&mut build.groups).into_iter().filter(|g| !g.tests.is_empty()).collect();
     build.groups = kept;

@@ -264,7 +264,8 @@ impl Face for Made {
 /// An account of one's own, before the shared one is the service's alone.
 fn administrator(arguments: &Arguments, system: &SystemPlan, name: &str, global: &Global) -> Result<Exit, Trouble> {
     let unit = plan::system::find(system, &arguments.service).map_err(|why| Trouble::usage(why.join("; "), "see `ravelin plan`"))?;
-    let shared = unit.account.as_ref().map(ToString::to_string).unwrap_or_default();
+    let none = || Trouble::usage(format!("{} has no account that anybody could share", unit.name), "see `ravelin plan`");
+    let shared = unit.account.as_ref().map(ToString::to_string).ok_or_else(none)?;
     let person = Person::here(&shared, name).map_err(cannot)?;
     if arguments.yes {
         person.make().map_err(cannot)?;

@@ -5,7 +5,7 @@ mod check;
 mod explain;
 mod list;
 
-use crate::{args::Global, exit::Exit, face::remark, paint, trouble::Trouble};
+use crate::{args::Global, exit::Exit, face::remark, input, paint, trouble::Trouble};
 use clap::{Args, Subcommand};
 use ips_rules::{Set, Tables, limits::MAX_FILE_BYTES};
 use std::path::{Path, PathBuf};
@@ -60,13 +60,7 @@ pub struct Loaded {
 }
 
 fn text(path: &Path) -> Result<SourceFile, Trouble> {
-    let size = std::fs::metadata(path).map_err(|e| Trouble::io(path, e))?.len();
-    if size > MAX_FILE_BYTES {
-        return Err(Trouble::usage(
-            format!("{}: {size} bytes, at most {MAX_FILE_BYTES} are read", path.display()),
-            "is this the right file?",
-        ));
-    }
+    input::bounded(path, MAX_FILE_BYTES)?;
     // Bytes that are no UTF-8 become U+FFFD, and the rule that holds them is named.
     let bytes = std::fs::read(path).map_err(|e| Trouble::io(path, e))?;
     Ok(SourceFile::new(path.display().to_string(), String::from_utf8_lossy(&bytes)))
