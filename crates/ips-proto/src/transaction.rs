@@ -1,0 +1,86 @@
+//! What a parser gives the engine: transactions, and in each the buffers that rules look into. Buffers are made when asked for, into the
+//! asker's own memory where they do not stand in the parser's as they are.
+
+use ips_rules::{buffer::Buffer, condition::Quantity, header::App};
+
+/// Which way bytes go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Toward {
+    /// From who opened the conversation.
+    Server,
+    /// The answers.
+    Client,
+}
+
+/// What comes next in one direction.
+#[derive(Debug, Clone, Copy)]
+pub enum Input<'a> {
+    /// Bytes in order. Over UDP: one datagram.
+    Bytes(&'a [u8]),
+    /// So many bytes were lost.
+    Gap(u64),
+    /// Nothing more comes.
+    End,
+}
+
+/// A buffer, or the part of a growing one that has not been looked at yet together with what must be seen before it.
+#[derive(Debug, Clone, Copy)]
+pub struct Piece<'a> {
+    /// The bytes.
+    pub bytes: &'a [u8],
+    /// Where they begin in the whole.
+    pub offset: u64,
+    /// Nothing comes behind them.
+    pub last: bool,
+}
+
+/// What a parser did with its input.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    /// Goes on.
+    Going,
+    /// This is not, or no longer, the application: nothing more is fed.
+    Failed,
+    /// The conversation goes on as another application (STARTTLS, CONNECT, an upgrade); none: found by content. From the next byte that
+    /// was not consumed on, of which there are so many at the end of the input.
+    Becomes(Option<App>, usize),
+    /// The rest is opaque (encrypted): no rule on this application's buffers can match what follows.
+    Opaque,
+}
+
+/// One exchange: a request with its answer, a query, a handshake.
+pub trait Transaction {
+    /// Of which application.
+    fn app(&self) -> App;
+    /// Its number in the flow, from 0, rising.
+    fn id(&self) -> u64;
+    /// No further bytes of this direction belong to it.
+    fn done(&self, toward: Toward) -> bool;
+    /// A buffer can be looked at now: it is complete, or grows and has something new. A rule that needs a buffer that is not ready waits.
+    fn ready(&self, buffer: Buffer, toward: Toward) -> bool;
+    /// The buffer's bytes; `index` counts the instances of buffers of which there may be several, in order. None: it is not there (so that
+    /// `absent` and negated contents are decided by the caller once the direction is `done` or the buffer `ready`).
+    fn piece<'a>(&'a self, buffer: Buffer, toward: Toward, index: usize, scratch: &'a mut Vec<u8>) -> Option<Piece<'a>>;
+    /// A field that is compared as a number; `index` as above.
+    fn quantity(&self, quantity: Quantity, toward: Toward, index: usize) -> Option<u64>;
+    /// Something closed that has a name: keyword and value of [`ips_rules::condition::Check::Named`], versions and states of TLS.
+    fn named(&self, keyword: &str, value: &str) -> Option<bool>;
+    /// What was unusual, by the peer's names (`http.invalid_response_chunk_len`), in the order seen.
+    fn events(&self) -> &[&'static str];
+    /// The object that stands under the application's name in an event (`{"hostname":...}`), appended.
+    fn describe(&self, out: &mut Vec<u8>);
+}
+
+/// A conversation of one application.
+pub trait Parser: Send {
+    /// Takes what comes next in one direction. Work and memory are bounded by the input's length and the parser's limits.
+    fn feed(&mut self, toward: Toward, input: Input<'_>) -> Step;
+    /// Open transactions, oldest first.
+    fn count(&self) -> usize;
+    /// One of them.
+    fn get(&self, at: usize) -> &dyn Transaction;
+    /// The engine has looked at all there was: growing buffers may forget what is no longer needed in front.
+    fn looked(&mut self, toward: Toward);
+    /// Forgets the oldest `count` transactions; each was done in both directions, logged and looked at.
+    fn forget(&mut self, count: usize);
+}
