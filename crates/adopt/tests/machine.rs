@@ -4,6 +4,9 @@
 
 #![expect(clippy::print_stdout, reason = "the times are part of what the test says")]
 
+#[path = "machine/places.rs"]
+mod places;
+
 use adopt::{
     Adoption, Error, Progress,
     door::Door,
@@ -25,6 +28,8 @@ const PART: &str = "RAVELIN_TEST_PART";
 /// Says where the mover stands still for good: at which call of the machine's, or among the files.
 const STANDS: &str = "RAVELIN_TEST_STANDS";
 const STATE: &str = "/root/state";
+/// Where the site file has the repository.
+const REPO: &str = "/data/lotus";
 /// What the mover makes when it stands still, and what the one at boot waits for.
 const REACHED: &str = "/root/reached";
 const GO: &str = "/root/go";
@@ -160,6 +165,10 @@ fn the_mover() {
         ada.make().unwrap_or_else(|e| panic!("{}", run::chain(&e)));
         assert!(Person::here("lotus", "ada").is_err(), "it is there");
     }
+    if part("look") {
+        let plan: Adoption = serde_json::from_slice(&std::fs::read("/root/plan.json").expect("reads")).expect("a plan");
+        println!("looked: {}", run::survey(&plan, &Host::default()).map_or_else(|e| run::chain(&e), |s| format!("{s:?}")));
+    }
     if part("begin") {
         let plan: Adoption = serde_json::from_slice(&std::fs::read("/root/plan.json").expect("reads")).expect("a plan");
         println!("{:?}", run::survey(&plan, &Host::default()).expect("nothing stands against it"));
@@ -181,9 +190,9 @@ fn the_mover() {
     }
 }
 
-/// What the plan has for this service.
-fn adoption() -> Adoption {
-    let source = words::SourceFile::new("site.toml", SITE.to_owned());
+/// What the plan has for this service, with its repository at a place.
+fn adoption(repo: &str) -> Adoption {
+    let source = words::SourceFile::new("site.toml", SITE.replace(REPO, repo));
     let outcome = site::read(&source, "2026-11-22");
     let told = outcome.render(&source);
     let plan = plan::plan(&outcome.model.unwrap_or_else(|| panic!("{told}")), &plan::Devices::default(), plan::Options::default());
@@ -197,7 +206,7 @@ fn adoption() -> Adoption {
         active: true,
         account: "lotus".into(),
         from: ("root".into(), 0, 0),
-        roots: vec!["/data/lotus".into()],
+        roots: vec![repo.to_owned()],
         relocation: None,
         accounts: emit::accounts::sysusers(&system),
         directories: emit::accounts::directories(&system),
@@ -207,6 +216,21 @@ fn adoption() -> Adoption {
         closes: false,
         deadlines: Some("a test".into()),
     }
+}
+
+/// Puts this program and the service's unit into the machine.
+fn install(machine: &mut Machine) {
+    let dir = tempfile::tempdir().expect("directory");
+    let small = dir.path().join("small");
+    let own = std::env::current_exe().expect("own program");
+    assert!(Command::new("strip").arg("-o").arg(&small).arg(own).status().expect("binutils").success());
+    machine.put("/usr/local/bin/lotus", 0o755, &std::fs::read(&small).expect("reads")).unwrap_or_else(|e| panic!("{e}"));
+    machine.put("/etc/systemd/system/lotus-daemon.service", 0o644, UNIT.as_bytes()).unwrap_or_else(|e| panic!("{e}"));
+}
+
+/// What the mover is to do.
+fn give(machine: &mut Machine, plan: &Adoption) {
+    machine.put("/root/plan.json", 0o600, &serde_json::to_vec(plan).expect("JSON")).unwrap_or_else(|e| panic!("{e}"));
 }
 
 fn must(machine: &mut Machine, script: &str) -> String {
@@ -273,14 +297,8 @@ fn a_service_that_runs_as_root_gets_its_account_and_goes_back() {
     let disk = Disk::new(&image).expect("a disk");
     let begun = Instant::now();
     let mut machine = Machine::boot(&image, &disk, &Options::default()).unwrap_or_else(|e| panic!("{e}"));
-    let dir = tempfile::tempdir().expect("directory");
-    let small = dir.path().join("small");
-    let own = std::env::current_exe().expect("own program");
-    assert!(Command::new("strip").arg("-o").arg(&small).arg(own).status().expect("binutils").success());
-    machine.put("/usr/local/bin/lotus", 0o755, &std::fs::read(&small).expect("reads")).unwrap_or_else(|e| panic!("{e}"));
-    machine.put("/etc/systemd/system/lotus-daemon.service", 0o644, UNIT.as_bytes()).unwrap_or_else(|e| panic!("{e}"));
-    let plan = serde_json::to_vec(&adoption()).expect("JSON");
-    machine.put("/root/plan.json", 0o600, &plan).unwrap_or_else(|e| panic!("{e}"));
+    install(&mut machine);
+    give(&mut machine, &adoption(REPO));
     must(
         &mut machine,
         "set -e; mkdir -p /data/lotus/keystore /data/lotus/datastore; cd /data/lotus; echo t >token; chmod 600 token; echo k >keystore/key
@@ -326,8 +344,7 @@ fn a_service_that_runs_as_root_gets_its_account_and_goes_back() {
     if long {
         mover(&mut machine, "undo");
     }
-    let plan = serde_json::to_vec(&Adoption { closes: true, ..adoption() }).expect("JSON");
-    machine.put("/root/plan.json", 0o600, &plan).unwrap_or_else(|e| panic!("{e}"));
+    give(&mut machine, &Adoption { closes: true, ..adoption(REPO) });
     must(&mut machine, PEOPLE);
     let door = "getent passwd lotus; getent shadow lotus";
     let (open, enters) = (must(&mut machine, door), |machine: &mut Machine| must(machine, ENTERS));

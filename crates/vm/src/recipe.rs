@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 pub const SUITE: &str = "bookworm";
 
 /// Packages of the image, beside the essential ones and apt.
-pub const PACKAGES: [&str; 35] = [
+pub const PACKAGES: [&str; 36] = [
     // Kernel of a cloud machine: virtio, 8021q, nft queue, SELinux, and no drivers for hardware that QEMU lacks.
     "linux-image-cloud-amd64",
     "systemd",
@@ -45,11 +45,24 @@ pub const PACKAGES: [&str; 35] = [
     "crun",
     "netavark",
     "uidmap",
+    // A file server whose clients it does not take for root.
+    "nfs-kernel-server",
     "lynis",
 ];
 
-/// Units that wait for a configuration of the site: packages start them at once.
-pub const DISABLED: [&str; 4] = ["keepalived.service", "conntrackd.service", "podman.service", "podman-restart.service"];
+/// Units that wait for a configuration of the site, or for a test that starts them: packages start them at once.
+pub const DISABLED: [&str; 10] = [
+    "keepalived.service",
+    "conntrackd.service",
+    "podman.service",
+    "podman-restart.service",
+    "nfs-server.service",
+    "nfs-blkmap.service",
+    "nfs-client.target",
+    "remote-fs.target",
+    "rpcbind.service",
+    "rpcbind.socket",
+];
 
 /// Modules of the initial RAM disk: what the root file system needs, so that it unpacks fast under emulation.
 pub const INITIAL_MODULES: [&str; 4] = ["virtio_pci", "virtio_blk", "virtio_console", "ext4"];

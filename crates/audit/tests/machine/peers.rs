@@ -29,7 +29,7 @@ pub fn install(machine: &mut Machine, from: &Path) {
         machine.put(&format!("/root/peers/{name}"), 0o644, &std::fs::read(&p).expect("reads")).expect("puts");
     }
     machine.put("/root/cost.pl", 0o644, COST.as_bytes()).expect("puts");
-    let ran = machine.run_within("dpkg -i /root/peers/*.deb >/tmp/dpkg 2>&1 || cat /tmp/dpkg; oscap --version | head -n 1", PATIENCE);
+    let ran = machine.run_within("dpkg -i /root/peers/*.deb >/tmp/dpkg 2>&1 || cat /tmp/dpkg; oscap --version | head -n 1; apt-cache policy dpkg 2>&1 | head -n 4; ls -ld /var/lib/apt /var/lib/apt/lists /var/cache/apt", PATIENCE);
     println!("peers: {}", ran.expect("runs").text().trim());
 }
 
