@@ -3,8 +3,8 @@
 //! lab are the services; the same order of a taken-over one is done before and refused after.
 //!
 //! The image holds the packages; one of them is taken away before, packed again from its own files into an archive in the machine, so that
-//! `prepare` installs and `undo` removes it with apt and no network. There is no GRUB: the kernel's words are taken from what `prepare` wrote
-//! and given to QEMU. The window's day is the machine's clock set forward.
+//! `prepare` installs and `undo` removes it with apt and no network. No boot loader is started: QEMU boots the kernel with the words of the menu
+//! that `update-grub` wrote. The window's day is the machine's clock set forward.
 
 #![expect(clippy::print_stdout, reason = "what was measured is part of what the test says")]
 
@@ -48,9 +48,12 @@ const ARCHIVE: &str = "set -e
     apt-get update; apt-get remove -y $p; mkdir -p /root/site";
 /// What the machine is, as far as the way touches it.
 const AS_FOUND: &str =
-    "stat -c '%n %a %u' /etc/selinux/config; sha256sum /etc/selinux/config; ls -A /etc/default; ls -A /etc/default/grub.d 2>&1
+    "stat -c '%n %a %u' /etc/selinux/config; sha256sum /etc/selinux/config /etc/selinux/semanage.conf; ls -A /etc/default; ls -A /etc/default/grub.d 2>&1
     dpkg-query -W -f '${Package} ${db:Status-Status}\\n' | grep ' installed'; semodule -l | grep ravelin; sort /etc/selinux/default/seusers; ls /etc/sudoers.d; cat /sys/kernel/security/lsm
-    grep -c . /sys/kernel/security/apparmor/profiles; true";
+    grep -c . /sys/kernel/security/apparmor/profiles; sha256sum /boot/grub/grub.cfg; true";
+/// The boot loader's defaults as its package leaves them, and a menu made of them.
+const MENU: &str =
+    "set -e; cp /usr/share/grub/default/grub /etc/default/grub; mkdir -p /boot/grub; update-grub 2>&1; test -s /boot/grub/grub.cfg";
 
 /// An operator and somebody else, whose keys root holds. What the operator may do by sudo stands in a file of its own.
 const PEOPLE: &str = "set -e
@@ -94,11 +97,10 @@ fn ravelin(lab: &mut Lab, words: &str, code: u8, says: &[&str]) -> String {
     ran.said()
 }
 
-/// Without SELinux the undo of one's own command line: the words `prepare` left for the boot loader.
+/// The kernel's words in the menu's first entry, without the root file system, which QEMU's own are about.
 fn words(lab: &mut Lab) -> String {
-    let text = lab.must("cat /etc/default/grub.d/*.cfg 2>/dev/null; true", lab::SETTING_UP);
-    let line = text.lines().find_map(|l| l.strip_prefix("GRUB_CMDLINE_LINUX=\"$GRUB_CMDLINE_LINUX "));
-    line.map(|l| l.trim_end_matches('"').to_owned()).unwrap_or_default()
+    let line = "sed -n 's/^[[:space:]]*linux[[:space:]]*[^ ]* root=[^ ]* ro *//p' /boot/grub/grub.cfg | head -n 1";
+    lab.must(line, lab::SETTING_UP).split_whitespace().filter(|w| *w != "quiet").collect::<Vec<_>>().join(" ")
 }
 
 /// What became of the orders under the unit's last start.
@@ -129,6 +131,7 @@ fn install(lab: &mut Lab, site: &Site) {
     lab.must("chown -R root:root /var/lib/lotus* /var/log/lotus /var/tmp/filecoin-*", lab::SETTING_UP);
     lab.must(ARCHIVE, lab::SETTING_UP);
     lab.must(PEOPLE, lab::SETTING_UP);
+    lab.must(MENU, lab::SETTING_UP);
 }
 
 /// On a machine that enforces already: an operator is named, who logs in before and afterwards is asked, and all of it is taken back.

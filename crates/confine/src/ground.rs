@@ -6,7 +6,7 @@ use facts::Account;
 use observe::Root;
 use plan::selinux::{
     SelinuxPlan,
-    login::{self, STAFF},
+    login::{self, SEMANAGE, SERVICE, STAFF},
     way::{BOOT, CONFIG, Ground, PACKAGES},
 };
 use std::{
@@ -35,6 +35,7 @@ pub fn look(
     if ground.installed.len() == PACKAGES.len() {
         ground.modules = act::modules()?;
         if ground.runs() {
+            ground.semanage = root.text(SEMANAGE).ok();
             map(&mut ground, plan, &accounts(&root)?, operators)?;
         }
     }
@@ -57,8 +58,11 @@ fn map(ground: &mut Ground, plan: &SelinuxPlan, accounts: &[Account], operators:
     ground.unmapped = login::missing(plan, accounts, operators, &there);
     ground.shut_out = login::shut_out(&ground.unmapped, accounts);
     ground.operators = there.iter().filter(|(_, u)| u.user == STAFF).map(|(login, _)| login.clone()).collect();
-    let staff = accounts.iter().filter(|a| ground.unmapped.get(&a.name).is_some_and(|u| u.user == STAFF));
-    ground.homes = staff.map(|a| a.home.clone()).filter(|h| h.len() > 1).collect();
+    let homes = |user: &str| {
+        let mapped = accounts.iter().filter(|a| ground.unmapped.get(&a.name).is_some_and(|u| u.user == user));
+        mapped.map(|a| a.home.clone()).filter(|h| h.len() > 1).collect()
+    };
+    (ground.homes, ground.held) = (homes(STAFF), homes(SERVICE));
     Ok(())
 }
 

@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 pub const SUITE: &str = "bookworm";
 
 /// Packages of the image, beside the essential ones and apt.
-pub const PACKAGES: [&str; 36] = [
+pub const PACKAGES: [&str; 37] = [
     // Kernel of a cloud machine: virtio, 8021q, nft queue, SELinux, and no drivers for hardware that QEMU lacks.
     "linux-image-cloud-amd64",
     "systemd",
@@ -27,6 +27,8 @@ pub const PACKAGES: [&str; 36] = [
     "setools",
     "auditd",
     "apparmor",
+    // Writes the boot loader's menu; QEMU boots the kernel with words read from there.
+    "grub2-common",
     "nftables",
     "iptables",
     "conntrack",

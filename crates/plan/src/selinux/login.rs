@@ -11,10 +11,16 @@ use std::collections::{BTreeMap, BTreeSet};
 pub const EVERYBODY: &str = "__default__";
 /// An operator: no administrator until sudo gives the role.
 pub const STAFF: &str = "staff_u";
+/// A service's account: no role that a login could take.
+pub const SERVICE: &str = "system_u";
 /// The sudo policy's part that gives operators the administrator's role; without it they are root in a domain that may do nothing.
 pub const SUDOERS: &str = "/etc/sudoers.d/ravelin-selinux";
 /// Mode sudo asks of its files.
 pub const SUDOERS_MODE: u32 = 0o440;
+/// Settings of the tools that build the policy.
+pub const SEMANAGE: &str = "/etc/selinux/semanage.conf";
+/// Homes they make no labels for, separated by semicolons.
+const IGNORED: &str = "ignoredirs";
 /// Range of who works on the machine as a whole; Debian's staff_u holds all of it.
 const ALL: &str = "s0-s0:c0.c1023";
 /// Range of everybody else: Debian's user_u holds no other.
@@ -65,7 +71,7 @@ pub fn missing(plan: &SelinuxPlan, accounts: &[Account], operators: &BTreeSet<St
 /// Service accounts among these with which somebody can log in today and could not afterwards.
 #[must_use]
 pub fn shut_out(missing: &Mappings, accounts: &[Account]) -> Vec<String> {
-    let shut = |a: &&Account| missing.get(&a.name).is_some_and(|u| u.user == "system_u") && a.has_login_shell();
+    let shut = |a: &&Account| missing.get(&a.name).is_some_and(|u| u.user == SERVICE) && a.has_login_shell();
     accounts.iter().filter(shut).filter(|a| a.password != Some(false) || a.ssh_keys != Some(0)).map(|a| a.name.clone()).collect()
 }
 
@@ -75,6 +81,22 @@ pub fn sudoers<'a>(operators: impl IntoIterator<Item = &'a str>) -> String {
     let head = "# Written by ravelin selinux install; `ravelin selinux undo` takes it away. No right is given: what they may do stands elsewhere.\n";
     let line = |o: &str| format!("Defaults:{o} role=sysadm_r, type=sysadm_t\n");
     operators.into_iter().map(line).fold(head.to_owned(), |all, l| all + &l)
+}
+
+/// The settings with these homes left out, where they are not yet. Each account with a mapping of its own gets a person's labels for all
+/// that lies in its home, which win over those of the services' modules.
+#[must_use]
+pub fn without_homes(settings: &str, homes: &BTreeSet<String>) -> Option<String> {
+    let value = |l: &str| Some(l.trim().strip_prefix(IGNORED)?.trim_start().strip_prefix('=')?.trim().to_owned());
+    let before: Vec<String> =
+        settings.lines().filter_map(value).flat_map(|v| v.split(';').map(|d| d.trim().to_owned()).collect::<Vec<_>>()).collect();
+    let missing: Vec<&str> = homes.iter().map(String::as_str).filter(|h| !before.iter().any(|b| b == h)).collect();
+    if missing.is_empty() {
+        return None;
+    }
+    let all = before.iter().map(String::as_str).filter(|d| !d.is_empty()).chain(missing).collect::<Vec<_>>().join(";");
+    let others: String = settings.lines().filter(|l| value(l).is_none()).map(|l| format!("{l}\n")).collect();
+    Some(format!("{others}{IGNORED}={all}\n"))
 }
 
 /// The lines `semanage import` reads, one transaction for all. `there` is what has a mapping now; without a user a local mapping goes.
@@ -128,6 +150,18 @@ mod tests {
         assert!(missing(&plan(), &accounts(), &BTreeSet::new(), &there).is_empty());
         there.remove(EVERYBODY);
         assert_eq!(users(&missing(&plan(), &accounts(), &BTreeSet::new(), &there)), [(EVERYBODY, "user_u", "s0")]);
+    }
+
+    #[test]
+    fn homes_of_services_are_left_out_once_beside_those_that_were() {
+        let homes: BTreeSet<String> = ["/var/lib/lotus".to_owned(), "/var/lib/curio".to_owned()].into();
+        let plain = "module-store = direct\n# ignoredirs=/x\n";
+        let first = without_homes(plain, &homes).expect("they are missing");
+        assert_eq!(first, format!("{plain}ignoredirs=/var/lib/curio;/var/lib/lotus\n"));
+        assert_eq!(without_homes(&first, &homes), None);
+        let there = without_homes("ignoredirs = /root; /var/lib/lotus\nexpand-check=0\n", &homes);
+        assert_eq!(there.as_deref(), Some("expand-check=0\nignoredirs=/root;/var/lib/lotus;/var/lib/curio\n"));
+        assert_eq!(without_homes(plain, &BTreeSet::new()), None);
     }
 
     #[test]

@@ -301,7 +301,7 @@ impl LoginPlan {
     pub(crate) fn service(account: &AccountName) -> Self {
         Self {
             login: account.to_string(),
-            user: "system_u",
+            user: super::login::SERVICE,
             why: "runs from units alone: system_u has no role that a login could take".to_owned(),
         }
     }

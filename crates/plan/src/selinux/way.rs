@@ -4,7 +4,7 @@
 
 use super::{
     act::Act,
-    login::{EVERYBODY, Mappings, STAFF, SUDOERS, SUDOERS_MODE, sudoers},
+    login::{EVERYBODY, Mappings, SEMANAGE, STAFF, SUDOERS, SUDOERS_MODE, sudoers, without_homes},
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -54,6 +54,10 @@ pub struct Ground {
     pub unmapped: Mappings,
     /// Homes of operators among these: their labels name the user.
     pub homes: BTreeSet<String>,
+    /// [`SEMANAGE`]; `None` where it is not there.
+    pub semanage: Option<String>,
+    /// Homes of services' accounts among these, where the services' own labels are to hold.
+    pub held: BTreeSet<String>,
     /// Operators that are mapped already.
     pub operators: BTreeSet<String>,
     /// Accounts somebody logs into today, and could not once they are mapped.
@@ -240,6 +244,9 @@ fn mapping(ground: &Ground) -> Next {
     if ground.unmapped.values().any(|u| u.user == STAFF) {
         acts.push(Act::File { path: SUDOERS.to_owned(), text: Some(sudoers(operators)), mode: SUDOERS_MODE });
     }
+    if let Some(text) = without_homes(ground.semanage.as_deref().unwrap_or_default(), &ground.held) {
+        acts.push(Act::File { path: SEMANAGE.to_owned(), text: Some(text), mode: READABLE });
+    }
     acts.push(Act::Logins(ground.unmapped.iter().map(|(login, user)| (login.clone(), Some(user.clone()))).collect()));
     acts.extend(ground.homes.iter().cloned().map(Act::Label));
     let mut why = "service accounts get no role that a login could take".to_owned();
@@ -342,6 +349,8 @@ mod tests {
             unlabelled: vec!["/usr".into(), "/var".into()],
             unmapped: ["ada", "fc-lotus"].map(|l| (l.to_owned(), user(if l == "ada" { STAFF } else { "system_u" }))).into(),
             homes: ["/home/ada".to_owned()].into(),
+            semanage: Some("module-store = direct\n".into()),
+            held: ["/var/lib/lotus".to_owned()].into(),
             operators: ["bob".to_owned()].into(),
             ..Ground::default()
         }
@@ -368,9 +377,11 @@ mod tests {
     fn operators_get_their_role_before_they_are_mapped() {
         let g = Ground { active: vec!["selinux".to_owned()], installed: PACKAGES.map(str::to_owned).into(), modules: wanted(), ..plain() };
         let Next::Step(step) = next(&g, &wanted()) else { panic!("a step") };
-        let [Act::File { path, text: Some(text), mode: SUDOERS_MODE }, Act::Logins(l), Act::Label(home)] = &step.acts[..] else {
+        let [Act::File { path, text: Some(text), mode: SUDOERS_MODE }, settings, Act::Logins(l), Act::Label(home)] = &step.acts[..] else {
             panic!("{step:?}")
         };
+        let left_out = "module-store = direct\nignoredirs=/var/lib/lotus\n".to_owned();
+        assert_eq!(settings, &Act::File { path: SEMANAGE.into(), text: Some(left_out), mode: READABLE }, "before anybody is mapped");
         assert_eq!((path.as_str(), l.len(), home.as_str(), step.against), (SUDOERS, 2, "/home/ada", None));
         assert!(
             text.contains("Defaults:ada role=sysadm_r") && text.contains("Defaults:bob role=sysadm_r") && !text.contains("fc-lotus"),
