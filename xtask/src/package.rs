@@ -75,8 +75,10 @@ fn fill(tree: &Path, binaries: &Path) -> Result<(), Stop> {
         copy(&binaries.join(program), &tree.join(place).join(program), 0o755)?;
         process::run(Command::new("strip").arg("--strip-debug").arg(tree.join(place).join(program)))?;
     }
-    for unit in files(&root().join("packaging"), "service")? {
-        copy(&unit, &tree.join(UNITS).join(unit.file_name().unwrap_or_default()), 0o644)?;
+    for kind in ["service", "timer"] {
+        for unit in files(&root().join("packaging"), kind)? {
+            copy(&unit, &tree.join(UNITS).join(unit.file_name().unwrap_or_default()), 0o644)?;
+        }
     }
     for (document, name) in [("README.md", "README.md"), ("CHANGELOG.md", "CHANGELOG.md"), ("LICENSE-MIT", "copyright")] {
         copy(&root().join(document), &tree.join("usr/share/doc/ravelin").join(name), 0o644)?;

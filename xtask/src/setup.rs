@@ -19,7 +19,10 @@ const NEEDED: [Tool; 7] = [
 ];
 
 /// What the tests run besides.
-const TESTED_WITH: [Tool; 13] = [
+const TESTED_WITH: [Tool; 15] = [
+    // Their packages start them, which is not asked for here: see `DAEMONS`.
+    ("keepalived", "keepalived", "checks and runs a pair's election, in namespaces of its own"),
+    ("conntrackd", "conntrackd", "carries connections between a pair's nodes, in namespaces of its own"),
     ("openssl", "openssl", "encrypts the backup of a restore test"),
     ("newuidmap", "uidmap", "gives tests of owners accounts of their own where they do not run as root"),
     // Its package starts nothing: it is off until `ufw enable`.
@@ -36,6 +39,15 @@ const TESTED_WITH: [Tool; 13] = [
     ("mmdebstrap", "mmdebstrap", "builds their image from packages"),
     ("mkfs.ext4", "e2fsprogs", "makes the image's file system"),
 ];
+
+/// Packages that start a daemon as soon as they are there, and at every boot. The tests run these in namespaces and want none on the
+/// machine: while apt works, Debian's own question whether a unit may start (`policy-rc.d`) is answered with no, and afterwards the
+/// units are disabled. Daemons that were installed before are nobody's business here.
+const DAEMONS: [&str; 2] = ["keepalived", "conntrackd"];
+/// The program Debian asks whether a unit may start (invoke-rc.d(8)); it comes with no package.
+const MAY_START: &str = "/usr/sbin/policy-rc.d";
+/// Says no: 101 is "action forbidden".
+const NOTHING: &str = "#!/bin/sh\n# Ravelin's set-up: gone when apt is done.\nexit 101\n";
 
 /// Kernel switches that forbid unprivileged user namespaces, with the value that forbids.
 const NAMESPACE_SWITCHES: [(&str, &str, &str); 3] = [
@@ -76,9 +88,11 @@ fn bring(missing: &[Tool]) -> Result<(), Stop> {
     if which("apt-get").is_none() {
         return Err(Stop::usage(format!("this is no Debian or Ubuntu: install the equivalents of `{packages}` and run again")));
     }
+    let daemons: Vec<&str> = DAEMONS.into_iter().filter(|d| missing.iter().any(|(_, package, _)| package == d)).collect();
     if !is_root() {
+        let stop = if daemons.is_empty() { String::new() } else { format!(" && sudo systemctl disable --now {}", daemons.join(" ")) };
         return Err(Stop::usage(format!(
-            "not root, so nothing was installed. Run this line, then the same command again:\n\n  sudo apt-get update && sudo apt-get install -y --no-install-recommends {packages}\n"
+            "not root, so nothing was installed. Run this line, then the same command again:\n\n  sudo apt-get update && sudo apt-get install -y --no-install-recommends {packages}{stop}\n"
         )));
     }
     eprintln!("installing: {packages}");
@@ -88,7 +102,32 @@ fn bring(missing: &[Tool]) -> Result<(), Stop> {
         command
     };
     process::run(apt().args(["update", "-q"]))?;
-    process::run(apt().args(["install", "-y", "-q", "--no-install-recommends"]).args(packages.split(' ')))
+    quietly(&daemons, || process::run(apt().args(["install", "-y", "-q", "--no-install-recommends"]).args(packages.split(' '))))
+}
+
+/// Installs without starting these daemons, now or at the next boot.
+fn quietly(daemons: &[&str], install: impl FnOnce() -> Result<(), Stop>) -> Result<(), Stop> {
+    if daemons.is_empty() {
+        return install();
+    }
+    eprintln!("{} are installed and not started; they stay disabled", daemons.join(" and "));
+    // An administrator's own answer stands: it may say more than no.
+    let ours = !Path::new(MAY_START).exists();
+    if ours {
+        let fault = |e: std::io::Error| Stop::fault(format!("cannot write {MAY_START}: {e}"));
+        std::fs::write(MAY_START, NOTHING).map_err(fault)?;
+        std::fs::set_permissions(MAY_START, std::os::unix::fs::PermissionsExt::from_mode(0o755)).map_err(fault)?;
+    }
+    let installed = install();
+    if ours {
+        std::fs::remove_file(MAY_START).map_err(|e| Stop::fault(format!("remove {MAY_START}, or no package starts its daemon: {e}")))?;
+    }
+    installed?;
+    // Without systemd there is nobody who would start them.
+    if which("systemctl").is_some() {
+        process::run(Command::new("systemctl").arg("disable").args(daemons))?;
+    }
+    Ok(())
 }
 
 /// Set-up for the demonstration.

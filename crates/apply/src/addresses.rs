@@ -97,11 +97,42 @@ pub fn check(draft: &Draft) -> Result<(), Error> {
 
 /// What must be on its device: nothing where addresses are left as they are.
 fn wanted(draft: &Draft) -> impl Iterator<Item = &OwnAddress> {
-    draft.addresses().filter(|_| !draft.leaves_addresses())
+    draft.addresses().filter(|_| !draft.leaves_addresses() && !draft.elects())
+}
+
+/// Whether one of a bundle's addresses is on its device: of a pair's nodes the active one has them.
+pub fn any_there(draft: &Draft) -> Result<bool, Error> {
+    let kernel = Kernel::ask()?;
+    for a in draft.addresses() {
+        if kernel.entry(a)?.is_some() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// What the election has from here on: it stays where it is and is ours no longer. The rest of ours goes.
+fn hand_over(state: &State, elected: Vec<&OwnAddress>) -> Result<(), Error> {
+    let ours = recorded(state)?;
+    let rest: Vec<OwnAddress> = ours.iter().filter(|o| !elected.iter().any(|e| same(e, o))).cloned().collect();
+    if rest.len() != ours.len() {
+        remember(state, &rest)?;
+    }
+    put(state, [])
+}
+
+/// Ours again, before they are put back: what an election had been handed.
+pub fn reclaim(state: &State, before: &[OwnAddress]) -> Result<(), Error> {
+    let ours = recorded(state)?;
+    let lost: Vec<OwnAddress> = before.iter().filter(|b| !ours.contains(b)).cloned().collect();
+    if lost.is_empty() { Ok(()) } else { remember(state, &[ours, lost].concat()) }
 }
 
 /// Puts on what a bundle wants. Where it leaves addresses as they are, those of ours that it names stay, and are back after a boot.
 pub fn put_all(state: &State, draft: &Draft) -> Result<(), Error> {
+    if draft.elects() {
+        return hand_over(state, draft.addresses().collect());
+    }
     if !draft.leaves_addresses() {
         return put(state, draft.addresses());
     }

@@ -42,6 +42,8 @@ pub enum Error {
     OtherPending { offered: Digest, pending: Digest },
     #[error("this is another network namespace than the one the change was made in")]
     OtherNamespace,
+    #[error("the pair: {0}")]
+    Pair(String),
     #[error("UFW: {0}")]
     Ufw(String),
     #[error("nft: {0}")]

@@ -2,7 +2,7 @@
 //! whom to tell. What is there and does not begin with our mark is somebody else's: the change is refused, the file left alone.
 //! Never: follows a link, leaves half a file, writes outside the places a bundle may have.
 
-use crate::{Error, timer};
+use crate::{Error, pair, timer};
 use bundle::{After, Bundle, Draft, OwnFile, Place, file::MARK};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -157,7 +157,7 @@ fn remove(path: &str, after: After) -> Result<(), Error> {
     if let Some(d) = Directory::open(directory)? {
         d.remove(name)?;
     }
-    if after == After::Reload && directory.ends_with(".d") {
+    if after.is_unit() && directory.ends_with(".d") {
         remove_directory(directory)?;
     }
     Ok(())
@@ -196,7 +196,7 @@ pub fn put_back(kept: &[Kept]) -> Result<BTreeSet<After>, Error> {
         if !k.directory {
             let removed = remove_directory(split(&k.path)?.0);
             // A directory of the system that was made and stays empty says nothing; the boot unit may not remove it.
-            if after == After::Reload {
+            if after.is_unit() {
                 removed?;
             }
         }
@@ -239,9 +239,18 @@ pub fn tell(who: &BTreeSet<After>) -> Result<Vec<String>, Error> {
             }
             After::Sysusers | After::Tmpfiles => {}
             After::Reload => notes.extend(reload()?),
+            // The unit says it as well.
+            After::Pair(daemon) if who.contains(&After::PairUnit(*daemon)) => {}
+            After::Pair(daemon) => notes.extend(pair::follow(*daemon, false)?),
+            After::PairUnit(daemon) => notes.extend(pair::follow(*daemon, true)?),
         }
     }
     Ok(notes)
+}
+
+/// Whether a file is there.
+pub fn is_there(path: &str) -> Result<bool, Error> {
+    at(path).map(|found| found.is_some())
 }
 
 /// Makes systemd read its units again, where it runs this machine and not another one around us. What runs goes on as it is.

@@ -12,6 +12,7 @@
 //! | [`settings`] | kernel settings |
 //! | [`addresses`] | addresses of ours on devices, and the record of which are ours |
 //! | [`files`] | files of our own under `/etc`, and who is told of them |
+//! | [`pair`] | the daemons of a redundant pair |
 //! | [`modes`] | modes that systemd-tmpfiles closes, kept before |
 //! | [`flows`] | connections under way before the first apply |
 //! | [`read_back`] | what the kernel holds against what was meant |
@@ -41,6 +42,7 @@ pub mod glass;
 pub mod inject;
 pub mod modes;
 pub mod nft;
+pub mod pair;
 pub mod probe;
 pub mod read_back;
 pub mod revert;

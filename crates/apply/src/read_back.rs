@@ -1,7 +1,7 @@
 //! What the kernel and the disk hold against what was meant. In comes the bundle, out come the differences in words, none where all
 //! is as meant. Compares meaning, never bytes.
 
-use crate::{Error, addresses, files, nft, settings, ufw};
+use crate::{Error, addresses, files, nft, pair, settings, ufw};
 use bundle::Draft;
 use ruleset::Ruleset;
 
@@ -20,6 +20,7 @@ pub fn differences(draft: &Draft) -> Result<Vec<String>, Error> {
     out.extend(settings::differences(&draft.settings()));
     out.extend(addresses::of_bundle(draft)?);
     out.extend(files::differences(draft.files()));
+    out.extend(pair::differences(draft.files()));
     Ok(out)
 }
 

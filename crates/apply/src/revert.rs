@@ -2,11 +2,12 @@
 //! order is: the snapshot; the confirmed bundle; the management path alone. Never wider than one of these.
 
 use crate::{
-    Error, addresses, boot, files, glass, modes, nft, settings,
+    Error, addresses, boot, files, glass, modes, nft, pair, settings,
+    snapshot::Snapshot,
     state::{Pending, State},
     timer, ufw,
 };
-use bundle::After;
+use bundle::{After, pair::Daemon};
 use serde::Serialize;
 use std::collections::BTreeSet;
 
@@ -121,10 +122,24 @@ pub(crate) fn of_disk(state: &State) -> Result<Vec<String>, Error> {
         }
     };
     // Accounts and directories that were made stay: they hold nothing and let nobody in.
-    if told.contains(&After::Reload) {
+    if told.iter().any(|a| a.is_unit()) {
         notes.extend(files::reload()?);
     }
+    notes.extend(daemons(&told));
     Ok(notes)
+}
+
+/// A pair's daemons with what lies on disk now. What they do not take must not keep the files of before away.
+fn daemons(told: &BTreeSet<After>) -> Vec<String> {
+    let pair = told.iter().copied().filter(|a| matches!(a, After::Pair(_) | After::PairUnit(_))).collect();
+    files::tell(&pair).unwrap_or_else(|e| vec![e.chain()])
+}
+
+/// An election that was not there before lets go first: its daemon takes its addresses off when it ends, ours are put back after that.
+fn end_election(before: &Snapshot) -> Vec<String> {
+    let new = |f: &&files::Kept| f.path == Daemon::Keepalived.path() && f.was.is_none();
+    let ended = before.files.iter().find(new).map(|_| pair::end(Daemon::Keepalived));
+    ended.unwrap_or_default()
 }
 
 fn put_back(state: &State) -> Result<(Restored, Vec<String>), Error> {
@@ -136,7 +151,10 @@ fn put_back(state: &State) -> Result<(Restored, Vec<String>), Error> {
             let done = nft::load(&snapshot.script()).and_then(|()| snapshot.ufw.as_ref().map_or(Ok(Vec::new()), ufw::put_back));
             match done {
                 Ok(more) => {
-                    let left = addresses_back(addresses::put(state, &snapshot.addresses));
+                    let ended = end_election(&snapshot);
+                    let reclaimed = addresses::reclaim(state, &snapshot.addresses);
+                    let left = addresses_back(reclaimed.and_then(|()| addresses::put(state, &snapshot.addresses)));
+                    let left = [ended, left].concat();
                     let glass = glass::follow(state, &snapshot.script());
                     return Ok((Restored::Snapshot, [notes, more, left, glass].concat()));
                 }

@@ -6,14 +6,14 @@ use crate::{
     flows::{self, Seeded},
     glass,
     inject::Injection,
-    nft, probe, read_back,
+    nft, pair, probe, read_back,
     revert::{self, Restored, namespace},
     settings,
     snapshot::{self, Snapshot},
     state::{Pending, Phase, Process, State},
     timer, ufw, way_in,
 };
-use bundle::{After, Bundle, Draft, SeedFlow};
+use bundle::{After, Bundle, Draft, SeedFlow, pair::Daemon};
 use serde::Serialize;
 use std::{collections::BTreeSet, path::PathBuf, time::Duration};
 use sys::lock::Lock;
@@ -211,6 +211,7 @@ impl Walk<'_> {
                 draft.ufw().map_or(Ok(()), ufw::check)?;
                 nft::check(&script(draft))?;
                 addresses::check(draft)?;
+                pair::check(self.state, draft)?;
             }
             Step::ArmRevert => timer::arm(self.state, &self.options.program, self.bundle.digest())?,
             Step::Track => {
@@ -222,7 +223,13 @@ impl Walk<'_> {
             Step::SeedFlows if self.is_first() => self.seed()?,
             Step::SeedFlows => {}
             Step::Settings => self.outcome.notes = settings::set_all(&draft.settings())?,
-            Step::Addresses => addresses::put_all(self.state, draft)?,
+            Step::Addresses => {
+                // What an election holds goes with its daemon: what is put on before would go as well.
+                if !draft.elects() && self.state.confirmed_bundle()?.is_some_and(|b| b.draft().elects()) {
+                    self.outcome.notes.extend(pair::end(Daemon::Keepalived));
+                }
+                addresses::put_all(self.state, draft)?;
+            }
             // UFW first: where it takes over from our own table, it filters before that goes.
             Step::Commit => {
                 draft.ufw().map_or(Ok(()), ufw::load)?;

@@ -86,7 +86,7 @@ fn while_observing_ours_stay_and_none_comes() {
     line.generation += 1;
     let mut with = draft(&ruleset("22"), line.generation, line.parent);
     let one = |a: &str| OwnAddress { device: WAN.into(), address: a.parse().expect("address"), source: false };
-    with.artefacts.push(Artefact::Addresses { addresses: ["192.0.2.6/32", "192.0.2.8/32"].map(one).to_vec(), leave: true });
+    with.artefacts.push(Artefact::Addresses { addresses: ["192.0.2.6/32", "192.0.2.8/32"].map(one).to_vec(), leave: true, elected: false });
     let path = line.written(&Bundle::seal(with).expect("seals"));
     applied(&line.state(), &["apply", &path, "--auto-confirm"]);
     assert_eq!((addresses_on(WAN), drift(&line.state())), (vec!["192.0.2.2/24".into(), "192.0.2.6/32".into()], vec![]));
@@ -173,7 +173,7 @@ fn connections_of_the_machines_own_do_not_begin_at_a_virtual_address() {
     let begins_at = |source| {
         let mut with = draft(&ruleset("22"), if source { 1 } else { 2 }, None);
         let one = OwnAddress { device: WAN.into(), address: "2001:db8::f000/128".parse().expect("address"), source };
-        with.artefacts.push(Artefact::Addresses { addresses: vec![one], leave: false });
+        with.artefacts.push(Artefact::Addresses { addresses: vec![one], leave: false, elected: false });
         let state = line.dir.path().join(format!("state-{source}"));
         device_of_its_own(WAN, &["2001:db8::2/64"]);
         run("ip", &["link", "set", "wan-peer", "up"]);

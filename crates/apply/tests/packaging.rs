@@ -20,7 +20,14 @@ fn the_boot_unit_is_well_formed_and_comes_before_the_network() {
     }
     // systemd-analyze wants the program to exist: the one that was built takes its place.
     let dir = tempfile::tempdir().expect("directory");
-    let copies = ["ravelin-restore.service", "ravelin-closed.service", "ravelin-addresses.service"].map(|name| {
+    let names = [
+        "ravelin-restore.service",
+        "ravelin-closed.service",
+        "ravelin-addresses.service",
+        "ravelin-states.service",
+        "ravelin-states.timer",
+    ];
+    let copies = names.map(|name| {
         let text = std::fs::read_to_string(unit.with_file_name(name)).expect("is there");
         let copy = dir.path().join(name);
         std::fs::write(&copy, text.replace("/usr/sbin/ravelin-applier", env!("CARGO_BIN_EXE_ravelin-applier"))).expect("writes");

@@ -81,6 +81,9 @@ pub enum Artefact {
         addresses: Vec<OwnAddress>,
         /// None is put on, and those that were put on before stay: while a layer observes nothing changes.
         leave: bool,
+        /// The election of a pair puts them on and takes them off, nobody else.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        elected: bool,
     },
 }
 
@@ -178,5 +181,9 @@ impl Draft {
     /// Whether addresses are left as they are: none is put on, none of these is taken off.
     pub fn leaves_addresses(&self) -> bool {
         self.artefacts.iter().any(|a| matches!(a, Artefact::Addresses { leave: true, .. }))
+    }
+    /// Whether addresses belong to the active node of a pair: the bundle names them, the election puts them on.
+    pub fn elects(&self) -> bool {
+        self.artefacts.iter().any(|a| matches!(a, Artefact::Addresses { elected: true, .. }))
     }
 }

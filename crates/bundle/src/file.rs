@@ -1,7 +1,8 @@
 //! Files a bundle may put on a machine. In come path, mode and text, out comes what they are for, or why they are refused. Only
-//! files of Ravelin's own, told by their first words, in four kinds of places. A bundle is checked for what it would make others run:
+//! files of Ravelin's own, told by their first words, in five kinds of places. A bundle is checked for what it would make others run:
 //! nothing of it starts a program as root, names an account's number, or opens what is closed. Never: looks at a disk.
 
+use crate::pair::{self, Daemon};
 use crate::unit::{self, ROOT_GROUPS};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -58,6 +59,8 @@ pub enum Place {
     Unit(String),
     /// Our drop-in of a unit.
     DropIn(String),
+    /// What a daemon of a redundant pair is told.
+    Pair(Daemon),
 }
 
 /// Who must be told of a file.
@@ -69,6 +72,17 @@ pub enum After {
     Tmpfiles,
     /// `systemctl daemon-reload`.
     Reload,
+    /// A daemon of a pair whose file is another one.
+    Pair(Daemon),
+    /// The same where its unit is another one.
+    PairUnit(Daemon),
+}
+
+impl After {
+    /// Whether the file is systemd's own, in a directory that may be left empty.
+    pub fn is_unit(self) -> bool {
+        matches!(self, After::Reload | After::PairUnit(_))
+    }
 }
 
 /// Why a file is refused.
@@ -101,6 +115,9 @@ pub enum FileError {
         /// The line.
         line: String,
     },
+    /// Not the drop-in of a pair's daemon.
+    #[error("`{0}` is a daemon of a redundant pair, and its drop-in is not the one Ravelin has for it")]
+    Pair(String),
     /// A unit that would run as root.
     #[error("`{0}` would run as root: neither it nor its drop-in names an account")]
     Root(String),
@@ -113,6 +130,8 @@ impl Place {
         match path {
             ACCOUNTS => return Ok(Self::Accounts),
             DIRECTORIES => return Ok(Self::Directories),
+            pair::KEEPALIVED => return Ok(Self::Pair(Daemon::Keepalived)),
+            pair::CONNTRACKD => return Ok(Self::Pair(Daemon::Conntrackd)),
             _ => {}
         }
         let below = path.strip_prefix(UNITS).ok_or_else(refused)?;
@@ -130,7 +149,9 @@ impl Place {
         match self {
             Self::Accounts => After::Sysusers,
             Self::Directories => After::Tmpfiles,
+            Self::DropIn(name) if Daemon::of_unit(name).is_some() => Daemon::of_unit(name).map_or(After::Reload, After::PairUnit),
             Self::Unit(_) | Self::DropIn(_) => After::Reload,
+            Self::Pair(daemon) => After::Pair(*daemon),
         }
     }
 }
@@ -162,6 +183,8 @@ pub fn check<'a>(files: impl IntoIterator<Item = &'a OwnFile>) -> Result<(), Fil
         match place {
             Place::Accounts => lines(file, account)?,
             Place::Directories => lines(file, directory)?,
+            Place::Pair(Daemon::Keepalived) => lines(file, pair::elects)?,
+            Place::Pair(Daemon::Conntrackd) => lines(file, pair::tells)?,
             Place::Unit(name) | Place::DropIn(name) => units.entry(name).or_default().push(file),
         }
     }

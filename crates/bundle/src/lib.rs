@@ -7,6 +7,7 @@
 //! | [`seal`] | canonical bytes, digest, reading back |
 //! | [`file`] | the check that a file is one of ours, in one of our places
 //! | `unit` | the check that no unit of a bundle runs anything as root
+//! | [`pair`] | the check that a pair's daemons start nothing, and their units
 //! | [`own`] | the check that an nft script touches our own table and no other |
 //! | [`ufw`] | Ravelin's part of UFW's files |
 //! | [`address`] | the check that an address is one a gateway or a published service can have |
@@ -18,6 +19,7 @@ pub mod address;
 pub mod content;
 pub mod file;
 pub mod own;
+pub mod pair;
 pub mod seal;
 pub mod seed;
 pub mod ufw;

@@ -233,7 +233,7 @@ mod tests {
         let with = |address: &str| {
             let mut draft = draft();
             let one = crate::OwnAddress { device: "internet".into(), address: address.parse().expect("address"), source: false };
-            draft.artefacts.push(Artefact::Addresses { addresses: vec![one], leave: false });
+            draft.artefacts.push(Artefact::Addresses { addresses: vec![one], leave: false, elected: false });
             Bundle::seal(draft)
         };
         assert!(matches!(with("169.254.0.1/32"), Err(ReadError::Address(_))));

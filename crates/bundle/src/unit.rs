@@ -2,6 +2,7 @@
 //! root, or give an account what equals root. Never: judges whether a sandbox is tight; that is the plan's.
 
 use crate::file::{FileError, OwnFile, Place, is_name, lines};
+use crate::pair::{self, Daemon};
 
 /// Programs that a unit without an account may start: they make a GPU's device nodes, and take nothing from a service.
 const AS_ROOT: [&str; 2] = ["-/usr/bin/nvidia-smi -L", "/usr/bin/nvidia-modprobe -u -c 0"];
@@ -59,6 +60,11 @@ const NO_COMMANDS: [&str; 2] = ["ExecPaths", "ExecSearchPath"];
 
 /// The texts of one unit: itself, its drop-in, or both.
 pub(crate) fn check(name: &str, files: &[&OwnFile]) -> Result<(), FileError> {
+    // Daemons of a pair get what no service may have: one text each, to the letter.
+    if let Some(daemon) = Daemon::of_unit(name) {
+        let known = |f: &&OwnFile| matches!(Place::of(&f.path), Ok(Place::DropIn(_))) && f.content == pair::drop_in(daemon);
+        return if files.iter().all(known) { Ok(()) } else { Err(FileError::Pair(name.to_owned())) };
+    }
     for file in files {
         lines(file, line)?;
     }

@@ -3,7 +3,7 @@
 
 use crate::{progress, trouble::Trouble};
 use bundle::{Bundle, OwnFile, Place};
-use plan::{Devices, Options, Plan, system::SystemPlan};
+use plan::{Devices, MachinePlan, Options, Plan, system::SystemPlan};
 use site::model::{Host, Model};
 use std::net::IpAddr;
 use words::{Diagnostic, Digest, HostName, SourceFile};
@@ -65,6 +65,12 @@ pub fn seal(
     let machine = plan.machines.get(host).ok_or_else(|| unmanaged(host))?;
     let glass = plan::break_glass(model, devices, host).ok_or_else(|| unmanaged(host))?;
     let mut draft = emit::bundle::draft(model, machine, &glass, site, link);
+    // An election that is there goes on while the layer observes, and what it holds is not the bundle's.
+    if let Some(pair) = machine.pair.as_ref().filter(|p| p.proposed && files.iter().any(|f| f.path == bundle::pair::KEEPALIVED)) {
+        draft.artefacts.retain(|a| !matches!(a, bundle::Artefact::Addresses { .. }));
+        let addresses = emit::address::own(&pair.addresses);
+        draft.artefacts.push(bundle::Artefact::Addresses { addresses, leave: false, elected: true });
+    }
     draft.layers.insert("system".to_owned(), emit::bundle::mode(model.layers.system));
     draft.artefacts.extend(files.into_iter().map(bundle::Artefact::File));
     Bundle::seal(draft).map_err(|e| Trouble::bug(format!("the bundle for {host} does not seal: {e}")))
@@ -87,6 +93,12 @@ pub fn own_files(system: &SystemPlan, facts: &facts::Facts) -> (Vec<OwnFile>, Ve
         _ => true,
     });
     (files, told)
+}
+
+/// The files of a pair's daemons that may be put in place now. While the layer observes nothing is elected that was not before.
+pub fn pair_files(machine: &MachinePlan) -> Vec<OwnFile> {
+    let there = || apply::files::is_there(bundle::pair::KEEPALIVED).unwrap_or(false);
+    if machine.pair.as_ref().is_some_and(|p| !p.proposed || there()) { emit::pair::files(machine) } else { Vec::new() }
 }
 
 fn unmanaged(host: &HostName) -> Trouble {

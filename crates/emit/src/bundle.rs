@@ -46,7 +46,7 @@ fn ufw_files(machine: &MachinePlan, found: Option<&facts::Ufw>) -> Option<UfwFil
     })
 }
 
-/// The draft of a machine's bundle. `site` is the digest of what the model was made from, `break_glass` what
+/// The draft of a machine's bundle, without files ([`crate::own`], [`crate::pair`]): a namespace has no `/etc` of its own. `site` is the digest of what the model was made from, `break_glass` what
 /// `plan::break_glass` gives for this machine.
 pub fn draft(model: &Model, machine: &MachinePlan, break_glass: &Ruleset, site: Digest, link: Link) -> Draft {
     let mut artefacts = Vec::new();
@@ -55,7 +55,12 @@ pub fn draft(model: &Model, machine: &MachinePlan, break_glass: &Ruleset, site: 
         artefacts.push(Artefact::Nft { text: nft::script(&machine.ruleset, TableFamily::Inet, TABLE) });
         artefacts.push(Artefact::Sysctl { settings: settings(machine) });
         if !machine.addresses.is_empty() {
-            artefacts.push(Artefact::Addresses { addresses: address::own(&machine.addresses), leave: machine.leaves_addresses });
+            let (addresses, leave) = (address::own(&machine.addresses), machine.leaves_addresses);
+            artefacts.push(Artefact::Addresses { addresses, leave, elected: false });
+        }
+        if !machine.elected_addresses().is_empty() {
+            let addresses = address::own(machine.elected_addresses());
+            artefacts.push(Artefact::Addresses { addresses, leave: false, elected: true });
         }
     }
     Draft {

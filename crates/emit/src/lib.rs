@@ -7,6 +7,7 @@
 //! | [`ufw`] | UFW's rule files and application profiles |
 //! | [`sysctl`] | a `sysctl.d` file |
 //! | [`address`] | addresses of an edge node, for `ip -batch` |
+//! | [`keepalived`], [`conntrackd`], [`pair`] | a pair's daemons, and both as files of a bundle |
 //! | [`accounts`] | `sysusers.d` and `tmpfiles.d` |
 //! | [`containers`] | compose overrides, Quadlets and units of containers |
 //! | [`systemd`] | units and drop-ins |
@@ -19,10 +20,13 @@
 pub mod accounts;
 pub mod address;
 pub mod bundle;
+pub mod conntrackd;
 pub mod containers;
 pub mod flows;
+pub mod keepalived;
 pub mod nft;
 pub mod own;
+pub mod pair;
 pub mod render;
 pub mod selinux;
 pub mod sysctl;

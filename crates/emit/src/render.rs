@@ -8,6 +8,7 @@
 //! MACHINE/break-glass.nft        the management path alone
 //! MACHINE/90-ravelin.conf        sysctl.d
 //! MACHINE/addresses.ip           an edge node's virtual and translated addresses, for `ip -batch`
+//! MACHINE/pair/etc/...           a redundant pair's keepalived and conntrackd, with the drop-ins of their units
 //! MACHINE/rules.json             why each id is there
 //! MACHINE/system/etc/...         accounts, modes, units and drop-ins; MACHINE/proposed/etc/... while the layer observes
 //! MACHINE/selinux/*.cil          modules for `semodule -i`
@@ -15,7 +16,7 @@
 //! aerleon/def/ravelin.yaml aerleon/policies/ravelin.yaml
 //! ```
 
-use crate::{accounts, address, flows, nft, selinux, sysctl, systemd, ufw};
+use crate::{accounts, address, flows, nft, pair, selinux, sysctl, systemd, ufw};
 use plan::{Devices, Plan, TABLE, system::SystemPlan};
 use ruleset::TableFamily;
 use site::model::{Mode, Model};
@@ -47,6 +48,10 @@ pub fn files(model: &Model, plan: &Plan, devices: &Devices) -> BTreeMap<String, 
         put(format!("{host}/90-ravelin.conf"), sysctl::file(&machine.sysctls));
         if !machine.wanted_addresses().is_empty() {
             put(format!("{host}/addresses.ip"), address::file(machine.wanted_addresses()));
+        }
+        for f in pair::files(machine) {
+            let dir = if machine.pair.as_ref().is_some_and(|p| p.proposed) { "proposed" } else { "pair" };
+            put(format!("{host}/{dir}{}", f.path), f.content);
         }
         put(format!("{host}/rules.json"), pretty(&serde_json::to_value(&machine.rules).unwrap_or_default()));
         let system_mode = machine.system.as_ref().map_or(Mode::Off, |s| s.mode);

@@ -32,6 +32,8 @@ pub enum Group {
     Fragments,
     /// Without or against a connection's state.
     State,
+    /// In the name of the pair's other node.
+    Pair,
     /// `[[never]]` of the site file.
     Never,
 }
@@ -48,6 +50,7 @@ impl Group {
             Group::Egress => "egress",
             Group::Fragments => "fragments",
             Group::State => "out of state",
+            Group::Pair => "as a node of the pair",
             Group::Never => "declared never",
         }
     }

@@ -70,6 +70,56 @@ impl Held {
     }
 }
 
+impl Held {
+    /// Sends one byte and waits for nothing.
+    pub(crate) fn beat(&self) {
+        // What is not sent is not answered: the hole says so.
+        let _ = send(&self.socket, b".", SendFlags::NOSIGNAL);
+    }
+
+    /// Whether something has arrived; takes it.
+    pub(crate) fn heard(&self) -> bool {
+        let mut buffer = [0u8; 256];
+        recv(&self.socket, &mut buffer, RecvFlags::DONTWAIT).is_ok_and(|(n, _)| n > 0)
+    }
+}
+
+/// What became of a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fate {
+    /// Its other end answers.
+    Answers,
+    /// It was reset, or an error came.
+    Reset,
+    /// Nothing came.
+    Silent,
+}
+
+/// Asks all connections at once, and gives each its answer in the same order.
+pub fn ask_all<'h>(held: impl Iterator<Item = &'h Held> + Clone, within: Duration) -> Vec<Fate> {
+    let sent: Vec<bool> = held.clone().map(|h| send(&h.socket, b"!", SendFlags::NOSIGNAL).is_ok()).collect();
+    let end = Instant::now() + within;
+    let one = |(h, sent): (&Held, bool)| {
+        if !sent {
+            return Fate::Reset;
+        }
+        match receive(&h.socket, end.saturating_duration_since(Instant::now())) {
+            Ok(bytes) if !bytes.is_empty() => Fate::Answers,
+            Err(Answer::Silence) => Fate::Silent,
+            _ => Fate::Reset,
+        }
+    };
+    held.zip(sent).map(one).collect()
+}
+
+/// Connects over TCP or UDP and keeps the connection.
+pub fn keep(space: &Space, src: Option<IpAddr>, dst: SocketAddr, proto: Proto) -> Result<Result<Held, Answer>, LabError> {
+    Ok(match open(space, src, dst, proto)? {
+        Ok((socket, Answer::From { node, .. })) => Ok(Held { socket, peer: node }),
+        Ok((_, answer)) | Err(answer) => Err(answer),
+    })
+}
+
 /// Connects from a node and reads the banner. `src` binds the source; otherwise the kernel chooses.
 pub fn ask(space: &Space, src: Option<IpAddr>, dst: SocketAddr, proto: Proto) -> Result<Answer, LabError> {
     Ok(match open(space, src, dst, proto)? {
@@ -79,10 +129,7 @@ pub fn ask(space: &Space, src: Option<IpAddr>, dst: SocketAddr, proto: Proto) ->
 
 /// Connects over TCP and keeps the connection.
 pub fn hold(space: &Space, src: Option<IpAddr>, dst: SocketAddr) -> Result<Result<Held, Answer>, LabError> {
-    Ok(match open(space, src, dst, Proto::Tcp)? {
-        Ok((socket, Answer::From { node, .. })) => Ok(Held { socket, peer: node }),
-        Ok((_, answer)) | Err(answer) => Err(answer),
-    })
+    keep(space, src, dst, Proto::Tcp)
 }
 
 type Opened = Result<(OwnedFd, Answer), Answer>;

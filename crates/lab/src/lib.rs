@@ -8,6 +8,7 @@
 //! - [`listen`] opens real sockets, [`connect`] uses them;
 //! - [`foreign`] puts rules of others beside ours, and says in plain words what they refuse;
 //! - [`packet`] writes single packets, [`volley`] fires many and accounts for every one of them;
+//! - [`pair`] runs a redundant pair's daemons and measures what a change of nodes costs;
 //! - [`count`] reads what each rule and element counted.
 //!
 //! Never: touches the network, the firewall or the accounts of the machine it runs on.
@@ -27,6 +28,7 @@ pub mod listen;
 pub mod opinion;
 pub mod outside;
 pub mod packet;
+pub mod pair;
 pub mod random;
 pub mod space;
 pub mod stage;

@@ -23,7 +23,7 @@ use words::{HostName, ZoneName};
 /// A packet in the proof's terms, as its sender puts it on the wire.
 pub fn in_terms_of_reach(packet: &Packet) -> reach::Packet {
     let p = reach::Packet::opening(words::Family::of(&packet.dst)).from(packet.src).to(packet.dst);
-    let p = p.with(Field::Proto, u128::from(packet.protocol()));
+    let p = p.with(Field::Proto, u128::from(packet.protocol())).with(Field::Hop, crate::packet::HOP_LIMIT.into());
     match packet.body {
         Body::Tcp { sport, dport, flags } => {
             // What does not begin a connection belongs to none here: nobody opened one before.
@@ -34,7 +34,7 @@ pub fn in_terms_of_reach(packet: &Packet) -> reach::Packet {
         }
         Body::Udp { sport, dport } => p.with(Field::Sport, sport.into()).with(Field::Dport, dport.into()),
         Body::Icmp { kind, code } | Body::Error { kind, code, .. } => p.with(Field::Type, kind.into()).with(Field::Code, code.into()),
-        Body::Other { .. } => p,
+        Body::Vrrp { .. } | Body::Other { .. } => p,
     }
 }
 

@@ -4,7 +4,9 @@
 //! translation, so that a packet is recognised wherever it lands. Never: sends anything.
 
 use crate::error::LabError;
-use etherparse::{IpFragOffset, IpNumber, Ipv4Header, Ipv6FragmentHeader, Ipv6Header, PacketBuilder, PacketBuilderStep};
+use etherparse::{
+    IpFragOffset, IpNumber, Ipv4Header, Ipv6FragmentHeader, Ipv6Header, PacketBuilder, PacketBuilderStep, checksum::Sum16BitWords,
+};
 use serde::Serialize;
 use std::net::IpAddr;
 
@@ -12,8 +14,16 @@ use std::net::IpAddr;
 const MAGIC: [u8; 8] = *b"RAVELIN\x01";
 /// The same in what ICMP errors of the lab quote, so that they are told from errors of kernels about packets of the lab.
 const QUOTED: [u8; 8] = *b"RAVELIN\x02";
-/// Hops a packet may take; a lab needs two.
-const HOP_LIMIT: u8 = 64;
+/// Hops a packet may take: what a forger writes to seem near, so that a rule that asks for it stops none of these by chance.
+pub const HOP_LIMIT: u8 = 255;
+/// VRRP's protocol number.
+pub const VRRP: u8 = 112;
+/// Version 3, advertisement (RFC 9568 5.2.1, 5.2.2).
+const ADVERTISEMENT: u8 = 0x31;
+/// Virtual router the lab's forgers name: the one Ravelin's pairs use.
+const ROUTER: u8 = 1;
+/// Hundredths of a second between advertisements, as the lab's forgers claim.
+const INTERVAL: u16 = 10;
 /// Bytes of transport data in the first fragment: enough for the ports, not for a TCP header's flags.
 const FIRST_FRAGMENT: usize = 8;
 /// The same for TCP over v6, where a first fragment without the whole header is refused by every receiver (RFC 8200,
@@ -44,6 +54,8 @@ pub enum Body {
     Icmp { kind: u8, code: u8 },
     /// An ICMP or ICMPv6 message that quotes a packet, by the address family.
     Error { kind: u8, code: u8, about: Quoted },
+    /// An advertisement of VRRPv3: 255 takes over at once, 0 says that the active node leaves.
+    Vrrp { priority: u8 },
     /// Another protocol by number, with nothing but the mark.
     Other { proto: u8 },
 }
@@ -110,6 +122,7 @@ impl Packet {
             Body::Udp { .. } => 17,
             Body::Icmp { .. } | Body::Error { .. } if self.dst.is_ipv4() => 1,
             Body::Icmp { .. } | Body::Error { .. } => 58,
+            Body::Vrrp { .. } => VRRP,
             Body::Other { proto } => proto,
         }
     }
@@ -144,10 +157,31 @@ impl Packet {
                 ip.icmpv4_raw(kind, code, [0; 4]).write(&mut out, mark)
             }
             Body::Icmp { kind, code } | Body::Error { kind, code, .. } => ip.icmpv6_raw(kind, code, [0; 4]).write(&mut out, mark),
+            Body::Vrrp { priority } => ip.write(&mut out, IpNumber(VRRP), &self.advertisement(priority, mark)),
             Body::Other { proto } => ip.write(&mut out, IpNumber(proto), mark),
         }
         .map_err(|e| LabError::Packet(e.to_string()))?;
         Ok(out)
+    }
+}
+
+impl Packet {
+    /// A whole advertisement: the mark stands where its addresses do.
+    fn advertisement(&self, priority: u8, mark: &[u8]) -> Vec<u8> {
+        let one = if self.dst.is_ipv4() { 4 } else { 16 };
+        let count = u8::try_from(mark.len() / one).unwrap_or(u8::MAX);
+        let [high, low] = INTERVAL.to_be_bytes();
+        let mut out = vec![ADVERTISEMENT, ROUTER, priority, count, high, low, 0, 0];
+        out.extend_from_slice(mark);
+        let sum = match (self.src, self.dst) {
+            (IpAddr::V4(s), IpAddr::V4(d)) => Sum16BitWords::new().add_4bytes(s.octets()).add_4bytes(d.octets()),
+            (IpAddr::V6(s), IpAddr::V6(d)) => Sum16BitWords::new().add_16bytes(s.octets()).add_16bytes(d.octets()),
+            _ => Sum16BitWords::new(),
+        };
+        let length = u16::try_from(out.len()).unwrap_or(u16::MAX);
+        let sum = sum.add_2bytes([0, VRRP]).add_2bytes(length.to_be_bytes()).add_slice(&out).ones_complement();
+        out[6..8].copy_from_slice(&sum.to_be_bytes());
+        out
     }
 }
 
@@ -261,7 +295,7 @@ mod tests {
         for (src, dst) in [(a4, b4), (a6, b6)] {
             for shape in [Shape::Whole, Shape::Fragments] {
                 let tcp = Body::Tcp { sport: 1, dport: 2, flags: flag::SYN | flag::ACK };
-                for body in [tcp, Body::Udp { sport: 1, dport: 2 }, Body::Icmp { kind: 8, code: 0 }, Body::Other { proto: 112 }] {
+                for body in [tcp, Body::Udp { sport: 1, dport: 2 }, Body::Icmp { kind: 8, code: 0 }, Body::Vrrp { priority: 255 }] {
                     all.push(Packet { src, dst, body, shape });
                 }
             }

@@ -100,9 +100,18 @@ impl Stage {
             }
             Ok(())
         })?;
+        self.elect()?;
         // Of an edge that enforces nothing is added that the plan forgot.
         let planned = |m: &MachinePlan| m.role == Role::Edge && (m.mode == Mode::Enforce || !m.wanted_addresses().is_empty());
         if self.plan.machines.values().any(planned) { self.ask_for_translated() } else { self.lab.by_hand() }
+    }
+
+    /// The active node of a pair gets what its election would give it: no daemon runs here.
+    fn elect(&self) -> Result<(), LabError> {
+        let active = self.lab.active.as_deref().and_then(|a| self.plan.machines.values().find(|m| m.host.as_str() == a));
+        let Some(machine) = active.filter(|m| !m.elected_addresses().is_empty()) else { return Ok(()) };
+        let lines = emit::address::file(machine.elected_addresses());
+        self.lab.space(machine.host.as_str())?.program("ip", &["-batch", "-"], Some(&lines)).map(drop)
     }
 
     /// Everybody outside asks for the addresses that nobody but the edge can answer for: no filter is met by who finds no neighbour,
@@ -147,6 +156,7 @@ impl Stage {
             }
             Err(LabError::Other(format!("the applier on {} says: {} {}", machine.host, said.error, said.json)))
         })?;
+        self.elect()?;
         Ok(self.plan.machines.len())
     }
 

@@ -211,7 +211,7 @@ fn target(packet: &Packet) -> Option<(Proto, u16)> {
     match packet.body {
         Body::Tcp { dport, .. } => Some((Proto::Tcp, dport)),
         Body::Udp { dport, .. } => Some((Proto::Udp, dport)),
-        Body::Icmp { .. } | Body::Error { .. } | Body::Other { .. } => None,
+        Body::Icmp { .. } | Body::Error { .. } | Body::Vrrp { .. } | Body::Other { .. } => None,
     }
 }
 

@@ -8,11 +8,17 @@ use ipnet::IpNet;
 use std::net::IpAddr;
 use words::{Family, Origin, ZoneName};
 
-/// What the node must hold. Of a pair it is the first node: until the two elect one, virtual addresses move by hand.
-pub(crate) fn of(b: &Build<'_>) -> Vec<Address> {
-    if b.model.edge.nodes.first() != Some(&b.host.name) {
+/// What the node must hold. Of a pair whose nodes elect one it is neither: the active one is told by the election. While the layer
+/// observes nothing is elected, and it is the first node.
+pub(crate) fn of(b: &Build<'_>, elected: bool) -> Vec<Address> {
+    if elected || b.model.edge.nodes.first() != Some(&b.host.name) {
         return Vec::new();
     }
+    shared(b)
+}
+
+/// What the node holds while it is the active one.
+pub(crate) fn shared(b: &Build<'_>) -> Vec<Address> {
     let mut out = Vec::new();
     for (zone, addresses) in &b.model.edge.vip {
         let why = if zone.is_internet() { "the site's public address" } else { "the gateway of its zone" };

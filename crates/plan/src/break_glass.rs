@@ -6,11 +6,11 @@
 //! Never: anything else.
 
 use crate::build::Build;
-use crate::edge::{advertisements, between_nodes, matrix};
+use crate::edge::matrix;
 use crate::grant::admit;
 use crate::host::{Side, advertised, grants};
 use crate::index::Index;
-use crate::{Devices, Options, essential};
+use crate::{Devices, Options, essential, pair};
 use ruleset::ufw::{GLASS_CHAIN, GLASS_MARK};
 use ruleset::{ChainKind, Hook, Key, Policy, Rule, Ruleset, Statement};
 use site::model::{Mode, Model};
@@ -27,7 +27,9 @@ pub fn break_glass(model: &Model, devices: &Devices, host: &HostName) -> Option<
     let mut build = Build::new(&index, host, devices, Mode::Enforce, Options::default());
     let b = &mut build;
     let dynamic = crate::host::dynamic(b);
-    let mut input = vec![essential::loopback(b, "input", Key::Iifname), essential::established(b, "input")];
+    let mut input = vec![essential::loopback(b, "input", Key::Iifname)];
+    input.extend(talk(b, true));
+    input.push(essential::established(b, "input"));
     let management = grants(b, Side::In, true);
     input.extend(admit(b, "management/in", &management));
     input.extend(essential::related(b, "input"));
@@ -35,19 +37,19 @@ pub fn break_glass(model: &Model, devices: &Devices, host: &HostName) -> Option<
     if dynamic {
         input.extend(essential::dhcp(b, true));
     }
-    input.extend(pair(b, Side::In));
     input.extend(b.refuse("deny/input", "refuses everything else", "break-glass opens the management path alone", Vec::new()));
     let priority = if b.ufw { BEFORE_UFW } else { 0 };
     b.base("input", ChainKind::Filter, Hook::Input, priority, Policy::Drop, input);
 
-    let mut output = vec![essential::loopback(b, "output", Key::Oifname), essential::established(b, "output")];
+    let mut output = vec![essential::loopback(b, "output", Key::Oifname)];
+    output.extend(talk(b, false));
+    output.push(essential::established(b, "output"));
     output.extend(essential::errors_and_neighbour_out(b, advertised(b)));
     let management = grants(b, Side::Out, true);
     output.extend(admit(b, "management/out", &management));
     if dynamic {
         output.extend(essential::dhcp(b, false));
     }
-    output.extend(pair(b, Side::Out));
     output.extend(b.refuse("deny/output", "refuses everything else", "break-glass opens the management path alone", Vec::new()));
     b.base("output", ChainKind::Filter, Hook::Output, priority, Policy::Drop, output);
     if b.ufw {
@@ -75,13 +77,7 @@ fn past_ufw(b: &mut Build<'_>) {
     }
 }
 
-/// What the nodes of a pair say to one another: advertisements, and the flows between them.
-fn pair(b: &mut Build<'_>, side: Side) -> Vec<Rule> {
-    if !b.host.edge {
-        return Vec::new();
-    }
-    let mut rules = advertisements(b, side == Side::In);
-    let between: Vec<_> = grants(b, side, false).into_iter().filter(|g| between_nodes(b, g.flow)).collect();
-    rules.extend(admit(b, if side == Side::In { "pair/in" } else { "pair/out" }, &between));
-    rules
+/// What the nodes of a pair say to one another.
+fn talk(b: &mut Build<'_>, input: bool) -> Vec<Rule> {
+    if b.host.edge { pair::rules(b, input) } else { Vec::new() }
 }

@@ -125,6 +125,7 @@ impl<'a> Build<'a> {
             sysctls,
             addresses: Vec::new(),
             leaves_addresses: false,
+            pair: None,
             rules: self.rules,
             system: None,
             selinux: None,

@@ -72,6 +72,12 @@ fn machine(old: &MachinePlan, new: &MachinePlan) -> Vec<String> {
     // What is left as it is neither comes nor goes.
     lines.extend(told(old.wanted_addresses()).difference(&told(&new.addresses)).map(|l| format!("- {l}")));
     lines.extend(told(new.wanted_addresses()).difference(&told(old.wanted_addresses())).map(|l| format!("+ {l}")));
+    let elected = |m: &MachinePlan, proposed: bool| {
+        m.pair.as_ref().filter(|p| !p.proposed || proposed).map(crate::PairPlan::lines).unwrap_or_default()
+    };
+    // An election that is there goes on while the layer observes.
+    lines.extend(elected(old, false).difference(&elected(new, true)).map(|l| format!("- {l}")));
+    lines.extend(elected(new, false).difference(&elected(old, false)).map(|l| format!("+ {l}")));
     let system = |m: &MachinePlan| m.system.as_ref().map(crate::system::SystemPlan::lines).unwrap_or_default();
     let (a, b) = (system(old), system(new));
     lines.extend(a.difference(&b).map(|l| format!("- {l}")));

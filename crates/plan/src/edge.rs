@@ -2,23 +2,16 @@
 //! and output. In comes an edge node of the model, out comes its table. Never: judges a forwarded packet by address
 //! without having tied the address to its device first.
 
-use crate::build::{Build, NF_V4, address_type, addresses, digit, one_of};
-use crate::grant::{Grant, admit, number};
+use crate::build::{Build, NF_V4, addresses, digit, one_of};
+use crate::grant::{Grant, admit};
 use crate::host::{Side, advertised, grants};
-use crate::{MachinePlan, Role, address, essential, guard, limit, sysctl, translate};
+use crate::{MachinePlan, Role, address, election, essential, guard, limit, pair, sysctl, translate};
 use ipnet::IpNet;
 use ruleset::{ChainKind, Data, Element, Hook, Key, MapRef, Policy, Rule, Set, Statement, Value, Verdict};
 use site::model::{FlowKind, Party};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use words::{Family, HostName, ZoneName};
-
-/// IP protocol number of VRRP (RFC 9568).
-const VRRP: u128 = 112;
-/// Where VRRP speaks to: 224.0.0.18 and ff02::12.
-const VRRP_GROUPS: (u128, u128) = (0xe000_0012, (0xff02 << 112) | 0x12);
-/// Hop limit of what was not routed; RFC 9568 5.1.1.3 wants it.
-const ON_LINK: u128 = 255;
 
 /// The whole plan of an edge node.
 pub(crate) fn plan(mut build: Build<'_>) -> MachinePlan {
@@ -31,9 +24,10 @@ pub(crate) fn plan(mut build: Build<'_>) -> MachinePlan {
     b.base("input", ChainKind::Filter, Hook::Input, 0, Policy::Drop, rules);
     let rules = output(b);
     b.base("output", ChainKind::Filter, Hook::Output, 0, Policy::Drop, rules);
-    let (sysctls, addresses) = (sysctl::edge(&build), address::of(&build));
+    let (sysctls, pair) = (sysctl::edge(&build), election::of(&build));
+    let addresses = address::of(&build, pair.as_ref().is_some_and(|p| !p.proposed));
     let leaves_addresses = build.observing() && !build.options.translate_while_observing;
-    MachinePlan { addresses, leaves_addresses, ..build.finish(Role::Edge, sysctls) }
+    MachinePlan { addresses, leaves_addresses, pair, ..build.finish(Role::Edge, sysctls) }
 }
 
 /// Whether a party is one of the edge nodes: its flows are for its own input and output, not for forwarding.
@@ -123,61 +117,15 @@ pub(crate) fn peers(b: &Build<'_>) -> Vec<(ZoneName, IpAddr)> {
     out
 }
 
-/// Advertisements of the pair: they go to a group, which no flow between two addresses names. `input` tells the direction.
-/// What the nodes say to one another by address (unicast advertisements, states) are flows of the model.
-pub(crate) fn advertisements(b: &mut Build<'_>, input: bool) -> Vec<Rule> {
-    if b.model.edge.nodes.len() < 2 {
-        return Vec::new();
-    }
-    let (hook, device) = if input { ("input", Key::Iifname) } else { ("output", Key::Oifname) };
-    let speakers: Vec<(ZoneName, IpAddr)> = if input {
-        peers(b)
-    } else {
-        b.host.interfaces.iter().flat_map(|i| i.addresses.iter().map(|a| (i.zone.clone(), a.addr()))).collect()
-    };
-    let mut out = Vec::new();
-    for family in Family::ALL {
-        let of_family = speakers.iter().filter(|(_, a)| Family::of(a) == family);
-        let by_device = of_family.filter_map(|(z, a)| Some((b.devices.get(z)?.clone(), *a)));
-        // VRRP for IPv6 speaks from link-local addresses (RFC 9568 5.1.2.2), which the site file does not know.
-        let keys: BTreeSet<Vec<Value>> = by_device
-            .map(|(d, a)| match family {
-                Family::V4 => vec![Value::Name(d), Value::one(number(&a))],
-                Family::V6 => vec![Value::Name(d), Value::Range(0xfe80 << 112, (0xfec0 << 112) - 1)],
-            })
-            .collect();
-        if keys.is_empty() {
-            continue;
-        }
-        let set = format!("vrrp/{hook}/{}", digit(family));
-        let id = format!("vrrp/{hook}");
-        let elements =
-            keys.into_iter().map(|key| Element { key, data: None, id: Some(id.clone()), timeout: None, counted: None }).collect();
-        let types = vec!["ifname".to_owned(), address_type(family)];
-        b.set(&set, Set { types, interval: family == Family::V6, elements, ..Set::default() });
-        let (src, dst) = addresses(family);
-        let group = if family == Family::V4 { VRRP_GROUPS.0 } else { VRRP_GROUPS.1 };
-        let s = vec![
-            one_of(Key::L4Proto, &[VRRP]),
-            one_of(dst, &[group]),
-            one_of(Key::HopLimit, &[ON_LINK]),
-            Statement::Lookup { keys: vec![device.clone(), src], set, negated: false },
-            Statement::Counter,
-            Statement::Verdict(Verdict::Accept),
-        ];
-        out.push(b.builtin(&id, "lets the nodes advertise themselves", "two nodes stand in for one another", s));
-    }
-    out
-}
-
 fn input(b: &mut Build<'_>) -> Vec<Rule> {
-    let mut rules = vec![essential::loopback(b, "input", Key::Iifname), essential::established(b, "input")];
+    let mut rules = vec![essential::loopback(b, "input", Key::Iifname)];
+    rules.extend(pair::rules(b, true));
+    rules.push(essential::established(b, "input"));
     let management = grants(b, Side::In, true);
     rules.extend(admit(b, "management/in", &management));
     rules.extend(essential::related(b, "input"));
     rules.extend(essential::invalid(b, "input"));
     rules.extend(essential::neighbour_in(b, advertised(b)));
-    rules.extend(advertisements(b, true));
     if b.model.edge.wan_dynamic {
         rules.extend(essential::dhcp(b, true));
     }
@@ -195,10 +143,11 @@ fn input(b: &mut Build<'_>) -> Vec<Rule> {
 }
 
 fn output(b: &mut Build<'_>) -> Vec<Rule> {
-    let mut rules = vec![essential::loopback(b, "output", Key::Oifname), essential::established(b, "output")];
+    let mut rules = vec![essential::loopback(b, "output", Key::Oifname)];
+    rules.extend(pair::rules(b, false));
+    rules.push(essential::established(b, "output"));
     rules.extend(essential::errors_and_neighbour_out(b, advertised(b)));
     rules.extend(essential::invalid(b, "output"));
-    rules.extend(advertisements(b, false));
     let management = grants(b, Side::Out, true);
     rules.extend(admit(b, "management/out", &management));
     if b.model.edge.wan_dynamic {

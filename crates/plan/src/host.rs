@@ -3,7 +3,7 @@
 
 use crate::build::{Build, addresses, digit, prefix_set};
 use crate::grant::{Grant, admit};
-use crate::{MachinePlan, Role, container, essential, limit, sysctl};
+use crate::{MachinePlan, Role, container, essential, limit, pair, sysctl};
 use ipnet::IpNet;
 use ruleset::{ChainKind, Hook, Key, Policy, Rule, Statement};
 use site::model::{FlowKind, Party};
@@ -22,7 +22,9 @@ pub(crate) fn grants<'a>(build: &Build<'a>, side: Side, management: bool) -> Vec
     let own: Vec<IpAddr> = build.host.addresses().collect();
     let mut out = Vec::new();
     let mine = Party::Host(build.host.name.clone());
-    for flow in build.flows.iter().copied().filter(|f| (f.kind == FlowKind::Management) == management) {
+    let flows = build.flows.iter().copied().filter(|f| (f.kind == FlowKind::Management) == management);
+    // What the nodes of a pair say to one another is asked more than an address: it has rules of its own.
+    for flow in flows.filter(|f| !pair::carries(build, f)) {
         let (me, other) = if side == Side::In { (&flow.to, &flow.from) } else { (&flow.from, &flow.to) };
         if *other == mine {
             continue;

@@ -10,6 +10,7 @@
 //! | `index` | what every machine asks of the model, asked once |
 //! | `essential` | ICMP, neighbour discovery, DHCP, and no more |
 //! | `edge`, `guard`, `translate` | an edge node: zone matrix, anti-spoofing, NAT |
+//! | `pair`, [`election`] | what the nodes of a pair say to one another, and what their daemons are told |
 //! | `address` | addresses an edge node must hold: virtual and translated ones |
 //! | `host`, `container` | a host's own filter, engines on it included |
 //! | [`ufw`] | a host that UFW filters
@@ -32,6 +33,7 @@ pub mod containers;
 pub mod device;
 pub mod difference;
 mod edge;
+pub mod election;
 mod essential;
 mod grant;
 mod guard;
@@ -39,6 +41,7 @@ mod hoist;
 mod host;
 mod index;
 pub mod limit;
+mod pair;
 pub mod selinux;
 pub mod sysctl;
 pub mod system;
@@ -50,6 +53,7 @@ pub mod ufw;
 pub use break_glass::break_glass;
 pub use device::Devices;
 pub use difference::{MachineDifference, difference};
+pub use election::PairPlan;
 pub use tokens::{Holder, tokens};
 pub use types::{Address, MachinePlan, Options, Plan, Role, RuleInfo, Sysctl, SysctlPhase, SysctlRule};
 

@@ -100,6 +100,12 @@ pub(crate) fn edge(b: &Build<'_>) -> Vec<Sysctl> {
         list.each(&d, "ipv4", "rp_filter", "1", "a source must be reachable through the device it claims to come from");
         list.each(&d, "ipv4", "log_martians", "1", "impossible sources are worth a line");
         list.each(&d, "ipv4", "arp_ignore", "1", "an address is answered for only on the device that holds it");
+        if b.model.edge.nodes.len() > 1 {
+            list.exactly("net/netfilter/nf_conntrack_events", "1", "the other node learns of connections by events");
+            list.exactly("net/netfilter/nf_conntrack_tcp_be_liberal", "0", "what the other node was told is judged by its windows too");
+            // keepalived does not put back what the kernel takes off, and a link lost on both nodes changes nothing else.
+            list.each(&d, "ipv6", "keep_addr_on_down", "1", "an address outlives a link that is lost and comes back");
+        }
         let wan = b.devices.iter().find(|(z, _)| z.is_internet()).map(|(_, d)| d.clone());
         for device in d.iter().filter(|d| !b.model.edge.wan_dynamic || Some(**d) != wan.as_deref()) {
             list.exactly(&format!("net/ipv6/conf/{device}/accept_ra"), "0", "an edge node's routes are written, not learnt");

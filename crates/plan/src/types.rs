@@ -38,12 +38,15 @@ pub struct MachinePlan {
     pub ufw: Option<crate::ufw::UfwPlan>,
     /// Kernel settings, sorted by key.
     pub sysctls: Vec<Sysctl>,
-    /// Addresses it must hold besides its own, sorted; an edge node's alone.
+    /// Addresses it must hold besides its own, sorted; an edge node's alone. Those of a pair are in [`MachinePlan::pair`].
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub addresses: Vec<Address>,
     /// They are left as they are: none is put on, none that was put on before is taken off. While observing nothing changes.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub leaves_addresses: bool,
+    /// What elects and informs a node of a pair; `None` on other machines.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pair: Option<crate::election::PairPlan>,
     /// Every id that stands in the ruleset, with its reason.
     pub rules: BTreeMap<String, RuleInfo>,
     /// Accounts, directories and units; `None` where only rulesets were asked for.
@@ -53,6 +56,11 @@ pub struct MachinePlan {
 }
 
 impl MachinePlan {
+    /// The addresses a pair's active node holds; none where nothing is elected.
+    pub fn elected_addresses(&self) -> &[Address] {
+        self.pair.as_ref().filter(|p| !p.proposed).map_or(&[], |p| &p.addresses)
+    }
+
     /// The addresses that are put on: none where they are left as they are.
     pub fn wanted_addresses(&self) -> &[Address] {
         if self.leaves_addresses { &[] } else { &self.addresses }

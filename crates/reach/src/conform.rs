@@ -270,16 +270,12 @@ fn neighbour(net: &Network<'_>, h: &HostName) -> Packet {
     p
 }
 
-/// DHCP and VRRP: a machine's own business with its link, not a flow.
+/// DHCP: a machine's own business with its link, not a flow.
 fn essential(store: &mut crate::set::Store) -> Set {
     let one = |n: u128| (n, n);
     let dhcp = [(0, 67, 68), (0, 68, 67), (1, 547, 546), (1, 546, 547)];
     let rows: Vec<_> = dhcp.iter().map(|(f, s, d)| vec![one(*f), one(17), one(*s), one(*d)]).collect();
-    let dhcp = store.rows(&[Field::Family, Field::Proto, Field::Sport, Field::Dport], &rows);
-    let vrrp = store.row(&[Field::Proto, Field::Hop], &[one(112), one(255)]);
-    // State sync of the pair, on its own link.
-    let sync = store.row(&[Field::Proto, Field::Dport], &[one(17), one(3780)]);
-    store.any([dhcp, vrrp, sync])
+    store.rows(&[Field::Family, Field::Proto, Field::Sport, Field::Dport], &rows)
 }
 
 fn decide(m: &crate::network::Machine<'_>, hooks: &[Hook], mut p: Packet, past: Past, wanted: bool) -> Option<Step> {

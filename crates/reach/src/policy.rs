@@ -7,7 +7,7 @@ use crate::{
 };
 use ipnet::IpNet;
 use rustc_hash::FxHashMap;
-use site::model::{Flow, Leg, Model, Party};
+use site::model::{Flow, FlowKind, Leg, Model, Party};
 use std::{
     collections::{BTreeMap, BTreeSet},
     net::IpAddr,
@@ -136,9 +136,23 @@ impl<'m> Who<'m> {
 /// a walk through all flows.
 pub(crate) struct Sides<'m> {
     model: &'m Model,
-    into: BTreeMap<&'m HostName, Vec<(&'m Leg, &'m ProtoPorts)>>,
-    out: BTreeMap<&'m HostName, Vec<(&'m Leg, &'m ProtoPorts)>>,
+    into: Side<'m>,
+    out: Side<'m>,
 }
+
+/// Legs that end, or begin, at each machine.
+type Side<'m> = BTreeMap<&'m HostName, Vec<Ending<'m>>>;
+
+/// A leg at one of its ends.
+struct Ending<'m> {
+    leg: &'m Leg,
+    target: &'m ProtoPorts,
+    /// It comes from the link or not at all: the receiver asks for a hop limit that nothing has that was routed.
+    on_link: bool,
+}
+
+/// Hop limit of what was not routed.
+const ON_LINK: u128 = 255;
 
 impl<'m> Sides<'m> {
     pub(crate) fn new(model: &'m Model) -> Self {
@@ -152,11 +166,12 @@ impl<'m> Sides<'m> {
         let mut sides = Self { model, into: BTreeMap::new(), out: BTreeMap::new() };
         let concerns = |p: &Party| !matches!(p, Party::Host(h) if !wanted(h));
         for flow in model.flows.iter().filter(|f| concerns(&f.from) || concerns(&f.to)) {
+            let within_pair = of_pair(model, flow);
             for leg in &flow.legs {
-                let mut add = |side: &mut BTreeMap<&'m HostName, Vec<_>>, party: &'m Party, nets: &'m [IpNet]| {
+                let mut add = |side: &mut Side<'m>, party: &'m Party, nets: &'m [IpNet], on_link: bool| {
                     let mut one = |h: &'m HostName| {
                         if wanted(h) {
-                            side.entry(h).or_default().push((leg, &flow.target));
+                            side.entry(h).or_default().push(Ending { leg, target: &flow.target, on_link });
                         }
                     };
                     match party {
@@ -164,8 +179,8 @@ impl<'m> Sides<'m> {
                         _ => asked.entry(nets.as_ptr()).or_insert_with(|| who.of(party, nets)).iter().for_each(|h| one(h)),
                     }
                 };
-                add(&mut sides.into, &flow.to, &leg.dst);
-                add(&mut sides.out, &flow.from, &leg.src);
+                add(&mut sides.into, &flow.to, &leg.dst, within_pair);
+                add(&mut sides.out, &flow.from, &leg.src, false);
             }
         }
         sides
@@ -198,12 +213,19 @@ fn ends<'m>(
     sides: &Sides<'m>,
     hosts: impl Iterator<Item = &'m HostName> + Clone,
 ) -> (ByHost, ByHost) {
-    let mut of = |side: &BTreeMap<&'m HostName, Vec<(&'m Leg, &'m ProtoPorts)>>| {
+    let mut of = |side: &Side<'m>| {
         let mut out = BTreeMap::new();
         for (host, legs) in hosts.clone().filter_map(|h| Some((h, side.get(h)?))) {
-            let mut gather = Gather::default();
-            legs.iter().for_each(|(leg, target)| gather.add(leg, target));
-            out.insert(host.clone(), gather.finish(Field::Dport, store, lists));
+            let (mut gather, mut near) = (Gather::default(), Gather::default());
+            legs.iter().for_each(|e| if e.on_link { &mut near } else { &mut gather }.add(e.leg, e.target));
+            let mut all = gather.finish(Field::Dport, store, lists);
+            if legs.iter().any(|e| e.on_link) {
+                let near = near.finish(Field::Dport, store, lists);
+                let unrouted = store.value(Field::Hop, ON_LINK);
+                let near = store.and(near, unrouted);
+                all = store.or(all, near);
+            }
+            out.insert(host.clone(), all);
         }
         out
     };
@@ -312,6 +334,12 @@ impl Policy {
 pub(crate) fn of_edge(model: &Model, flow: &Flow) -> bool {
     let edge = |p: &Party| matches!(p, Party::Host(h) if model.edge.nodes.contains(h));
     edge(&flow.from) || edge(&flow.to)
+}
+
+/// Whether a flow is what the nodes of a pair say to one another about themselves.
+pub(crate) fn of_pair(model: &Model, flow: &Flow) -> bool {
+    let edge = |p: &Party| matches!(p, Party::Host(h) if model.edge.nodes.contains(h));
+    flow.kind == FlowKind::Edge && edge(&flow.from) && edge(&flow.to)
 }
 
 /// A flow's legs as one set.

@@ -56,6 +56,8 @@ fn a_match() -> impl Strategy<Value = Statement> {
         (Just(Key::CtOrigDport), two(ports().boxed())),
         (Just(Key::Icmp6Type), two((127u128..129).prop_map(Value::one).boxed())),
         (Just(Key::Other("meta day".into())), two(Just(Value::one(1u128)).boxed())),
+        // 64 is what a packet begins with here.
+        (Just(Key::HopLimit), two(prop_oneof![Just(1u128), Just(64)].prop_map(Value::one).boxed())),
         (Just(Key::Fragment), two(Just(Value::one(0u128)).boxed())),
     ];
     prop_oneof![
@@ -74,6 +76,7 @@ fn statement() -> impl Strategy<Value = Statement> {
         1 => Just(Statement::Lookup { keys: vec![Key::Ip4Saddr], set: "dyn".into(), negated: false }),
         1 => (0u32..4, prop_oneof![Just(None), Just(Some(1u32))], prop_oneof![Just(Key::Mark), Just(Key::CtMark)])
             .prop_map(|(v, mask, key)| Statement::SetMark { key, mask, value: Some(v & mask.unwrap_or(u32::MAX)) }),
+        1 => (1u32..3).prop_map(|v| Statement::SetMark { key: Key::HopLimit, mask: None, value: Some(v) }),
         1 => Just(Statement::Counter),
         1 => any::<bool>().prop_map(|over| Statement::Limit { rate: 1, per: "second".into(), burst: 1, over, bytes: false }),
         1 => Just(Statement::Unknown { text: "xt foo".into() }),

@@ -337,9 +337,9 @@ pub enum Statement {
     },
     /// Translates.
     Nat(Nat),
-    /// Writes a mark: `(old & !mask) | value`.
+    /// Writes a mark, `(old & !mask) | value`, or the hop limit, as a whole.
     SetMark {
-        /// [`Key::Mark`] or [`Key::CtMark`].
+        /// [`Key::Mark`], [`Key::CtMark`] or [`Key::HopLimit`].
         key: Key,
         /// Bits written; all where `None`.
         mask: Option<u32>,

@@ -6,7 +6,7 @@ use apply::{
     boot::{self, Loaded},
     cut, flows,
     inject::Injection,
-    revert,
+    pair, revert,
     state::{DEFAULT, Phase, State},
     status, timer,
     transaction::{self, Applied, Failed, LOCK_PATIENCE, Options, Outcome},
@@ -84,6 +84,8 @@ enum Verb {
     Boot,
     /// Put the addresses of what is in force on their devices; for the unit that runs after the network.
     Addresses,
+    /// On the active node of a pair: tell the other one of every connection; for the timer that does so.
+    States,
     /// On the console: leave the management path and what is established, drop the rest.
     BreakGlass {
         /// End what is established too, the management path excepted.
@@ -200,6 +202,7 @@ fn run(arguments: &Arguments) -> Result<(), Trouble> {
             }
         }
         Verb::Addresses => say(&Plain(boot::addresses(&state)?)),
+        Verb::States => say(&Plain(pair::refresh(&state)?)),
         // No lock: the console must get through while something hangs with it held.
         Verb::BreakGlass { cut, spare } => {
             boot::management_only(&state)?;

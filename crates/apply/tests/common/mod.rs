@@ -177,7 +177,7 @@ pub fn sealed_on(script: &str, generation: u64, parent: Option<Digest>, files: V
     let mut with = draft(script, generation, parent);
     with.artefacts.extend(files.into_iter().map(Artefact::File));
     let one = |a: &&str| OwnAddress { device: device.to_owned(), address: a.parse().expect("address"), source: false };
-    with.artefacts.push(Artefact::Addresses { addresses: all.iter().map(one).collect(), leave: false });
+    with.artefacts.push(Artefact::Addresses { addresses: all.iter().map(one).collect(), leave: false, elected: false });
     Bundle::seal(with).expect("seals")
 }
 

@@ -122,10 +122,19 @@ pub fn run(arguments: &Arguments, global: &Global) -> Result<Exit, Trouble> {
     let rules = differences.into_iter().map(|difference| Found { why: why(machine, &difference), difference }).collect();
     let wanted = if machine.mode == Mode::Off { &[][..] } else { &machine.sysctls };
     let settings = settings(wanted);
-    let (own, waiting) = machine.system.as_ref().map(|s| planning::own_files(s, &facts)).unwrap_or_default();
+    let (mut own, waiting) = machine.system.as_ref().map(|s| planning::own_files(s, &facts)).unwrap_or_default();
+    own.extend(planning::pair_files(machine));
     let addresses = apply::addresses::differences(&emit::address::own(machine.wanted_addresses()))
         .map_err(|e| Trouble::usage(e.chain(), "the addresses of this machine could not be listed"))?;
-    let drift = Drift { host, rules, settings, addresses, files: apply::files::differences(&own), waiting, unread: live.unread };
+    let drift = Drift {
+        host,
+        rules,
+        settings,
+        addresses,
+        files: [apply::files::differences(&own), apply::pair::differences(&own)].concat(),
+        waiting,
+        unread: live.unread,
+    };
     show(global, &drift)?;
     Ok(match (drift.count(), drift.unread.len()) {
         (0, 0) => Exit::Ok,

@@ -76,6 +76,9 @@ struct Machine {
     sysctls: usize,
     /// Addresses an edge node must hold besides its own.
     addresses: Vec<plan::Address>,
+    /// What it holds while it is the active node of a pair.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    elected: Vec<plan::Address>,
     state: State,
     /// What changes, a rule, element or setting a line.
     lines: Vec<String>,
@@ -216,7 +219,11 @@ impl Machine {
             State::Changed => paint(WARN, "~"),
             State::Unchanged => "=".to_owned(),
         };
-        let addresses = if self.addresses.is_empty() { String::new() } else { format!(", {} addresses", self.addresses.len()) };
+        let addresses = match (self.addresses.len(), self.elected.len()) {
+            (0, 0) => String::new(),
+            (0, n) => format!(", {n} addresses while it is the active node"),
+            (n, _) => format!(", {n} addresses"),
+        };
         let about = format!(
             "{} {}, {} rules and elements, {} kernel settings{addresses}",
             word(&self.mode),
@@ -329,6 +336,7 @@ fn machine(host: &HostName, old: Option<&MachinePlan>, new: Option<&MachinePlan>
         ids: shown.map_or(0, |m| m.rules.len()),
         sysctls: shown.map_or(0, |m| m.sysctls.len()),
         addresses: shown.map(|m| m.wanted_addresses().to_vec()).unwrap_or_default(),
+        elected: shown.map(|m| m.elected_addresses().to_vec()).unwrap_or_default(),
         state,
         lines: lines.cloned().unwrap_or_default(),
         system: new.and_then(|m| m.system.as_ref()).and_then(System::of),

@@ -75,6 +75,7 @@ fn one(table: &Table, s: &Statement, v6: bool) -> String {
         Statement::SetMark { key: target, mask, value } => {
             let name = self::key(target, v6);
             match (mask, value) {
+                (_, Some(v)) if *target == Key::HopLimit => format!("{name} set {v}"),
                 (None, Some(v)) => format!("{name} set {v:#010x}"),
                 (Some(m), Some(v)) => format!("{name} set {name} & {:#010x} | {v:#010x}", !m),
                 (_, None) => format!("{name} set {}", if *target == Key::Mark { "ct mark" } else { "meta mark" }),

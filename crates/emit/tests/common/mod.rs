@@ -4,6 +4,7 @@ use plan::{Devices, Options, Plan};
 use site::Model;
 use std::{fs, path::Path};
 
+#[allow(dead_code, reason = "a test of an example has no case directories")]
 /// Every case below a directory: its name, its site, the plan.
 pub fn planned(directory: &Path) -> Vec<(String, Model, Plan)> {
     let mut out = Vec::new();

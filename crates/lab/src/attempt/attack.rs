@@ -1,9 +1,11 @@
 //! What attackers try, from the Internet and from taken-over machines.
 //!
 //! In comes a model; out come attempts that must all be stopped, and a few controls that must pass, so that a dead network
-//! is not mistaken for a safe one. [`perimeter`] holds what comes from the Internet, [`within`] what comes from inside.
+//! is not mistaken for a safe one. [`perimeter`] holds what comes from the Internet, [`within`] what comes from inside, [`pair`]
+//! what speaks in the name of an edge node.
 //! Never: lists what a flow allows or what no filter of Ravelin's could stop.
 
+mod pair;
 mod perimeter;
 mod within;
 
@@ -33,6 +35,7 @@ pub fn attempts(model: &Model, topology: &Topology) -> Vec<Attempt> {
     a.fragments(&mut all);
     a.state(&mut all);
     a.control_messages(&mut all);
+    a.as_a_node(&mut all);
     a.nevers(&mut all);
     all
 }

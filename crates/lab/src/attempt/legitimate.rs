@@ -6,7 +6,7 @@
 use super::{Attempt, Deed, Expected, Group};
 use crate::{
     outside::{CLIENT, WORLD},
-    packet::{Body, Packet, Shape},
+    packet::{Body, Packet, Shape, VRRP},
     topology::{Node, Role, Topology},
 };
 use ipnet::IpNet;
@@ -16,6 +16,8 @@ use words::{Family, Proto};
 
 /// Port asked where a flow allows any.
 const ANY_PORT: u16 = 443;
+/// Priority of an ordinary advertisement (RFC 9568 5.2.4).
+const ORDINARY: u8 = 100;
 /// ICMP echo request, v4 and v6.
 const ECHO: [u8; 2] = [8, 128];
 
@@ -47,6 +49,7 @@ fn attempt(topology: &Topology, flow: &Flow, leg: &Leg) -> Option<Attempt> {
             let kind = ECHO[usize::from(src.is_ipv6())];
             Deed::Send(Packet { src, dst: listener, body: Body::Icmp { kind, code: 0 }, shape: Shape::Whole })
         }
+        Proto::Other(VRRP) => Deed::Send(Packet { src, dst: listener, body: Body::Vrrp { priority: ORDINARY }, shape: Shape::Whole }),
         Proto::Other(proto) => Deed::Send(Packet { src, dst: listener, body: Body::Other { proto }, shape: Shape::Whole }),
     };
     let service = flow.service.as_ref().map_or(String::new(), |(s, e, _)| format!(" {s}.{e}"));

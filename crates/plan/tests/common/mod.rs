@@ -200,6 +200,15 @@ pub fn model() -> Model {
             vec![],
         ),
     ];
+    // What the nodes say to one another, over their own link.
+    for (n, (from, to, src, dst)) in
+        [("fw-a", "fw-b", "10.255.0.1/32", "10.255.0.2/32"), ("fw-b", "fw-a", "10.255.0.2/32", "10.255.0.1/32")].into_iter().enumerate()
+    {
+        for (m, target) in ["vrrp", "3780/udp"].into_iter().enumerate() {
+            let id = format!("f00000{n}{m}e");
+            flows.push(flow(&id, FlowKind::Edge, h(from), h(to), target, vec![leg(V4, "sync", "sync", &[src], &[dst])], vec![]));
+        }
+    }
     flows.sort_by(|a, b| a.id.cmp(&b.id));
     let flows = site::Flows::new(flows);
     let zones = [
@@ -207,11 +216,13 @@ pub fn model() -> Model {
         ("dmz", nets(&["10.20.10.0/24", "2001:db8:20:10::/64"])),
         ("chain", nets(&["10.20.20.0/24", "2001:db8:20:20::/64"])),
         ("ops", nets(&["10.20.90.0/24", "2001:db8:20:90::/64"])),
+        ("sync", nets(&["10.255.0.0/30"])),
     ];
     let zones = zones
         .into_iter()
         .map(|(n, subnets)| {
-            (zone(n), Zone { name: zone(n), vlan: None, subnets, gateways: vec![], routed: true, advertised: None, origin: origin() })
+            let (routed, advertised) = (n != "sync", (n == "sync").then_some(false));
+            (zone(n), Zone { name: zone(n), vlan: None, subnets, gateways: vec![], routed, advertised, origin: origin() })
         })
         .collect();
     let hosts = BTreeMap::from([
@@ -222,6 +233,7 @@ pub fn model() -> Model {
                 ("dmz", &["10.20.10.2/24", "2001:db8:20:10::2/64"]),
                 ("internet", &["203.0.113.2/28"]),
                 ("ops", &["10.20.90.2/24"]),
+                ("sync", &["10.255.0.1/30"]),
             ],
             true,
         ),
@@ -232,6 +244,7 @@ pub fn model() -> Model {
                 ("dmz", &["10.20.10.3/24", "2001:db8:20:10::3/64"]),
                 ("internet", &["203.0.113.3/28"]),
                 ("ops", &["10.20.90.3/24"]),
+                ("sync", &["10.255.0.2/30"]),
             ],
             true,
         ),

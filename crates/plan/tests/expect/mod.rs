@@ -193,7 +193,7 @@ fn edge(l: &mut List, model: &Model, host: &site::model::Host, device: &dyn Fn(&
             l.passes(Hook::Forward, "related error", p.with(Field::State, RELATED));
         }
     }
-    advertisements(l, model, host, device);
+    pair(l, model, host, device);
     translation(l, model, &somebody, device);
 }
 
@@ -270,21 +270,54 @@ fn guard(l: &mut List, model: &Model, host: &site::model::Host, zone: &site::mod
     }
 }
 
-fn advertisements(l: &mut List, model: &Model, host: &site::model::Host, device: &dyn Fn(&ZoneName) -> String) {
-    let vrrp = |family, from: IpAddr| {
-        let group = if family == Family::V4 { ip("224.0.0.18") } else { ip("ff02::12") };
-        Packet::opening(family).with(Field::Proto, 112).with(Field::Hop, 255).from(from).to(group)
+/// What the nodes of a pair say to one another, and everybody who says it in their name.
+fn pair(l: &mut List, model: &Model, host: &site::model::Host, device: &dyn Fn(&ZoneName) -> String) {
+    let [a, b] = model.edge.nodes.as_slice() else { return };
+    let peer = &model.hosts[if *a == host.name { b } else { a }];
+    let sync = ZoneName::new("sync").expect("name");
+    let address = |h: &site::model::Host, z: &ZoneName, f: Family| {
+        h.interface(z).into_iter().flat_map(|i| &i.addresses).map(|n| n.addr()).find(|x| Family::of(x) == f)
     };
-    let source = |a: IpAddr| if a.is_ipv4() { a } else { ip("fe80::7") };
-    for node in &model.edge.nodes {
-        for i in &model.hosts[node].interfaces {
-            for a in i.addresses.iter().map(|n| n.addr()) {
-                let p = vrrp(Family::of(&a), source(a));
-                if *node == host.name {
-                    l.passes(Hook::Output, "own advertisement", out(p, &device(&i.zone)));
-                } else {
-                    l.passes(Hook::Input, "the other's advertisement", on(p, &device(&i.zone)));
-                    l.refused(Hook::Input, "a routed advertisement", on(p, &device(&i.zone)).with(Field::Hop, 254), "deny/input");
+    let near = |p: Packet| p.with(Field::Hop, 255);
+    let kinds: [(&str, fn(Packet) -> Packet); 2] =
+        [("vrrp", |p| p.with(Field::Proto, 112)), ("sync", |p| p.with(Field::Proto, 17).with(Field::Dport, 3780))];
+    for (word, kind) in kinds {
+        let deny = format!("deny/{word}/in");
+        for state in [0, 1, 2, 3, 4] {
+            for f in Family::ALL {
+                let (Some(mine), Some(theirs)) = (address(host, &sync, f), address(peer, &sync, f)) else { continue };
+                let p = kind(Packet::opening(f)).with(Field::State, state);
+                let heard = on(p.from(theirs).to(mine), &device(&sync));
+                l.passes(Hook::Input, &format!("the other node's {word}"), near(heard));
+                for hop in [254, 64, 1] {
+                    l.refused(Hook::Input, &format!("routed {word}"), heard.with(Field::Hop, hop), &deny);
+                }
+                let said = out(p.from(mine).to(theirs), &device(&sync));
+                l.passes(Hook::Output, &format!("own {word}"), near(said));
+                let neighbour = match mine {
+                    IpAddr::V4(_) => ip("10.255.0.250"),
+                    IpAddr::V6(_) => ip("2001:db8:255::250"),
+                };
+                l.refused(Hook::Input, &format!("{word} of a stranger on the link"), near(heard.from(neighbour)), &deny);
+            }
+            // From every zone: as anybody, as the other node there, as the other node's address of the link.
+            for i in &host.interfaces {
+                let dev = device(&i.zone);
+                for mine in i.addresses.iter().map(|n| n.addr()).filter(|_| i.zone != sync) {
+                    let f = Family::of(&mine);
+                    let (link, group) = if f == Family::V4 { ("10.255.0.2", "224.0.0.18") } else { ("fe80::7", "ff02::12") };
+                    let sources = [address(peer, &i.zone, f), Some(ip(link)), address(peer, &sync, f)];
+                    for src in sources.into_iter().flatten() {
+                        let places = [Some(mine), Some(ip(group)), address(host, &sync, f)];
+                        for dst in places.into_iter().flatten() {
+                            let p = near(on(kind(Packet::opening(f)).from(src).to(dst), &dev)).with(Field::State, state);
+                            l.refused(Hook::Input, &format!("{word} of {src} from {}", i.zone), p, &deny);
+                        }
+                    }
+                    if word == "vrrp" {
+                        let p = near(out(kind(Packet::opening(f)).from(mine).to(ip(group)), &dev)).with(Field::State, state);
+                        l.refused(Hook::Output, &format!("an advertisement to {}", i.zone), p, "deny/vrrp/out");
+                    }
                 }
             }
         }

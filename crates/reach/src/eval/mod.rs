@@ -309,6 +309,12 @@ impl<'a> Eval<'a> {
     }
 
     fn set_mark(&mut self, hits: Set, key: &Key, mask: Option<u32>, value: Option<u32>) -> Set {
+        if *key == Key::HopLimit {
+            return match (mask, value) {
+                (None, Some(v)) => self.store.assign(hits, Field::Hop, v.into(), v.into()),
+                _ => self.store.forget(hits, Field::Hop),
+            };
+        }
         let (f, other) = if *key == Key::CtMark { (Field::CtMark, Field::Mark) } else { (Field::Mark, Field::CtMark) };
         let mask = mask.unwrap_or(u32::MAX);
         let mut parts = Vec::new();

@@ -240,6 +240,12 @@ impl<'a> Walk<'a> {
                     self.has_headers(keys.iter().map(|k| &k.key))
                         && if self.past == Past::Any { self.choose(|| format!("limit per element of {set}")) } else { !over }
                 }
+                Statement::SetMark { key: ruleset::form::Key::HopLimit, value, .. } => {
+                    if let Some(v) = value {
+                        self.packet.set(Field::Hop, u128::from(*v));
+                    }
+                    true
+                }
                 Statement::SetMark { key, mask, value } => {
                     let (to, from) =
                         if *key == ruleset::form::Key::CtMark { (Field::CtMark, Field::Mark) } else { (Field::Mark, Field::CtMark) };

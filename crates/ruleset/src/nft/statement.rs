@@ -324,9 +324,9 @@ fn nat(scope: &Scope<'_>, rule: &mut Rule, kind: NatKind, body: &Json) -> Option
     push(rule, Statement::Nat(Nat { kind, family, address, port, flags }))
 }
 
-/// `mark set mark & keep | value`, in the forms nft prints it.
+/// `mark set mark & keep | value`, in the forms nft prints it; `ip ttl set value`.
 fn mangle(rule: &mut Rule, body: &Json) -> Option<()> {
-    let target = mark(body.get("key")?)?;
+    let Some(target) = mark(body.get("key")?) else { return hop_limit(rule, body) };
     let value = body.get("value")?;
     let word = |j: &Json| j.as_u64().and_then(|n| u32::try_from(n).ok());
     let binary = |j: &Json, op: &str| -> Option<(Json, Json)> {
@@ -355,6 +355,16 @@ fn mangle(rule: &mut Rule, body: &Json) -> Option<()> {
         (Some(!word(&keep)?), Some(0))
     };
     push(rule, Statement::SetMark { key: target, mask, value })
+}
+
+fn hop_limit(rule: &mut Rule, body: &Json) -> Option<()> {
+    let Left { keys, mask: None, implied } = expr::left(body.get("key")?)? else { return None };
+    if keys != [Key::HopLimit] {
+        return None;
+    }
+    let value = u8::try_from(body.get("value")?.as_u64()?).ok()?;
+    imply(rule, implied);
+    push(rule, Statement::SetMark { key: Key::HopLimit, mask: None, value: Some(value.into()) })
 }
 
 fn mark(json: &Json) -> Option<Key> {

@@ -64,6 +64,22 @@ fn a_mask_that_is_written_back_is_the_mark_layout() {
 }
 
 #[test]
+fn a_hop_limit_that_is_written_is_a_number_of_eight_bits() {
+    let set = |protocol, field, value: u32| {
+        statements(&format!(
+            r#"[{{"mangle": {{"key": {{"payload": {{"protocol": "{protocol}", "field": "{field}"}}}}, "value": {value}}}}}]"#
+        ))
+    };
+    for (protocol, field, family) in [("ip", "ttl", 2u8), ("ip6", "hoplimit", 10)] {
+        let s = set(protocol, field, 255);
+        assert_eq!(s[0], Statement::Match { key: Key::NfProto, mask: None, op: Op::In, values: vec![Value::one(family)] });
+        assert_eq!(s[1], Statement::SetMark { key: Key::HopLimit, mask: None, value: Some(255) });
+    }
+    assert!(matches!(&set("ip", "ttl", 256)[..], [Statement::Unknown { .. }]));
+    assert!(matches!(&set("ip", "dscp", 1)[..], [Statement::Unknown { .. }]));
+}
+
+#[test]
 fn errors_name_the_place() {
     assert_eq!(read("{}").expect_err("no list").at, "top level");
     assert!(read("{\n\"nftables\": [}").expect_err("no json").at.starts_with("line 2"));

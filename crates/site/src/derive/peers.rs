@@ -73,7 +73,8 @@ fn one(cx: &mut Cx<'_>, d: &mut Deriver<'_>, who: &Who, from: &Instance, peer: &
             why: peer.why.clone(),
             origins: vec![from.origin.clone(), target.origin.clone(), catalogue.clone()],
         };
-        let added = if from.service.name.as_str() == "conntrackd" { d.add_sync(entry) } else { d.book.add(entry) };
+        // What the nodes of a pair say to one another goes over their own link, where no zone hears it.
+        let added = if kind == FlowKind::Edge { d.add_sync(entry) } else { d.book.add(entry) };
         if added.is_none() && told.insert(format!("way {} {} {}", d.span(who).start, span.start, peer.endpoint)) {
             no_way(cx, d, who, to, peer);
         }

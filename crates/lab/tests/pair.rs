@@ -1,0 +1,154 @@
+//! A pair with its daemons in namespaces: who is active, what a change of nodes costs, and what forged advertisements do to a running
+//! election. `RAVELIN_LONG=1` takes ten thousand connections and fifty runs of each event, for the figures of `docs/performance.md`.
+#![expect(clippy::print_stdout, reason = "a test tells what it saw")]
+
+mod common;
+
+use bundle::pair::Daemon;
+use lab::{
+    attempt::{self, Group},
+    build::Neighbours,
+    demo, listen,
+    pair::{Drill, Event, Flows, Pair, drill},
+    stage::Stage,
+    trial::Trial,
+};
+use plan::Options;
+use std::time::Duration;
+
+/// Connections held in an ordinary run, and in a long one.
+const HELD: (usize, usize) = (300, 10_000);
+/// Runs of each event in a long one.
+const RUNS: usize = 50;
+
+fn is_long() -> bool {
+    std::env::var_os("RAVELIN_LONG").is_some()
+}
+
+fn stage() -> Stage {
+    let stage = Stage::build(common::example("small"), Options::default(), Neighbours::Dynamic).expect("built");
+    let mut ports = demo::ports(&stage);
+    // Where a flow allows any port, this one is asked.
+    ports.values_mut().for_each(|p| p.extend([(words::Proto::Tcp, 443), (words::Proto::Udp, 443)]));
+    listen::serve(&stage.lab, &ports).expect("listeners");
+    stage.load_all().expect("loaded");
+    stage
+}
+
+fn told(d: &Drill) {
+    println!(
+        "{:?}: {} -> {}, longest hole {:.0} ms ({} of {} answered), flows {} before, {} survived, {} reset, {} silent; new: {} opened, {} not",
+        d.event,
+        d.from,
+        d.to,
+        d.gap.longest.as_secs_f64() * 1e3,
+        d.gap.heard,
+        d.gap.sent,
+        d.flows.before,
+        d.flows.survived,
+        d.flows.reset,
+        d.flows.silent,
+        d.arrivals.opened,
+        d.arrivals.refused
+    );
+}
+
+#[test]
+fn no_connection_is_lost_when_the_nodes_change() {
+    if !common::inside("no_connection_is_lost_when_the_nodes_change") {
+        return;
+    }
+    let stage = stage();
+    let mut pair = Pair::start(&stage).expect("started");
+    let mut flows = Flows::find(&stage).expect("ways");
+    let (held, runs) = if is_long() { (HELD.1, RUNS) } else { (HELD.0, 1) };
+    flows.open(held).expect("opened");
+    let (tcp, udp) = flows.open_now();
+    assert!(tcp > held / 4 && udp > 0, "{tcp} over TCP, {udp} over UDP");
+    for event in [Event::Drain, Event::Kill, Event::Unplug("internet".into()), Event::Stall] {
+        let mut longest = Duration::ZERO;
+        for _ in 0..runs {
+            let d = drill(&mut pair, &mut flows, event.clone()).unwrap_or_else(|e| panic!("{event:?}: {e}{}", pair.logs()));
+            told(&d);
+            longest = longest.max(d.gap.longest);
+            assert_eq!((d.flows.before, d.flows.survived), (held, held), "{event:?}: {:?}{}", d.flows, pair.logs());
+            assert!(d.gap.heard > 0 && d.arrivals.opened > 0 && d.arrivals.refused == 0, "{event:?}: {:?} {:?}", d.gap, d.arrivals);
+            if event != Event::Stall {
+                assert_ne!(d.from, d.to, "{event:?}");
+            }
+        }
+        println!("{event:?}: longest hole of {runs} runs with {held} connections {:.0} ms", longest.as_secs_f64() * 1e3);
+    }
+}
+
+#[test]
+fn who_is_active_stays_so_until_something_is_worse() {
+    if !common::inside("who_is_active_stays_so_until_something_is_worse") {
+        return;
+    }
+    let stage = stage();
+    let mut pair = Pair::start(&stage).expect("started");
+    let first = pair.settled().expect("one");
+    let second = pair.other(&first).expect("two");
+    // The same link lost on both moves nothing, and nobody lets go.
+    pair.plug(&second, "dmz", false).expect("unplugged");
+    pair.plug(&first, "dmz", false).expect("unplugged");
+    std::thread::sleep(Duration::from_secs(1));
+    assert_eq!(pair.settled().expect("one"), first);
+    for n in [&first, &second] {
+        pair.plug(n, "dmz", true).expect("plugged");
+    }
+    std::thread::sleep(Duration::from_millis(500));
+    assert_eq!(pair.settled().unwrap_or_else(|e| panic!("{e}")), first, "an address outlives a link that comes back");
+    // A drained node that is wanted again takes nothing back.
+    pair.drain(&first, true).expect("drained");
+    assert_eq!(moved(&pair, &second), second);
+    pair.drain(&first, false).expect("returned");
+    std::thread::sleep(Duration::from_secs(1));
+    assert_eq!(pair.settled().expect("one"), second);
+    // Without the state sync nobody changes either; without the link both are active, and one of them again once it is back.
+    pair.kill_one(&second, Daemon::Conntrackd).expect("killed");
+    std::thread::sleep(Duration::from_millis(500));
+    assert_eq!(pair.settled().expect("one"), second);
+    let link = pair.link(&first).expect("link");
+    pair.plug(&first, &link, false).expect("unplugged");
+    std::thread::sleep(Duration::from_secs(1));
+    assert_eq!(pair.holding().expect("seen").0.len(), 2, "both, not none");
+    pair.plug(&first, &link, true).expect("plugged");
+    pair.settled().expect("one again");
+}
+
+/// The active node, once it is this one or time is over.
+fn moved(pair: &Pair<'_>, to: &str) -> String {
+    for _ in 0..20 {
+        let now = pair.settled().unwrap_or_else(|e| panic!("{e}"));
+        if now == to {
+            return now;
+        }
+    }
+    pair.settled().unwrap_or_else(|e| panic!("{e}"))
+}
+
+#[test]
+fn nobody_but_the_other_node_is_heard() {
+    if !common::inside("nobody_but_the_other_node_is_heard") {
+        return;
+    }
+    let stage = stage();
+    let pair = Pair::start(&stage).expect("started");
+    let active = pair.settled().expect("one");
+    let all = attempt::attack::attempts(&stage.model, &stage.lab.topology);
+    // Adverts and states of the daemons themselves come in between, so that each packet is waited for: an ordinary run sends the worst.
+    let worst = |what: &str| what.contains("from the other") && what.ends_with("v4");
+    let forged: Vec<_> = all.into_iter().filter(|a| a.group == Group::Pair && (is_long() || worst(&a.what))).collect();
+    let zones: std::collections::BTreeSet<&str> = forged.iter().map(|a| a.node.as_str()).collect();
+    assert!(zones.len() >= 5 && forged.iter().any(|a| a.what.contains("VRRP 255")) && forged.iter().any(|a| a.what.contains("VRRP 0")));
+    let rows = Trial::new(&stage.lab, &stage.model, &stage.plan).expect("trial").run(&forged, |_| {}).expect("fired");
+    for row in &rows {
+        assert!(row.right, "{}: {}", row.attempt.what, row.seen);
+        let ids: Vec<&str> = row.decided.iter().map(|d| d.id.as_str()).collect();
+        assert!(ids.iter().any(|i| i.starts_with("deny/vrrp/in") || i.starts_with("deny/sync/in") || i.starts_with("spoof/")), "{ids:?}");
+    }
+    assert_eq!(pair.settled().expect("one"), active, "an advertisement of somebody else was believed");
+    println!("{} forged packets from {} machines, none heard", rows.len(), zones.len());
+}
