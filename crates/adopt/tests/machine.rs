@@ -33,6 +33,8 @@ const REPO: &str = "/data/lotus";
 /// What the mover makes when it stands still, and what the one at boot waits for.
 const REACHED: &str = "/root/reached";
 const GO: &str = "/root/go";
+/// The tests of this program boot one machine at a time: two processors emulate two badly.
+static ONE_MACHINE: std::sync::Mutex<()> = std::sync::Mutex::new(());
 /// Stopping, moving, starting under emulation.
 const WITHIN: Duration = Duration::from_secs(180);
 const SITE: &str = r#"
@@ -293,6 +295,7 @@ fn a_service_that_runs_as_root_gets_its_account_and_goes_back() {
     if std::env::var_os(PART).is_some() {
         return;
     }
+    let _alone = ONE_MACHINE.lock();
     let image = Image::ready(&cache::directory(), &|what| println!("{what}")).unwrap_or_else(|e| panic!("{e} {:?}", e.help()));
     let disk = Disk::new(&image).expect("a disk");
     let begun = Instant::now();

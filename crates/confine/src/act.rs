@@ -87,7 +87,12 @@ impl Machine for Host {
             Act::NoDirectory(path) => drop(fs::remove_dir(self.at(path))),
             Act::File { path, text: Some(text), mode } => sys::file::replace_as(&self.at(path), text.as_bytes(), *mode)?,
             Act::File { path, text: None, .. } => sys::file::remove(&self.at(path))?,
-            Act::Menu => drop(output("update-grub", &[])?),
+            // Programs are run without the caller's language; the menu is written in it.
+            Act::Menu => {
+                let language = std::env::var("LANG").map(|l| format!("LANG={l}"));
+                let words: Vec<&str> = language.iter().map(String::as_str).chain(["update-grub"]).collect();
+                drop(output("env", &words)?);
+            }
             Act::Load(names) => {
                 let paths: Vec<String> = names.iter().map(|n| self.record.staged(n).display().to_string()).collect();
                 let paths: Vec<&str> = paths.iter().map(String::as_str).collect();

@@ -1,7 +1,7 @@
 //! Stores on a file server, with and without root_squash, and a repository that goes to another place: by rename and to another file
 //! system, on a disk, with systemd and SELinux enforcing, there and back.
 
-use crate::{PART, REPO, adoption, give, install, mover, must, runs_as};
+use crate::{ONE_MACHINE, PART, REPO, adoption, give, install, mover, must, runs_as};
 use adopt::{Adoption, Relocation};
 use std::time::Instant;
 use vm::{Disk, Image, Machine, Options, cache};
@@ -40,6 +40,7 @@ fn stores_on_a_file_server_and_a_repository_that_moves() {
     if std::env::var_os(PART).is_some() {
         return;
     }
+    let _alone = ONE_MACHINE.lock();
     let image = Image::ready(&cache::directory(), &|what| println!("{what}")).unwrap_or_else(|e| panic!("{e} {:?}", e.help()));
     let disk = Disk::new(&image).expect("a disk");
     let begun = Instant::now();
