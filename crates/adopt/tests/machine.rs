@@ -35,8 +35,8 @@ const REACHED: &str = "/root/reached";
 const GO: &str = "/root/go";
 /// The tests of this program boot one machine at a time: two processors emulate two badly.
 static ONE_MACHINE: std::sync::Mutex<()> = std::sync::Mutex::new(());
-/// Stopping, moving, starting under emulation.
-const WITHIN: Duration = Duration::from_secs(180);
+/// Stopping, moving, starting under emulation, on a busy machine.
+const WITHIN: Duration = Duration::from_secs(300);
 const SITE: &str = r#"
 [site]
 name = "one"
@@ -236,7 +236,9 @@ fn give(machine: &mut Machine, plan: &Adoption) {
 }
 
 fn must(machine: &mut Machine, script: &str) -> String {
-    machine.must(script).unwrap_or_else(|e| panic!("{e}"))
+    let ran = machine.run_within(script, WITHIN).unwrap_or_else(|e| panic!("{e}"));
+    assert!(ran.ok(), "{script}: {}", ran.said());
+    ran.text()
 }
 
 fn runs_as(machine: &mut Machine) -> String {
