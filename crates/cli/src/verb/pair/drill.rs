@@ -68,7 +68,7 @@ impl Face for Drills {
             let (f, a) = (&d.flows, &d.arrivals);
             let verdict = if lost(d) { paint(BAD, "LOST") } else { paint(GOOD, "ok  ") };
             out += &format!(
-                "{verdict} {} -> {}: longest hole {:.0} ms; {} connections before, {} survived, {} reset, {} silent; new ones: {} opened, {} refused\n",
+                "{verdict} {} -> {}: longest hole {:.0} ms; {} connections before, {} survived, {} reset, {} silent; new ones: {} opened, {} at the second try, {} refused\n",
                 d.from,
                 d.to,
                 d.gap.longest.as_secs_f64() * 1e3,
@@ -77,6 +77,7 @@ impl Face for Drills {
                 f.reset,
                 f.silent,
                 a.opened,
+                a.again,
                 a.refused
             );
         }
