@@ -82,6 +82,8 @@ pub enum Verb {
     Adopt(verb::adopt::Arguments),
     /// Plain artefacts for those who deploy by other means
     Render(verb::render::Arguments),
+    /// The redundant pair: how it stands, handing over, and a drill in namespaces
+    Pair(verb::pair::Arguments),
     /// What this machine holds against what it should, in meaning
     Drift(verb::drift::Arguments),
     /// Each requirement, how it stands here, and what proves it

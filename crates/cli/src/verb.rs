@@ -20,6 +20,7 @@ pub mod init;
 pub mod ips;
 pub mod lab;
 pub mod learn;
+pub mod pair;
 pub mod plan;
 pub mod reach;
 pub mod render;
@@ -64,6 +65,7 @@ pub fn run(cli: &Cli) -> Result<Exit, Trouble> {
         Verb::Verify(a) => verify::run(a, global),
         Verb::BreakGlass(a) => break_glass::run(a, global),
         Verb::Ips(a) => ips::run(a, global),
+        Verb::Pair(a) => pair::run(a, global),
         Verb::Lab(a) => lab::run(a, global),
         Verb::Explain(a) => explain::run(a, global),
         Verb::Fmt(a) => fmt::run(a, global),

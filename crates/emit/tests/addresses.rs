@@ -35,25 +35,24 @@ fn word(device: &str, address: ipnet::IpNet, source: bool) -> String {
 
 #[test]
 fn what_is_rendered_is_what_ip_takes_and_what_is_sealed() {
-    for (name, edge) in [("curio-cluster", "fw1")] {
-        let model = example(name);
-        let plan = plan::plan(&model, &Devices::default(), Options::default());
-        let files = emit::render::files(&model, &plan, &Devices::default());
-        let named: Vec<&String> = files.keys().filter(|p| p.ends_with("/addresses.ip")).collect();
-        assert_eq!(named, [&format!("{edge}/addresses.ip")]);
-        let text = String::from_utf8(files[named[0]].clone()).expect("text");
-        assert!(text.contains("site.toml:"), "{text}");
-        let machine = &plan.machines[edge];
-        let wanted: BTreeSet<String> = machine.addresses.iter().map(|a| word(&a.device, a.address, a.source)).collect();
-        assert!(wanted.len() >= 2, "{wanted:?}");
-        let devices = machine.addresses.iter().map(|a| a.device.clone()).collect();
-        assert_eq!(taken(&devices, &text), wanted, "{name}");
-        let glass = plan::break_glass(&model, &Devices::default(), &machine.host).expect("management");
-        let draft = emit::bundle::draft(&model, machine, &glass, Digest::of(b""), emit::bundle::Link::default());
-        let sealed = bundle::Bundle::seal(draft).expect("seals");
-        let held: BTreeSet<String> = sealed.draft().addresses().map(|a| word(&a.device, a.address, a.source)).collect();
-        assert_eq!(held, wanted, "{name}");
-    }
+    let (name, edge) = ("curio-cluster", "fw1");
+    let model = example(name);
+    let plan = plan::plan(&model, &Devices::default(), Options::default());
+    let files = emit::render::files(&model, &plan, &Devices::default());
+    let named: Vec<&String> = files.keys().filter(|p| p.ends_with("/addresses.ip")).collect();
+    assert_eq!(named, [&format!("{edge}/addresses.ip")]);
+    let text = String::from_utf8(files[named[0]].clone()).expect("text");
+    assert!(text.contains("site.toml:"), "{text}");
+    let machine = &plan.machines[edge];
+    let wanted: BTreeSet<String> = machine.addresses.iter().map(|a| word(&a.device, a.address, a.source)).collect();
+    assert!(wanted.len() >= 2, "{wanted:?}");
+    let devices = machine.addresses.iter().map(|a| a.device.clone()).collect();
+    assert_eq!(taken(&devices, &text), wanted, "{name}");
+    let glass = plan::break_glass(&model, &Devices::default(), &machine.host).expect("management");
+    let draft = emit::bundle::draft(&model, machine, &glass, Digest::of(b""), emit::bundle::Link::default());
+    let sealed = bundle::Bundle::seal(draft).expect("seals");
+    let held: BTreeSet<String> = sealed.draft().addresses().map(|a| word(&a.device, a.address, a.source)).collect();
+    assert_eq!(held, wanted, "{name}");
 }
 
 #[test]

@@ -91,14 +91,9 @@ fn inside(pair: &PairPlan, script: &str, argument: &Path) -> (Option<i32>, Strin
     for device in pair.watched.iter().chain([&pair.link]) {
         setup += &format!("ip link add {device} type veth peer name p-{device} && ip link set {device} up\n");
     }
-    for a in [pair.here] {
-        setup += &format!(
-            "ip address add {a}/{} dev {} {}\n",
-            if a.is_ipv4() { 30 } else { 64 },
-            pair.link,
-            if a.is_ipv4() { "" } else { "nodad" }
-        );
-    }
+    let a = pair.here;
+    setup +=
+        &format!("ip address add {a}/{} dev {} {}\n", if a.is_ipv4() { 30 } else { 64 }, pair.link, if a.is_ipv4() { "" } else { "nodad" });
     let spaces = if is_root() { "-nm" } else { "-Urnm" };
     let out =
         Command::new("unshare").args([spaces, "sh", "-c", &format!("{setup}{script}"), "sh"]).arg(argument).output().expect("unshare");

@@ -10,6 +10,7 @@
 //! | `index` | what every machine asks of the model, asked once |
 //! | `essential` | ICMP, neighbour discovery, DHCP, and no more |
 //! | `edge`, `guard`, `translate` | an edge node: zone matrix, anti-spoofing, NAT |
+//! | [`standing`] | how a pair stands, from what a node's rules counted |
 //! | `pair`, [`election`] | what the nodes of a pair say to one another, and what their daemons are told |
 //! | `address` | addresses an edge node must hold: virtual and translated ones |
 //! | `host`, `container` | a host's own filter, engines on it included |
@@ -43,6 +44,7 @@ mod index;
 pub mod limit;
 mod pair;
 pub mod selinux;
+pub mod standing;
 pub mod sysctl;
 pub mod system;
 pub mod tokens;

@@ -182,7 +182,7 @@ fn format_arguments(global: &Global) -> Vec<OsString> {
 }
 
 /// The exit code of another program as ours.
-fn pass(status: ExitStatus) -> Result<Exit, Trouble> {
+pub fn pass(status: ExitStatus) -> Result<Exit, Trouble> {
     match status.code().and_then(|c| u8::try_from(c).ok()) {
         Some(0) => Ok(Exit::Ok),
         Some(code) => Err(Trouble::Passed(code)),

@@ -77,10 +77,7 @@ pub fn drill(pair: &mut Pair<'_>, flows: &mut Flows<'_>, event: Event) -> Result
 fn happen(pair: &mut Pair<'_>, node: &str, event: &Event) -> Result<(), LabError> {
     match event {
         Event::Drain => pair.drain(node, true),
-        Event::Kill => {
-            pair.kill(node)?;
-            pair.devices(node)?.iter().try_for_each(|d| pair.plug(node, d, false))
-        }
+        Event::Kill => pair.power_off(node),
         Event::Stall => pair.stall(node, STALL),
         Event::Unplug(device) => pair.plug(node, device, false),
     }

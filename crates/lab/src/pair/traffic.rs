@@ -141,8 +141,10 @@ impl<'s> Flows<'s> {
         let thread = std::thread::Builder::new().name("pair-arrivals".into()).spawn(move || {
             let mut seen = Opened::default();
             while !told.load(Ordering::Relaxed) {
-                match connect::keep(&space, Some(src), dst, Proto::Tcp) {
-                    Ok(Ok(_)) => seen.opened += 1,
+                let open = || connect::keep(&space, Some(src), dst, Proto::Tcp).is_ok_and(|answer| answer.is_ok());
+                match (open(), &open) {
+                    (true, _) => seen.opened += 1,
+                    (false, again) if again() => seen.again += 1,
                     _ => seen.refused += 1,
                 }
                 std::thread::sleep(10 * TICK);
@@ -207,7 +209,9 @@ impl Probe {
 pub struct Opened {
     /// Opened at the first try.
     pub opened: u64,
-    /// Did not within the time an answer may take.
+    /// Opened at the second.
+    pub again: u64,
+    /// Did not at either.
     pub refused: u64,
 }
 

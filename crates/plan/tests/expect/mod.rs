@@ -279,7 +279,8 @@ fn pair(l: &mut List, model: &Model, host: &site::model::Host, device: &dyn Fn(&
         h.interface(z).into_iter().flat_map(|i| &i.addresses).map(|n| n.addr()).find(|x| Family::of(x) == f)
     };
     let near = |p: Packet| p.with(Field::Hop, 255);
-    let kinds: [(&str, fn(Packet) -> Packet); 2] =
+    type Kind = fn(Packet) -> Packet;
+    let kinds: [(&str, Kind); 2] =
         [("vrrp", |p| p.with(Field::Proto, 112)), ("sync", |p| p.with(Field::Proto, 17).with(Field::Dport, 3780))];
     for (word, kind) in kinds {
         let deny = format!("deny/{word}/in");
