@@ -1,7 +1,10 @@
 //! Fragments of IPv4 and IPv6 put together. In come fragments, out comes a datagram once it is whole; where fragments overlap the target's
 //! policy says whose bytes count. Memory, time and the number of pieces are bounded; buffers are used again.
 
-use crate::packet::Packet;
+use crate::{
+    packet::Packet,
+    pieces::{Part, Pieces},
+};
 use rustc_hash::FxHashMap;
 use std::{collections::VecDeque, net::IpAddr};
 
@@ -39,7 +42,7 @@ impl Policy {
             _ => return None,
         })
     }
-    fn new_counts(self, old: (u32, u32), new: (u32, u32)) -> bool {
+    fn new_counts(self, old: (u64, u64), new: (u64, u64)) -> bool {
         match self {
             Self::Bsd => new.0 < old.0,
             Self::BsdRight => new.0 >= old.0,
@@ -128,14 +131,6 @@ pub struct Added {
     pub overlap: bool,
 }
 
-/// Bytes whose owner is known: where they stand, and where their fragment began and ended.
-#[derive(Debug, Clone, Copy)]
-struct Piece {
-    start: u32,
-    end: u32,
-    from: (u32, u32),
-}
-
 #[derive(Debug, Default)]
 struct Tracker {
     key: Option<Key>,
@@ -144,15 +139,14 @@ struct Tracker {
     turn: u32,
     header: Vec<u8>,
     data: Vec<u8>,
-    /// Sorted, disjoint.
-    pieces: Vec<Piece>,
+    pieces: Pieces,
     /// Where the last fragment ends.
     end: Option<u32>,
 }
 
 impl Tracker {
     fn bytes(&self) -> usize {
-        self.data.capacity() + self.header.capacity() + self.pieces.capacity() * size_of::<Piece>()
+        self.data.capacity() + self.header.capacity() + self.pieces.bytes()
     }
 }
 
@@ -167,7 +161,6 @@ pub struct Fragments {
     age: VecDeque<(usize, u32)>,
     memory: usize,
     pool: Vec<Vec<u8>>,
-    scratch: Vec<Piece>,
 }
 
 impl Fragments {
@@ -181,7 +174,6 @@ impl Fragments {
             age: VecDeque::new(),
             memory: 0,
             pool: Vec::new(),
-            scratch: Vec::new(),
         }
     }
 
@@ -226,9 +218,21 @@ impl Fragments {
         if tracker.data.len() < end as usize {
             tracker.data.resize(end as usize, 0);
         }
-        let overlap = place(tracker, &mut self.scratch, self.settings.policy, (start, end), fragment.data);
+        let mut overlap = false;
+        let (policy, bytes, data) = (self.settings.policy, fragment.data, &mut tracker.data);
+        tracker.pieces.lay(
+            (u64::from(start), u64::from(end)),
+            |old, new| policy.new_counts(old, new),
+            |part| {
+                overlap |= !matches!(part, Part::New(..));
+                if let Part::New(a, b) | Part::Over(a, b) = part {
+                    let (a, b) = (a as usize, b as usize);
+                    data[a..b].copy_from_slice(&bytes[a - start as usize..b - start as usize]);
+                }
+            },
+        );
         self.memory = (self.memory + tracker.bytes()).saturating_sub(before);
-        let whole = tracker.end.is_some_and(|end| reaches(&tracker.pieces, end)) && !tracker.header.is_empty();
+        let whole = tracker.end.is_some_and(|end| tracker.pieces.reach(0) >= u64::from(end)) && !tracker.header.is_empty();
         let whole = whole.then(|| {
             let mut out = self.pool.pop().unwrap_or_default();
             let tracker = &self.slots[slot];
@@ -296,69 +300,6 @@ impl Fragments {
     }
 }
 
-/// Puts bytes where they count; true where they overlap others.
-fn place(tracker: &mut Tracker, scratch: &mut Vec<Piece>, policy: Policy, new: (u32, u32), bytes: &[u8]) -> bool {
-    let (start, end) = new;
-    if start == end {
-        return false;
-    }
-    let mut overlap = false;
-    scratch.clear();
-    // Where the new bytes have not been decided yet.
-    let mut at = start;
-    let copy = |data: &mut Vec<u8>, a: u32, b: u32| {
-        data[a as usize..b as usize].copy_from_slice(&bytes[(a - start) as usize..(b - start) as usize]);
-    };
-    for old in tracker.pieces.drain(..) {
-        if old.end <= start || old.start >= end {
-            if old.start >= end && at < end {
-                copy(&mut tracker.data, at, end);
-                scratch.push(Piece { start: at, end, from: new });
-                at = end;
-            }
-            scratch.push(old);
-            continue;
-        }
-        overlap = true;
-        if old.start > at {
-            copy(&mut tracker.data, at, old.start);
-            scratch.push(Piece { start: at, end: old.start, from: new });
-            at = old.start;
-        }
-        if policy.new_counts(old.from, new) {
-            if old.start < start {
-                scratch.push(Piece { end: start, ..old });
-            }
-            let upto = old.end.min(end);
-            copy(&mut tracker.data, at, upto);
-            scratch.push(Piece { start: at, end: upto, from: new });
-            if old.end > end {
-                scratch.push(Piece { start: end, ..old });
-            }
-        } else {
-            scratch.push(old);
-        }
-        at = at.max(old.end.min(end));
-    }
-    if at < end {
-        copy(&mut tracker.data, at, end);
-        scratch.push(Piece { start: at, end, from: new });
-    }
-    std::mem::swap(&mut tracker.pieces, scratch);
-    overlap
-}
-
-fn reaches(pieces: &[Piece], end: u32) -> bool {
-    let mut at = 0;
-    for p in pieces {
-        if p.start > at {
-            return false;
-        }
-        at = p.end;
-    }
-    at >= end
-}
-
 /// Lengths and checksum of what was put together.
 fn finish(out: &mut [u8], header: usize, v4: bool) {
     if v4 && out.len() >= 20 {
@@ -415,7 +356,8 @@ mod tests {
     #[test]
     fn each_policy_decides_as_its_system() {
         // The new fragment begins before the old one; behind it; at the same place; reaches beyond it at both ends.
-        let cases: [(&[(u32, &str)], [&str; 7]); 5] = [
+        type Parts = &'static [(u32, &'static str)];
+        let cases: [(Parts, [&str; 7]); 5] = [
             (&[(2, "bb"), (0, "aaa"), (4, "c")], ["aaabc", "aabbc", "aaabc", "aabbc", "aabbc", "aabbc", "aaabc"]),
             (&[(0, "aaa"), (2, "bb"), (4, "c")], ["aaabc", "aabbc", "aaabc", "aaabc", "aaabc", "aaabc", "aabbc"]),
             (&[(0, "aa"), (0, "bb"), (2, "c")], ["aac", "bbc", "bbc", "aac", "aac", "aac", "bbc"]),
@@ -473,7 +415,7 @@ mod tests {
                 let f = Fragment { key: key(1), time: 0, header: &header(), next_header_at: 0, next_header: 0, offset, more, data: &data };
                 fragments.add(&f);
                 for s in &fragments.slots {
-                    prop_assert!(s.pieces.windows(2).all(|w| w[0].end <= w[1].start) && s.pieces.iter().all(|p| p.start < p.end));
+                    prop_assert!(s.pieces.len() <= MAX_PIECES + 2);
                 }
             }
         }

@@ -5,6 +5,7 @@
 //! | [`packet`] | the decoded packet |
 //! | [`decode`] | frames of a link type to packets, layer by layer; tunnels and rebuilt datagrams are packets of their own |
 //! | [`fragment`] | fragments put together by the target's policy |
+//! | [`pieces`] | which bytes of it, or of a stream, are there |
 //! | [`tcp`], [`checksum`] | header of TCP with its options; checksums |
 //! | [`event`] | what was unusual, by the peer's names |
 
@@ -21,6 +22,7 @@ mod ipv4;
 mod ipv6;
 mod link;
 pub mod packet;
+pub mod pieces;
 pub mod tcp;
 mod transport;
 mod tunnel;

@@ -1,0 +1,3 @@
+//! Captures in, events out.
+
+#![forbid(unsafe_code)]
