@@ -5,3 +5,4 @@
 pub mod community;
 pub mod key;
 pub mod stream;
+pub mod table;
