@@ -3,6 +3,10 @@
 
 #![forbid(unsafe_code)]
 
+pub mod body;
+pub mod http;
+pub mod json;
+pub mod settings;
 pub mod transaction;
 
-pub use transaction::{Input, Parser, Piece, Toward, Transaction};
+pub use transaction::{Expected, File, FileState, Input, Parser, Piece, Step, Toward, Transaction};
