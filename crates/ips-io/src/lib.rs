@@ -1,3 +1,13 @@
-//! Captures in, events out.
+//! Captures in, events out: the engine's face to files.
+//!
+//! | module | what |
+//! |---|---|
+//! | [`capture`] | frames of pcap and pcapng files, compressed or not |
+//! | [`eve`] | events as lines of JSON, as the ecosystem reads them |
+//! | [`json`] | JSON written without allocating |
 
 #![forbid(unsafe_code)]
+
+pub mod capture;
+// pub mod eve;
+pub mod json;
