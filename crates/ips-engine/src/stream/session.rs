@@ -154,6 +154,9 @@ impl Session {
     pub fn take(&mut self, tcp: Tcp<'_>, payload: &[u8], toward: Toward, now: u64, settings: &Settings) -> Taken {
         let segment =
             Segment { tcp, options: tcp.options(), payload, seq: tcp.seq(), ack: tcp.ack(), flags: tcp.flags() & !URG, toward, now };
+        if self.state == State::None {
+            [self.client.chunk, self.server.chunk] = settings.chunk;
+        }
         let mut taken = Taken::default();
         if !segment.has(ACK) && segment.ack != 0 {
             taken.events.add(E::PktBrokenAck);

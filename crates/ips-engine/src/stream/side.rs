@@ -36,6 +36,8 @@ pub struct Side {
     pub buffer: Buffer,
     /// Rules on the stream are to look at what is there, not wait for more.
     pub push_raw: bool,
+    /// Bytes that are waited for before rules on the stream look.
+    pub chunk: u64,
     /// Nothing of it is looked at any more: encrypted, or let through.
     pub silent: bool,
     /// Bytes that were taken out of it as urgent.
