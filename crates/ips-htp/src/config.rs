@@ -44,13 +44,13 @@ impl Default for Settings {
             double_decode_path: false,
             double_decode_query: false,
             uri_include_all: false,
-            layers: 2,             // the peer's `response-body-decompress-layer-limit`
-            lzma: false,           // off in the peer, for its memory
-            lzma_memory: 1 << 20,  // the peer's `lzma-memlimit`
-            bomb: 1 << 20,         // the peer's `compression-bomb-limit`
-            field: 18_000,         // the peer's hard limit of a line
-            transactions: 512,     // the peer's `max-tx`
-            headers: 1024,         // the peer's `headers-limit`
+            layers: 2,            // the peer's `response-body-decompress-layer-limit`
+            lzma: false,          // off in the peer, for its memory
+            lzma_memory: 1 << 20, // the peer's `lzma-memlimit`
+            bomb: 1 << 20,        // the peer's `compression-bomb-limit`
+            field: 18_000,        // the peer's hard limit of a line
+            transactions: 512,    // the peer's `max-tx`
+            headers: 1024,        // the peer's `headers-limit`
         }
     }
 }

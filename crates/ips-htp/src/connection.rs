@@ -224,7 +224,11 @@ fn flow(state: HtpStreamState, read: i64, length: usize) -> Flow {
 ///
 /// # Safety
 /// Called by the library only, with its own pointers, while a method of [`Connection`] holds `&mut self`.
-unsafe fn tell<O: Observer, R>(connection: *const ConnectionParser, tx: *const Transaction, call: impl FnOnce(&mut O, &Tx<'_>) -> R) -> Option<R> {
+unsafe fn tell<O: Observer, R>(
+    connection: *const ConnectionParser,
+    tx: *const Transaction,
+    call: impl FnOnce(&mut O, &Tx<'_>) -> R,
+) -> Option<R> {
     // SAFETY: user data is the observer's pointer, set in `Connection::new`; no other reference to it is alive.
     let observer = unsafe { c::htp_connp_user_data(connection).cast::<O>().as_mut() }?;
     // SAFETY: the exchange is valid for the call.

@@ -10,7 +10,9 @@ pub use config::{Config, Settings};
 pub use connection::{Connection, Flow, Observer, Part};
 pub use suricata_htp::{config::HtpServerPersonality as Personality, log::HtpLogCode as Code, request::HtpMethod as Method};
 pub use suricata_htp::{
-    transaction::{HtpAuthType as Auth, HtpProtocol as Protocol, HtpRequestProgress as RequestProgress, HtpResponseProgress as ResponseProgress},
+    transaction::{
+        HtpAuthType as Auth, HtpProtocol as Protocol, HtpRequestProgress as RequestProgress, HtpResponseProgress as ResponseProgress,
+    },
     util::HtpFlags as Flags,
 };
 pub use tx::Tx;

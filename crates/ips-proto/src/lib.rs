@@ -4,9 +4,45 @@
 #![forbid(unsafe_code)]
 
 pub mod body;
+pub mod dns;
 pub mod http;
+pub mod identify;
 pub mod json;
 pub mod settings;
+pub mod tls;
 pub mod transaction;
 
+pub use identify::{Identified, Ports, Transport, identify};
+pub use settings::Settings;
 pub use transaction::{Expected, File, FileState, Input, Parser, Piece, Step, Toward, Transaction};
+
+use ips_rules::header::App;
+
+/// Parsers with settings, ready to begin conversations.
+#[derive(Clone)]
+pub struct Parsers {
+    settings: Settings,
+    http: http::Config,
+}
+
+impl Parsers {
+    /// Makes what conversations share.
+    pub fn new(settings: Settings) -> Self {
+        Self { http: http::Config::new(&settings.http), settings }
+    }
+
+    /// The settings.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// Begins a conversation of an application; none where it is told but not read.
+    pub fn start(&self, app: App, transport: Transport) -> Option<Box<dyn Parser>> {
+        Some(match app {
+            App::Http | App::Http1 => Box::new(http::Http::new(&self.http)),
+            App::Dns | App::Mdns | App::Llmnr => Box::new(dns::Dns::new(app, transport == Transport::Tcp, self.settings.dns)),
+            App::Tls => Box::new(tls::Tls::new(self.settings.tls)),
+            _ => return None,
+        })
+    }
+}

@@ -9,6 +9,10 @@ pub struct Settings {
     pub inline: bool,
     /// HTTP.
     pub http: Http,
+    /// How events of DNS are written.
+    pub dns: crate::dns::Form,
+    /// What events of TLS tell.
+    pub tls: crate::tls::Fields,
 }
 
 /// Settings of HTTP/1.
@@ -30,7 +34,8 @@ impl Settings {
         // The peer's defaults of `request-body-limit`, `-minimal-inspect-size` and `-inspect-window`, and the same of the response.
         let request = Window { limit: 100 * KIB, minimum: 32 * KIB, window: 4 * KIB, inline };
         let response = Window { limit: 100 * KIB, minimum: 40 * KIB, window: 16 * KIB, inline };
-        Self { inline, http: Http { reading: ips_htp::Settings::default(), request, response } }
+        let http = Http { reading: ips_htp::Settings::default(), request, response };
+        Self { inline, http, dns: crate::dns::Form::default(), tls: crate::tls::Fields::default() }
     }
 }
 

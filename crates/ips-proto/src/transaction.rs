@@ -96,6 +96,11 @@ pub trait Transaction {
         let _ = (toward, index);
         None
     }
+    /// A time in seconds since 1970: `notbefore` and `notafter` of a side's certificate.
+    fn seconds(&self, what: &str, toward: Toward) -> Option<i64> {
+        let _ = (what, toward);
+        None
+    }
     /// The object that stands under the application's name in an event (`{"hostname":...}`), appended.
     fn describe(&self, out: &mut Vec<u8>);
 }

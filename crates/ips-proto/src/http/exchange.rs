@@ -373,7 +373,9 @@ impl Exchange {
         Some(match buffer {
             B::HttpUri | B::HttpUriRaw | B::HttpMethod | B::HttpRequestLine | B::HttpResponseLine | B::HttpStatusCode => Known::Line,
             B::HttpStatusMessage | B::HttpProtocol => Known::Line,
-            B::HttpHeader | B::HttpHeaderRaw | B::HttpRequestHeader | B::HttpResponseHeader | B::HttpHeaderNames | B::HttpStart => Known::Headers,
+            B::HttpHeader | B::HttpHeaderRaw | B::HttpRequestHeader | B::HttpResponseHeader | B::HttpHeaderNames | B::HttpStart => {
+                Known::Headers
+            }
             B::HttpHost | B::HttpHostRaw => Known::Headers,
             b if Self::header_of(b, Toward::Server).is_some() => Known::Headers,
             _ => return None,

@@ -57,7 +57,12 @@ impl Http {
     /// Begins one.
     pub fn new(config: &Config) -> Self {
         let state = State::new(Arc::clone(&config.settings));
-        Self { connection: Connection::new(Arc::clone(&config.library), state), waiting: [Vec::new(), Vec::new()], ended: [false; 2], failed: false }
+        Self {
+            connection: Connection::new(Arc::clone(&config.library), state),
+            waiting: [Vec::new(), Vec::new()],
+            ended: [false; 2],
+            failed: false,
+        }
     }
 
     fn give(&mut self, toward: Toward, bytes: &[u8]) -> Flow {

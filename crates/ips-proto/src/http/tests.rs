@@ -20,8 +20,10 @@ fn event(t: &dyn Transaction) -> serde_json::Value {
     serde_json::from_slice(&out).unwrap()
 }
 
-const REQUEST: &[u8] = b"GET /a/../b%20c//d?x=%41+1 HTTP/1.1\r\nHost: Example.COM:8080\r\nUser-Agent: t\r\nCookie: k=v\r\nX-One:   two\r\n\r\n";
-const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\nServer: s\r\nContent-Type: text/html; charset=x\r\nContent-Length: 5\r\nSet-Cookie: a=b\r\n\r\nhello";
+const REQUEST: &[u8] =
+    b"GET /a/../b%20c//d?x=%41+1 HTTP/1.1\r\nHost: Example.COM:8080\r\nUser-Agent: t\r\nCookie: k=v\r\nX-One:   two\r\n\r\n";
+const ANSWER: &[u8] =
+    b"HTTP/1.1 200 OK\r\nServer: s\r\nContent-Type: text/html; charset=x\r\nContent-Length: 5\r\nSet-Cookie: a=b\r\n\r\nhello";
 
 #[test]
 fn every_buffer_of_a_plain_exchange() {
@@ -133,7 +135,8 @@ fn connect_and_upgrades_become_something_else() {
 fn files_of_a_form() {
     let body = b"--B\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\nplain\r\n--B\r\nContent-Disposition: form-data; name=\"f\"; \
         filename=\"x;y.exe\"\r\nContent-Type: t\r\n\r\nMZ\r\n--not\r\n--B\r\nContent-Disposition: form-data; filename=z\r\n\r\n\r\n--B--\r\n";
-    let head = format!("POST /up HTTP/1.1\r\nHost: a\r\nContent-Type: multipart/form-data; boundary=B\r\nContent-Length: {}\r\n\r\n", body.len());
+    let head =
+        format!("POST /up HTTP/1.1\r\nHost: a\r\nContent-Type: multipart/form-data; boundary=B\r\nContent-Length: {}\r\n\r\n", body.len());
     let mut p = http();
     p.feed(Toward::Server, Input::Bytes(head.as_bytes()));
     for b in body {
