@@ -36,7 +36,7 @@ pub struct Core {
     settings: Settings,
     flows: Table<Flow>,
     pool: Vec<Box<Session>>,
-    open: Box<dyn Open + Send>,
+    open: Parsers,
     inspector: Inspector,
     stats: Stats,
     /// Bytes that buffers of streams hold.
@@ -47,7 +47,7 @@ pub struct Core {
 }
 
 impl Core {
-    pub(crate) fn new(settings: Settings, tables: Arc<Tables>, open: Box<dyn Open + Send>) -> Self {
+    pub(crate) fn new(settings: Settings, tables: Arc<Tables>, open: Parsers) -> Self {
         Self {
             flows: Table::new(settings.flows.clone(), settings.seed, size_of::<Session>()),
             pool: Vec::new(),

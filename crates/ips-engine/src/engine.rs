@@ -30,7 +30,7 @@ pub enum Fate {
 
 impl Engine {
     /// With nothing seen yet.
-    pub fn new(settings: Settings, tables: Arc<Tables>, open: Box<dyn Open + Send>) -> Self {
+    pub fn new(settings: Settings, tables: Arc<Tables>, open: Parsers) -> Self {
         Self { decoder: Decoder::new(settings.decode.clone()), core: Core::new(settings, tables, open) }
     }
 

@@ -415,6 +415,10 @@ pub enum Quantity {
     VlanId,
     FileSize,
     TlsChainLength,
+    /// Of the server's first certificate, seconds since 1970.
+    TlsNotBefore,
+    /// As above.
+    TlsNotAfter,
     DnsOpcode,
     DnsRcode,
     DnsRrtype,
