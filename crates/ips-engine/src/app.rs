@@ -5,7 +5,7 @@
 use crate::{flow::index, stream::session::other};
 use ips_detect::{AppView, Known, TxState};
 use ips_proto::{
-    Input, Parser, Step, Toward, Transaction,
+    Input, Parser, Parsers, Step, Toward, Transaction,
     identify::{self, Identified, Ports, Transport},
 };
 use ips_rules::header::App;
@@ -15,12 +15,6 @@ use std::collections::VecDeque;
 const PATIENCE: usize = 16 << 10;
 /// How often a conversation may go on as another application.
 const MAX_CHANGES: usize = 4;
-
-/// Opens the parser of an application, where there is one.
-pub trait Open {
-    /// The parser.
-    fn open(&self, app: App, transport: Transport) -> Option<Box<dyn Parser>>;
-}
 
 /// What is kept of a transaction beside its parser's part.
 #[derive(Debug, Default)]
@@ -105,12 +99,12 @@ impl Application {
     }
 
     /// Takes bytes of a stream; those that are not used are offered again.
-    pub fn stream(&mut self, toward: Toward, bytes: &[u8], ports: Ports, open: &dyn Open) -> Read {
+    pub fn stream(&mut self, toward: Toward, bytes: &[u8], ports: Ports, parsers: &Parsers) -> Read {
         if let Some(app) = self.becoming.take() {
-            self.start(app, Transport::Tcp, open);
+            self.start(app, Transport::Tcp, parsers);
         }
         match self.view.flow {
-            Known::Unknown => self.look(toward, bytes, ports, Transport::Tcp, open),
+            Known::Unknown => self.look(toward, bytes, ports, Transport::Tcp, parsers),
             Known::Failed => Read { used: bytes.len(), found: false },
             Known::Is(_) => {
                 if self.view.sides[index(toward)] == Known::Unknown {
@@ -125,12 +119,12 @@ impl Application {
     }
 
     /// Takes a datagram.
-    pub fn datagram(&mut self, toward: Toward, bytes: &[u8], ports: Ports, open: &dyn Open) {
+    pub fn datagram(&mut self, toward: Toward, bytes: &[u8], ports: Ports, parsers: &Parsers) {
         if self.view.flow == Known::Unknown && !bytes.is_empty() {
             match identify::identify(Transport::Udp, toward, bytes, ports) {
                 Identified::Found(app) => {
                     self.view.sides[index(toward)] = Known::Is(app);
-                    self.start(app, Transport::Udp, open);
+                    self.start(app, Transport::Udp, parsers);
                 }
                 Identified::More => {}
                 Identified::Unknown => {
@@ -176,25 +170,25 @@ impl Application {
         self.view.found_now = true;
     }
 
-    fn start(&mut self, app: App, transport: Transport, open: &dyn Open) {
+    fn start(&mut self, app: App, transport: Transport, parsers: &Parsers) {
         if self.view.flow != Known::Unknown || !self.conversations.is_empty() {
             self.view.original = self.view.original.or(self.conversations.last().map(|c| c.app));
         }
         self.view.flow = Known::Is(app);
         self.view.found_now = true;
         self.view.expected = None;
-        if let Some(parser) = open.open(app, transport) {
+        if let Some(parser) = parsers.start(app, transport) {
             self.conversations.push(Conversation::new(app, parser));
         }
     }
 
-    fn look(&mut self, toward: Toward, bytes: &[u8], ports: Ports, transport: Transport, open: &dyn Open) -> Read {
+    fn look(&mut self, toward: Toward, bytes: &[u8], ports: Ports, transport: Transport, parsers: &Parsers) -> Read {
         let side = index(toward);
         if self.view.sides[side] == Known::Unknown {
             match identify::identify(transport, toward, bytes, ports) {
                 Identified::Found(app) => {
                     self.view.sides[side] = Known::Is(app);
-                    self.start(app, transport, open);
+                    self.start(app, transport, parsers);
                     return Read { used: 0, found: true };
                 }
                 Identified::Unknown => self.view.sides[side] = Known::Failed,

@@ -1,7 +1,6 @@
 //! From packets to verdicts: which flow, which stream, which application, and what rules say of it.
 
 use crate::{
-    app::Open,
     flow::{Fate, Flow, Reason, index},
     inspect::{Around, Inspector},
     key::{Ends, Key},
@@ -12,7 +11,7 @@ use crate::{
     table::{Phase, Table},
 };
 use ips_detect::{Memory, Scratch, Tables};
-use ips_proto::{Toward, identify::Ports};
+use ips_proto::{Parsers, Toward, identify::Ports};
 use ips_wire::{
     Packet,
     checksum::{self, Sum},
@@ -36,7 +35,7 @@ pub struct Core {
     settings: Settings,
     flows: Table<Flow>,
     pool: Vec<Box<Session>>,
-    open: Parsers,
+    parsers: Parsers,
     inspector: Inspector,
     stats: Stats,
     /// Bytes that buffers of streams hold.
@@ -47,11 +46,11 @@ pub struct Core {
 }
 
 impl Core {
-    pub(crate) fn new(settings: Settings, tables: Arc<Tables>, open: Parsers) -> Self {
+    pub(crate) fn new(settings: Settings, tables: Arc<Tables>, parsers: Parsers) -> Self {
         Self {
             flows: Table::new(settings.flows.clone(), settings.seed, size_of::<Session>()),
             pool: Vec::new(),
-            open,
+            parsers,
             inspector: Inspector::new(tables, settings.stream.inline),
             stats: Stats::default(),
             held: 0,
@@ -121,7 +120,7 @@ impl Core {
             }
             Transport::Udp(_) => {
                 let ports = Ports { client: flow.client.1, server: flow.server.1 };
-                flow.app.datagram(toward, packet.payload, ports, &*self.open);
+                flow.app.datagram(toward, packet.payload, ports, &self.parsers);
             }
             _ => {}
         }
@@ -235,10 +234,6 @@ impl Core {
         if session.state >= State::Established && !packet.payload.is_empty() {
             around.established = true;
         }
-        if taken.turn {
-            flow.turn();
-            *toward = other(*toward);
-        }
         if taken.bytes {
             self.held = (self.held + session.memory()).saturating_sub(held);
         }
@@ -251,8 +246,12 @@ impl Core {
                 session.side_mut(side).buffer.clear();
             }
         }
+        if taken.turn {
+            flow.turn();
+            *toward = other(*toward);
+        }
         if taken.valid {
-            deliver(flow, *toward, false, &self.settings, &*self.open, &mut around.stream_events, &mut self.stats);
+            deliver(flow, *toward, false, &self.settings, &self.parsers, &mut around.stream_events, &mut self.stats);
         }
         !taken.valid && self.settings.stream.drop_invalid
     }
@@ -272,7 +271,7 @@ impl Core {
             self.held = self.held.saturating_sub(session.memory());
         }
         if flow.session.as_ref().is_some_and(|s| s.state >= State::Established) {
-            deliver(&mut flow, Toward::Client, true, &self.settings, &*self.open, &mut events, &mut self.stats);
+            deliver(&mut flow, Toward::Client, true, &self.settings, &self.parsers, &mut events, &mut self.stats);
         } else {
             flow.app.end(Toward::Server);
             flow.app.end(Toward::Client);
@@ -301,20 +300,36 @@ impl Core {
 }
 
 /// Gives the application what both directions have for it. `all`: nothing more comes, what was not acknowledged counts too.
-fn deliver(flow: &mut Flow, toward: Toward, all: bool, settings: &Settings, open: &dyn Open, events: &mut StreamEvents, stats: &mut Stats) {
+fn deliver(
+    flow: &mut Flow,
+    toward: Toward,
+    all: bool,
+    settings: &Settings,
+    parsers: &Parsers,
+    events: &mut StreamEvents,
+    stats: &mut Stats,
+) {
     // What was acknowledged by this packet comes before what it brings.
     let mut turns = 0;
     let mut found = true;
     while std::mem::take(&mut found) && turns < MAX_TURNS {
         turns += 1;
         for side in [other(toward), toward] {
-            found |= deliver_one(flow, side, all, settings, open, events, stats);
+            found |= deliver_one(flow, side, all, settings, parsers, events, stats);
         }
     }
 }
 
 /// One direction; true where it was just found what is spoken.
-fn deliver_one(flow: &mut Flow, toward: Toward, all: bool, settings: &Settings, open: &dyn Open, events: &mut StreamEvents, stats: &mut Stats) -> bool {
+fn deliver_one(
+    flow: &mut Flow,
+    toward: Toward,
+    all: bool,
+    settings: &Settings,
+    parsers: &Parsers,
+    events: &mut StreamEvents,
+    stats: &mut Stats,
+) -> bool {
     let ports = Ports { client: flow.client.1, server: flow.server.1 };
     let Some(session) = &mut flow.session else { return false };
     let state = session.state;
@@ -332,7 +347,7 @@ fn deliver_one(flow: &mut Flow, toward: Toward, all: bool, settings: &Settings, 
                     side.buffer.app = to;
                     continue;
                 }
-                let read = flow.app.stream(toward, side.buffer.bytes(from, to), ports, open);
+                let read = flow.app.stream(toward, side.buffer.bytes(from, to), ports, parsers);
                 fed = true;
                 side.buffer.app += read.used as u64;
                 if read.found {

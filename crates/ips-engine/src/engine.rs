@@ -1,14 +1,9 @@
 //! The engine: frames with their time in, a verdict for each and events out. Layer by layer: decode, flow, stream, application, detection,
 //! verdict. Never: asks the clock, keeps a frame.
 
-use crate::{
-    app::Open,
-    core::Core,
-    output::Output,
-    settings::Settings,
-    stats::Stats,
-};
+use crate::{core::Core, output::Output, settings::Settings, stats::Stats};
 use ips_detect::{Memory, Scratch, Tables};
+use ips_proto::Parsers;
 use ips_wire::{Decoder, Link};
 use std::sync::Arc;
 
@@ -30,8 +25,8 @@ pub enum Fate {
 
 impl Engine {
     /// With nothing seen yet.
-    pub fn new(settings: Settings, tables: Arc<Tables>, open: Parsers) -> Self {
-        Self { decoder: Decoder::new(settings.decode.clone()), core: Core::new(settings, tables, open) }
+    pub fn new(settings: Settings, tables: Arc<Tables>, parsers: Parsers) -> Self {
+        Self { decoder: Decoder::new(settings.decode.clone()), core: Core::new(settings, tables, parsers) }
     }
 
     /// Takes a frame; `time` in microseconds since 1970.

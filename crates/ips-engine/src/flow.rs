@@ -8,7 +8,7 @@ use crate::{
 };
 use ips_detect::FlowState;
 use ips_proto::Toward;
-use ips_wire::Packet;
+use ips_wire::{Packet, packet::Network};
 
 /// Why a flow is over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -84,8 +84,8 @@ pub struct Flow {
     pub alerted: bool,
     /// What happens to further packets.
     pub fate: Fate,
-    /// A drop was told, per direction.
-    pub drop_told: [bool; 2],
+    /// Smallest and largest time to live, per direction.
+    pub ttl: [[u8; 2]; 2],
     /// It began in an emergency.
     pub emergency: bool,
     /// Nothing is logged of it.
@@ -115,7 +115,7 @@ impl Flow {
             detect: FlowState::default(),
             alerted: false,
             fate: Fate::Open,
-            drop_told: [false; 2],
+            ttl: [[u8::MAX, 0]; 2],
             emergency: false,
             quiet: false,
             gap_told: false,
@@ -137,6 +137,15 @@ impl Flow {
         self.packets[side] += 1;
         self.bytes[side] += u64::from(packet.length);
         self.last = self.last.max(packet.time);
+        let ttl = match packet.network {
+            Network::V4(h) => h.get(8),
+            Network::V6(h, _) => h.get(7),
+            Network::None => None,
+        };
+        if let Some(&ttl) = ttl {
+            let [least, most] = self.ttl[side];
+            self.ttl[side] = [least.min(ttl), most.max(ttl)];
+        }
         if self.protocol != 6 && self.packets.iter().all(|p| *p > 0) {
             self.phase = Phase::Established;
         }
@@ -146,7 +155,7 @@ impl Flow {
         std::mem::swap(&mut self.client, &mut self.server);
         self.packets.swap(0, 1);
         self.bytes.swap(0, 1);
-        self.drop_told.swap(0, 1);
+        self.ttl.swap(0, 1);
     }
 }
 

@@ -36,7 +36,14 @@ pub(crate) struct Around {
 
 impl Default for Around {
     fn default() -> Self {
-        Self { number: 0, toward: Toward::Server, established: false, in_stream: false, stream_events: StreamEvents::NONE, wrong_sum: false }
+        Self {
+            number: 0,
+            toward: Toward::Server,
+            established: false,
+            in_stream: false,
+            stream_events: StreamEvents::NONE,
+            wrong_sum: false,
+        }
     }
 }
 
@@ -71,19 +78,21 @@ impl Inspector {
     }
 
     /// True where the packet must not go on.
-    pub fn packet(&mut self, packet: &Packet<'_>, mut flow: Option<&mut Flow>, around: Around, stats: &mut Stats, out: &mut dyn Output) -> bool {
+    pub fn packet(
+        &mut self,
+        packet: &Packet<'_>,
+        mut flow: Option<&mut Flow>,
+        around: Around,
+        stats: &mut Stats,
+        out: &mut dyn Output,
+    ) -> bool {
         self.decode_names.clear();
         self.decode_names.extend(packet.events.iter().map(ips_wire::Event::name));
         self.stream_names.clear();
         self.stream_names.extend(around.stream_events.iter().map(crate::stream::StreamEvent::name));
         self.hits.clear();
         let verdict = match &mut flow {
-            None => {
-                let seen = self.seen(packet, around, None, None);
-                let (scratch, memory, hits) = (&mut self.scratch, &mut self.memory, &mut self.hits);
-                self.tables.packet(scratch, &seen, None, memory, hits);
-                self.tables.settle(&seen, None, memory, hits)
-            }
+            None => self.alone(packet, around),
             Some(flow) => self.in_flow(packet, flow, around, stats),
         };
         stats.alerts_lost += u64::from(self.hits.discarded);
@@ -102,19 +111,22 @@ impl Inspector {
         drop
     }
 
-    /// What is known of the packet, as rules ask about it.
-    fn seen<'a>(&'a self, packet: &'a Packet<'a>, around: Around, flow: Option<FlowView>, stream: Option<Chunk<'a>>) -> Seen<'a> {
-        Seen {
+    /// A packet without a flow.
+    fn alone(&mut self, packet: &Packet<'_>, around: Around) -> Verdict {
+        let Self { tables, memory, scratch, hits, decode_names, stream_names, sums: want_sums, .. } = self;
+        let seen = Seen {
             packet,
             toward: around.toward,
-            flow,
-            stream,
+            flow: None,
+            stream: None,
             in_stream: around.in_stream,
-            decode_events: &self.decode_names,
-            stream_events: &self.stream_names,
+            decode_events: decode_names,
+            stream_events: stream_names,
             app_events: &[],
-            checksums: if self.sums { sums(packet) } else { Checksums::default() },
-        }
+            checksums: if *want_sums { sums(packet) } else { Checksums::default() },
+        };
+        tables.packet(scratch, &seen, None, memory, hits);
+        tables.settle(&seen, None, memory, hits)
     }
 
     fn in_flow(&mut self, packet: &Packet<'_>, flow: &mut Flow, around: Around, stats: &mut Stats) -> Verdict {
@@ -291,7 +303,15 @@ fn sums(packet: &Packet<'_>) -> Checksums {
 }
 
 /// Open transactions against the rules, where something of them is new.
-fn look(c: &mut Conversation, tables: &Tables, scratch: &mut Scratch, seen: &Seen<'_>, detect: &mut FlowState, memory: &mut Memory, hits: &mut Hits) {
+fn look(
+    c: &mut Conversation,
+    tables: &Tables,
+    scratch: &mut Scratch,
+    seen: &Seen<'_>,
+    detect: &mut FlowState,
+    memory: &mut Memory,
+    hits: &mut Hits,
+) {
     if !std::mem::take(&mut c.fresh[index(seen.toward)]) {
         return;
     }

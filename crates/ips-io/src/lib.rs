@@ -9,5 +9,5 @@
 #![forbid(unsafe_code)]
 
 pub mod capture;
-// pub mod eve;
+pub mod eve;
 pub mod json;
