@@ -9,5 +9,8 @@
 #![forbid(unsafe_code)]
 
 pub mod capture;
+pub mod config;
 pub mod eve;
 pub mod json;
+pub mod session;
+pub mod sets;

@@ -17,7 +17,10 @@ use ips_wire::{
     Packet,
     packet::{Network, Transport},
 };
-use std::io::{self, Write};
+use std::{
+    collections::BTreeMap,
+    io::{self, Write},
+};
 
 /// What is written, and how.
 #[derive(Debug, Clone)]
@@ -47,6 +50,17 @@ pub struct Settings {
     pub application: bool,
     /// Names and values that rules keep.
     pub metadata: bool,
+    /// What classes of rules are called.
+    pub classes: BTreeMap<String, String>,
+}
+
+impl Settings {
+    /// Takes what classes are called.
+    pub fn take_classes(&mut self, tables: &ips_rules::Tables) {
+        for (name, class) in tables.classes.iter().flatten() {
+            self.classes.insert(name.clone(), class.text.clone());
+        }
+    }
 }
 
 impl Default for Settings {
@@ -64,6 +78,7 @@ impl Default for Settings {
             stream: false,
             application: true,
             metadata: true,
+            classes: BTreeMap::new(),
         }
     }
 }
@@ -154,13 +169,15 @@ impl<W: Write> Eve<W> {
 
     fn rule(&mut self, alert: &Alert<'_>, rule: &Rule) {
         let inline = alert.inline;
+        let class = rule.meta.class.as_deref().unwrap_or("");
+        let class = self.settings.classes.get(class).map_or(class, String::as_str);
         self.json.object("alert", |j| {
             j.text("action", names::action(alert.hit.action, inline));
             j.number("gid", u64::from(rule.meta.gid));
             j.number("signature_id", u64::from(rule.meta.sid));
             j.number("rev", u64::from(rule.meta.rev));
             j.text("signature", &rule.meta.msg);
-            j.text("category", rule.meta.class.as_deref().unwrap_or(""));
+            j.text("category", class);
             j.number("severity", u64::from(rule.meta.priority));
             if !rule.meta.metadata.is_empty() {
                 j.object("metadata", |j| {
