@@ -8,7 +8,9 @@ pub mod dns;
 pub mod http;
 pub mod identify;
 pub mod json;
+mod lines;
 pub mod settings;
+pub mod smtp;
 pub mod tls;
 pub mod transaction;
 
@@ -41,6 +43,7 @@ impl Parsers {
         Some(match app {
             App::Http | App::Http1 => Box::new(http::Http::new(&self.http)),
             App::Dns | App::Mdns | App::Llmnr => Box::new(dns::Dns::new(app, transport == Transport::Tcp, self.settings.dns)),
+            App::Smtp => Box::new(smtp::Smtp::new(self.settings.mail)),
             App::Tls => Box::new(tls::Tls::new(self.settings.tls)),
             _ => return None,
         })

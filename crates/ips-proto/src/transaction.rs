@@ -103,6 +103,10 @@ pub trait Transaction {
     }
     /// The object that stands under the application's name in an event (`{"hostname":...}`), appended.
     fn describe(&self, out: &mut Vec<u8>);
+    /// Members that stand beside it (`,"email":{...}`), each with a comma before it, appended.
+    fn beside(&self, out: &mut Vec<u8>) {
+        let _ = out;
+    }
 }
 
 /// A flow that a conversation announces: what comes from or to this port of this side is `app`.
