@@ -54,11 +54,6 @@ impl Lines {
         &[]
     }
 
-    /// What there is of a line that is not whole.
-    pub(crate) fn rest(&self) -> &[u8] {
-        &self.held
-    }
-
     pub(crate) fn clear(&mut self) {
         self.held.clear();
         self.cut = false;
@@ -82,7 +77,7 @@ mod tests {
                     lines.push(a, |l| { out.push((l.text.to_vec(), l.cut)); ControlFlow::Continue(()) });
                     rest = b;
                 }
-                (out, lines.rest().to_vec())
+                (out, lines.held.clone())
             };
             let whole = all(&[]);
             prop_assert_eq!(&all(&cuts), &whole);

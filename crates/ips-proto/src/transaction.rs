@@ -120,6 +120,10 @@ pub struct Expected {
     pub address: Vec<u8>,
     /// What is spoken there.
     pub app: App,
+    /// The command that brought it, and the name of what it carries; empty where there is none.
+    pub command: Vec<u8>,
+    /// See `command`.
+    pub name: Vec<u8>,
 }
 
 /// A conversation of one application.

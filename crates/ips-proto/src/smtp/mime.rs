@@ -60,6 +60,18 @@ struct Part {
     boundary: Option<Vec<u8>>,
 }
 
+/// A value given in numbered pieces: `name*0=`, `name*1=` (RFC 2231, 3).
+fn continued(value: &[u8], name: &str) -> Option<Vec<u8>> {
+    /// Pieces joined; a name of the longest length needs fewer.
+    const PIECES: usize = 16;
+    let mut out = crate::http::parameter(value, &format!("{name}*0"))?.to_vec();
+    for i in 1..PIECES {
+        let Some(more) = crate::http::parameter(value, &format!("{name}*{i}")) else { break };
+        out.extend_from_slice(more);
+    }
+    Some(out)
+}
+
 /// A mail being read.
 #[derive(Debug)]
 pub(super) struct Mime {
@@ -75,6 +87,8 @@ pub(super) struct Mime {
     pub(super) files: Vec<Attachment>,
     open: bool,
     pub(super) links: Vec<Vec<u8>>,
+    /// A line of decoded text that is not whole.
+    look: Vec<u8>,
     /// Bits of base64 that are not a byte yet, and letters of a quoted byte.
     bits: (u32, u8),
     text: Vec<u8>,
@@ -99,6 +113,7 @@ impl Mime {
             files: Vec::new(),
             open: false,
             links: Vec::new(),
+            look: Vec::new(),
             bits: (0, 0),
             text: Vec::new(),
             line: 0,
@@ -207,9 +222,8 @@ impl Mime {
                 }
             }
             b"content-disposition" => {
-                if let Some(n) = crate::http::parameter(&value, "filename") {
-                    self.part.name = Some(n.to_vec());
-                }
+                let whole = crate::http::parameter(&value, "filename").map(<[u8]>::to_vec);
+                self.part.name = whole.or_else(|| continued(&value, "filename")).or(self.part.name.take());
             }
             b"content-transfer-encoding" => {
                 self.part.coding = match value.to_ascii_lowercase().as_slice() {
@@ -376,26 +390,40 @@ impl Mime {
         }
         self.md5.update(bytes);
         if self.part.kind.is_empty() || self.part.kind.starts_with(b"text/") {
-            self.find_links(bytes);
+            for part in bytes.split_inclusive(|b| *b == b'\n') {
+                let room = LOOK - self.look.len();
+                self.look.extend_from_slice(&part[..part.len().min(room)]);
+                if part.ends_with(b"\n") {
+                    self.find_links();
+                }
+            }
         }
     }
 
-    fn find_links(&mut self, bytes: &[u8]) {
+    /// Looks for links in a whole line.
+    fn find_links(&mut self) {
         const SCHEME: &[u8] = b"http://";
-        let bytes = &bytes[..bytes.len().min(LOOK)];
+        let line = std::mem::take(&mut self.look);
+        let bytes = &line[..];
         let mut from = 0;
         while let Some(n) = bytes[from..].windows(SCHEME.len()).position(|w| w.eq_ignore_ascii_case(SCHEME)) {
             let start = from + n + SCHEME.len();
-            let end = bytes[start..].iter().position(|b| *b <= b' ' || matches!(b, b'"' | b'<' | b'>' | b'\'')).map_or(bytes.len(), |e| start + e);
+            let end = bytes[start..]
+                .iter()
+                .position(|b| *b <= b' ' || matches!(b, b'"' | b'<' | b'>' | b'\''))
+                .map_or(bytes.len(), |e| start + e);
             let link = bytes[start..end].to_ascii_lowercase();
             if !link.is_empty() && self.links.len() < LINKS && !self.links.contains(&link) {
                 self.links.push(link);
             }
             from = end;
         }
+        self.look = line;
+        self.look.clear();
     }
 
     fn end_part(&mut self) {
+        self.find_links();
         if std::mem::take(&mut self.open)
             && let Some(f) = self.files.last_mut()
         {
@@ -407,9 +435,8 @@ impl Mime {
     /// Nothing more comes; `whole` where the mail says so itself.
     pub(super) fn end(&mut self, whole: bool) {
         self.end_header();
-        if self.at == At::Headers && self.begun {
-            self.failed |= self.headers.is_empty();
-        }
+        self.find_links();
+        self.failed |= !self.begun;
         if whole {
             self.end_part();
             self.digest = Some(self.md5.clone().finalize().iter().map(|b| format!("{b:02x}")).collect());

@@ -61,6 +61,8 @@ struct Mail {
     to: Vec<Vec<u8>>,
     mime: Option<Box<Mime>>,
     ended: bool,
+    /// DATA was refused.
+    refused: bool,
     done: bool,
     events: Vec<&'static str>,
 }
@@ -108,7 +110,17 @@ impl Smtp {
             }
             let (id, helo) = (self.next, self.helo.clone());
             self.next += 1;
-            self.open.push_back(Mail { id, helo, from: None, to: Vec::new(), mime: None, ended: false, done: false, events: Vec::new() });
+            self.open.push_back(Mail {
+                id,
+                helo,
+                from: None,
+                to: Vec::new(),
+                mime: None,
+                ended: false,
+                refused: false,
+                done: false,
+                events: Vec::new(),
+            });
         }
         match self.open.back_mut() {
             Some(m) => m,
@@ -182,7 +194,12 @@ impl Smtp {
         } else if word("BDAT ") {
             let mut words = text[5..].split(u8::is_ascii_whitespace).filter(|w| !w.is_empty());
             let length = words.next().and_then(|w| std::str::from_utf8(w).ok()).and_then(|w| w.parse().ok()).unwrap_or(0);
-            let last = words.next().is_some_and(|w| w.eq_ignore_ascii_case(b"LAST"));
+            let word = words.next();
+            let last = word.is_some_and(|w| w.eq_ignore_ascii_case(b"LAST"));
+            if word.is_some() && !last {
+                // No server takes this, and no client goes on with a chunk.
+                return self.wait(Command::Other);
+            }
             self.begin();
             self.mode = Mode::Chunk(length, last);
             self.wait(if last { Command::Mail } else { Command::Other });
@@ -212,7 +229,9 @@ impl Smtp {
     fn end_mail(&mut self) {
         self.flush(true);
         let m = self.current();
+        // Another may follow before the answer comes.
         m.ended = true;
+        m.done = true;
         if let Some(mime) = &mut m.mime {
             mime.end(true);
             let events = std::mem::take(&mut mime.events);
@@ -354,19 +373,22 @@ impl Smtp {
             }
             Command::Data => {
                 self.event("smtp.data_command_rejected");
+                if let Some(m) = self.open.back_mut() {
+                    m.refused = true;
+                }
                 if self.mode == Mode::Asked {
                     self.mode = Mode::Command;
                 }
             }
-            Command::Mail | Command::Quit => self.finish(),
+            Command::Mail => {}
+            Command::Quit => self.finish(),
             Command::Reset if good => {
                 if self.open.back().is_some_and(|m| m.from.is_some() || m.mime.is_some()) {
                     self.finish();
                 }
             }
             Command::Hello if good => {
-                let helo = self.helo.clone();
-                if self.open.back().is_some_and(|m| !m.done && m.from.is_some() && !m.ended && m.helo != helo) {
+                if self.open.back().is_some_and(|m| !m.done && (m.from.is_some() || m.refused)) {
                     self.finish();
                 }
             }
@@ -546,7 +568,16 @@ impl Transaction for Mail {
         let Some(m) = self.mime.as_deref() else { return };
         out.extend_from_slice(b",\"email\":");
         json::object(out, |j| {
-            j.text("status", if !self.ended { "BODY_END_BOUND" } else if m.failed { "PARSE_ERROR" } else { "PARSE_DONE" });
+            j.text(
+                "status",
+                if !self.ended {
+                    "BODY_END_BOUND"
+                } else if m.failed {
+                    "PARSE_ERROR"
+                } else {
+                    "PARSE_DONE"
+                },
+            );
             j.text_if("from", m.get("from"));
             for name in ["to", "cc"] {
                 if let Some(list) = m.get(name) {

@@ -99,7 +99,10 @@ fn starttls_hands_over() {
 #[test]
 fn chunks_are_mail_too() {
     let mut p = smtp();
-    p.feed(Toward::Server, Input::Bytes(b"EHLO me\r\nMAIL FROM:<a>\r\nBDAT 14\r\nSubject: x\r\n\r\nBDAT 4 LAST\r\nhi\r\nMAIL FROM:<b>\r\n"));
+    p.feed(
+        Toward::Server,
+        Input::Bytes(b"EHLO me\r\nMAIL FROM:<a>\r\nBDAT 14\r\nSubject: x\r\n\r\nBDAT 4 LAST\r\nhi\r\nMAIL FROM:<b>\r\n"),
+    );
     p.feed(Toward::Client, Input::Bytes(b"250 a\r\n250 b\r\n250 c\r\n250 d\r\n"));
     p.feed(Toward::Server, Input::Bytes(b"MAIL FROM:<c>\r\n"));
     assert_eq!(text(p.get(0), Buffer::EmailSubject, 0).as_deref(), Some("x"));
@@ -114,10 +117,7 @@ fn what_is_unusual_is_named() {
     p.feed(Toward::Client, Input::Bytes(b"250 x\r\nwhat\r\n250 x\r\n"));
     p.feed(Toward::Server, Input::Bytes(&[b'x'; 5000]));
     p.feed(Toward::Server, Input::Bytes(b"\r\n"));
-    assert_eq!(
-        p.get(0).events(),
-        ["smtp.invalid_reply", "smtp.unable_to_match_reply_with_request", "smtp.max_command_line_len_exceeded"]
-    );
+    assert_eq!(p.get(0).events(), ["smtp.invalid_reply", "smtp.unable_to_match_reply_with_request", "smtp.max_command_line_len_exceeded"]);
 }
 
 proptest! {
