@@ -73,7 +73,7 @@ const fn exact(at: usize, text: &'static [u8], app: App) -> Mark {
 const TO_SERVER: &[Mark] = &[
     exact(0, b"PRI * HTTP/2.0\r\n", App::Http2),
     exact(0, b"SSH-", App::Ssh),
-    mark(b"EHLO ", App::Smtp), mark(b"HELO ", App::Smtp), mark(b"EHLO\r\n", App::Smtp), mark(b"LHLO ", App::Smtp),
+    mark(b"EHLO", App::Smtp), mark(b"HELO", App::Smtp), mark(b"LHLO", App::Smtp),
     mark(b"USER ", App::Ftp), mark(b"PASS ", App::Ftp), mark(b"PORT ", App::Ftp), mark(b"FEAT", App::Ftp), mark(b"AUTH TLS\r", App::Ftp),
     exact(4, b"\xffSMB", App::Smb), exact(4, b"\xfeSMB", App::Smb), exact(4, b"\xfdSMB", App::Smb),
     exact(0, b"\x05\x00\x0b", App::Dcerpc), exact(0, b"\x05\x00\x00", App::Dcerpc), exact(0, b"\x05\x01\x0b", App::Dcerpc),

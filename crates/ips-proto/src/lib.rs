@@ -5,10 +5,14 @@
 
 pub mod body;
 pub mod dns;
+pub mod ftp;
 pub mod http;
 pub mod identify;
 pub mod json;
+mod lines;
 pub mod settings;
+pub mod smtp;
+pub mod ssh;
 pub mod tls;
 pub mod transaction;
 
@@ -41,8 +45,19 @@ impl Parsers {
         Some(match app {
             App::Http | App::Http1 => Box::new(http::Http::new(&self.http)),
             App::Dns | App::Mdns | App::Llmnr => Box::new(dns::Dns::new(app, transport == Transport::Tcp, self.settings.dns)),
+            App::Smtp => Box::new(smtp::Smtp::new(self.settings.mail)),
+            App::Ftp => Box::new(ftp::Ftp::default()),
+            App::Ssh => Box::new(ssh::Ssh::default()),
             App::Tls => Box::new(tls::Tls::new(self.settings.tls)),
             _ => return None,
         })
+    }
+
+    /// Begins a conversation that another announced.
+    pub fn start_expected(&self, expected: &Expected) -> Option<Box<dyn Parser>> {
+        match expected.app {
+            App::FtpData => Some(Box::new(ftp::Data::new(expected, self.settings.files))),
+            app => self.start(app, Transport::Tcp),
+        }
     }
 }

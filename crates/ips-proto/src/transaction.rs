@@ -103,6 +103,10 @@ pub trait Transaction {
     }
     /// The object that stands under the application's name in an event (`{"hostname":...}`), appended.
     fn describe(&self, out: &mut Vec<u8>);
+    /// Members that stand beside it (`,"email":{...}`), each with a comma before it, appended.
+    fn beside(&self, out: &mut Vec<u8>) {
+        let _ = out;
+    }
 }
 
 /// A flow that a conversation announces: what comes from or to this port of this side is `app`.
@@ -116,6 +120,10 @@ pub struct Expected {
     pub address: Vec<u8>,
     /// What is spoken there.
     pub app: App,
+    /// The command that brought it, and the name of what it carries; empty where there is none.
+    pub command: Vec<u8>,
+    /// See `command`.
+    pub name: Vec<u8>,
 }
 
 /// A conversation of one application.

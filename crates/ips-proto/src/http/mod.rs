@@ -6,6 +6,7 @@ mod describe;
 mod events;
 mod exchange;
 mod multipart;
+pub(crate) use multipart::parameter;
 mod observe;
 #[cfg(test)]
 mod tests;

@@ -27,7 +27,7 @@ pub(super) fn boundary(kind: &[u8]) -> Option<&[u8]> {
 }
 
 /// The value of `name=` in a header's value, without quotes.
-pub(super) fn parameter<'a>(value: &'a [u8], name: &str) -> Option<&'a [u8]> {
+pub(crate) fn parameter<'a>(value: &'a [u8], name: &str) -> Option<&'a [u8]> {
     let mut quoted = false;
     let mut from = 0;
     let mut parts = Vec::new();

@@ -68,10 +68,9 @@ pub fn ja4(h: &Hello, quic: bool) -> String {
     extensions.retain(|e| *e != 0 && *e != 16);
     extensions.sort_unstable();
     let mut last = commas(&extensions);
+    // The line before the algorithms stands even where there are none, as in the peer.
     let signatures: Vec<u16> = h.signatures.iter().copied().filter(|v| !grease(*v)).collect();
-    if !signatures.is_empty() {
-        let _ = write!(last, "_{}", commas(&signatures));
-    }
+    let _ = write!(last, "_{}", commas(&signatures));
     let [first, second] = protocol(h.alpn.first().map_or(&[], Vec::as_slice));
     let transport = if quic { 'q' } else { 't' };
     format!("{transport}{version}{name}{:02}{:02}{first}{second}_{}_{}", counts.0, counts.1, twelve(&commas(&ciphers)), twelve(&last))
