@@ -1,29 +1,28 @@
 //! Typed rules to tables: names become numbers, tests programs, contents matchers. Never: changes what a rule means; where it is looked
 //! for first is the only choice made here.
 
+mod checks;
+mod places;
+
 use crate::{
-    check::{AppMode, BitAt, Cond, Ends, IntCompare, IntWith, Sum, app_bit, app_bits},
-    fields, matcher, order,
-    ports::ByPort,
+    check::{BitAt, Cond, IntWith, app_bit, app_bits},
+    order,
     program::{self, Names},
-    seen::Known,
     state::Unit,
-    tables::{
-        APPS, Act, AppTable, Engine, Group, Kind, Layer, Options, PROTOCOLS, PacketGroup, PacketTable, Place, Rate, Ready, Refused, Tables,
-        TxCond,
-    },
+    tables::{Act, Group, Kind, Layer, Options, Place, Rate, Ready, Refused, Tables},
     transform::Step,
 };
+use checks::{Checks, checks};
 use ips_rules::{
     Rule,
     buffer::{Buffer, Over, Side},
-    condition::{Bit, Check, Dataset, Effect, FileCheck, Flow, Operand, Quantity, Scope, Test, Transform},
+    condition::{Bit, Dataset, Effect, Operand, Scope, Test, Transform},
     config::{Change, Override},
-    header::{Action, App, Direction, Protocol},
-    ranges::Ranges,
+    header::{Action, Direction, Protocol},
 };
+use places::{packets, transactions};
 use rustc_hash::FxHashMap;
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 
 /// Groups and conditions on a transaction that one rule may have: one bit each, two for other use.
 const MAX_PARTS: usize = 60;
@@ -114,308 +113,10 @@ fn side_bits(side: Side) -> u8 {
     }
 }
 
-/// Applications of names in events and keywords, by what stands before the first dot or underscore.
-fn apps_named(name: &str) -> u64 {
-    let head = name.split(['.', '_']).next().unwrap_or_default();
-    match head {
-        "http" => app_bits(App::Http),
-        "http2" => app_bit(App::Http2) | app_bit(App::Http),
-        "dns" | "mdns" => app_bits(App::Dns),
-        "tls" | "ssl" => app_bit(App::Tls),
-        "ssh" => app_bit(App::Ssh),
-        "smtp" => app_bit(App::Smtp),
-        "ftp" => app_bit(App::Ftp),
-        "ftpdata" => app_bit(App::FtpData),
-        "smb" => app_bit(App::Smb),
-        "dcerpc" => app_bits(App::Dcerpc),
-        "quic" => app_bit(App::Quic),
-        "websocket" => app_bit(App::Websocket),
-        _ => 0,
-    }
-}
+/// For each group of the rule: whether it is about the packet, and its number among those.
+type Numbering = Vec<Option<(bool, usize)>>;
 
-const FILES: [App; 8] = [App::Http, App::Http1, App::Http2, App::Smtp, App::Smb, App::FtpData, App::Ftp, App::Nfs];
-
-fn files() -> u64 {
-    FILES.iter().map(|a| app_bit(*a)).fold(0, |a, b| a | b)
-}
-
-/// Applications that a number of a transaction belongs to.
-fn apps_of_quantity(q: Quantity) -> u64 {
-    use Quantity as Q;
-    match q {
-        Q::FileSize => files(),
-        Q::TlsChainLength | Q::TlsNotBefore | Q::TlsNotAfter => app_bit(App::Tls),
-        Q::DnsOpcode | Q::DnsRcode | Q::DnsRrtype => app_bits(App::Dns),
-        Q::DceOpnum => app_bits(App::Dcerpc),
-        Q::SshVersion => app_bit(App::Ssh),
-        Q::WebsocketMask | Q::WebsocketOpcode => app_bit(App::Websocket),
-        Q::Http2SizeUpdate | Q::Http2Window | Q::Http2Priority => app_bit(App::Http2) | app_bit(App::Http),
-        Q::FtpPort => app_bit(App::Ftp),
-        Q::HttpUriLength | Q::HttpRawUriLength => app_bits(App::Http),
-        _ => 0,
-    }
-}
-
-/// What a rule's checks become.
-#[derive(Default)]
-struct Checks {
-    conds: Vec<Cond>,
-    tx: Vec<TxCond>,
-    /// Applications that they are about; 0 while none said.
-    apps: u64,
-    /// They are about the packet as it came, so that payload is the packet's.
-    packet: bool,
-    stream: bool,
-    sides: u8,
-    event: Option<String>,
-}
-
-impl Checks {
-    fn about(&mut self, apps: u64) {
-        if apps != 0 {
-            self.apps = if self.apps == 0 { apps } else { self.apps & apps };
-        }
-    }
-}
-
-fn ends(name: &str) -> Ends {
-    match name {
-        "client" | "src" => Ends::First,
-        "server" | "dst" => Ends::Second,
-        "both" => Ends::Both,
-        _ => Ends::Either,
-    }
-}
-
-/// Kinds of options of IPv4 (IANA); none for any.
-fn ip_option(name: &str) -> Option<u8> {
-    Some(match name {
-        "rr" => 7,
-        "eol" => 0,
-        "nop" => 1,
-        "ts" => 68,
-        "sec" => 130,
-        "esec" => 133,
-        "lsrr" => 131,
-        "ssrr" => 137,
-        "satid" => 136,
-        "cipso" => 134,
-        "qs" => 25,
-        "rtralt" => 148,
-        _ => return None,
-    })
-}
-
-fn checksum(name: &str) -> Option<Sum> {
-    Some(match name {
-        "ipv4" => Sum::Ipv4,
-        "tcpv4" => Sum::TcpV4,
-        "tcpv6" => Sum::TcpV6,
-        "udpv4" => Sum::UdpV4,
-        "udpv6" => Sum::UdpV6,
-        "icmpv4" => Sum::Icmpv4,
-        "icmpv6" => Sum::Icmpv6,
-        _ => return None,
-    })
-}
-
-fn split(list: &[(bool, String)]) -> (Vec<String>, Vec<String>) {
-    let of = |n: bool| list.iter().filter(|(negated, _)| *negated == n).map(|(_, v)| v.clone()).collect();
-    (of(false), of(true))
-}
-
-fn checks(rule: &Rule, names: &mut Interner) -> Result<Checks, String> {
-    let mut out = Checks { sides: 3, ..Checks::default() };
-    for check in &rule.checks {
-        match check {
-            Check::Flow(f) => {
-                out.sides &= f.side.map_or(3, side_bits);
-                match f.stream {
-                    Some(true) => out.stream = true,
-                    Some(false) => out.packet = true,
-                    None => {}
-                }
-                if *f != (Flow { stream: f.stream, ..Flow::default() }) {
-                    out.conds.push(Cond::Flow(*f));
-                }
-            }
-            Check::Quantity(q, n) if fields::of_packet(*q) => {
-                use Quantity as Q;
-                let of_flow = matches!(
-                    q,
-                    Q::FlowAge
-                        | Q::FlowPackets
-                        | Q::FlowPacketsToServer
-                        | Q::FlowPacketsToClient
-                        | Q::FlowBytes
-                        | Q::FlowBytesToServer
-                        | Q::FlowBytesToClient
-                        | Q::VlanLayers
-                        | Q::VlanId
-                );
-                out.packet |= !of_flow;
-                out.conds.push(Cond::Quantity(*q, *n));
-            }
-            Check::Quantity(q, n) => {
-                out.about(apps_of_quantity(*q));
-                out.tx.push(TxCond::Quantity(*q, *n));
-            }
-            Check::SameIp => {
-                out.packet = true;
-                out.conds.push(Cond::SameIp);
-            }
-            Check::TcpFlags(b) => {
-                out.packet = true;
-                out.conds.push(Cond::TcpFlags(*b));
-            }
-            Check::FragBits(b) => {
-                out.packet = true;
-                out.conds.push(Cond::FragBits(*b));
-            }
-            Check::IpOption(name) => {
-                out.packet = true;
-                out.conds.push(Cond::IpOption(ip_option(name)));
-            }
-            Check::Checksum(name, valid) => {
-                out.packet = true;
-                out.conds.push(Cond::Checksum(checksum(name).ok_or_else(|| format!("no checksum `{name}`"))?, *valid));
-            }
-            Check::Bits { any, negated } => {
-                out.conds.push(Cond::Bits { any: any.iter().map(|b| names.bit(b)).collect(), negated: *negated });
-            }
-            Check::FlowInt { name, compare, with } => {
-                let compare = match compare.as_str() {
-                    "==" => IntCompare::Equal,
-                    "!=" => IntCompare::Not,
-                    "<" => IntCompare::Less,
-                    "<=" => IntCompare::AtMost,
-                    ">" => IntCompare::Greater,
-                    ">=" => IntCompare::AtLeast,
-                    other => return Err(format!("no comparison `{other}`")),
-                };
-                out.conds.push(Cond::FlowInt { name: names.name(name), compare, with: names.with(with) });
-            }
-            Check::FlowIntSet { name, set } => out.conds.push(Cond::FlowIntSet { name: names.name(name), set: *set }),
-            Check::StreamSize { side, size } => {
-                out.packet = true;
-                out.conds.push(Cond::StreamSize { ends: ends(side), size: *size });
-            }
-            Check::Application { name, negated, mode } => {
-                let (want, apps) = match name.as_str() {
-                    "unknown" => (Known::Unknown, 0),
-                    "failed" => (Known::Failed, 0),
-                    name => {
-                        let app = ips_rules::header::app(name).ok_or_else(|| format!("no application `{name}`"))?;
-                        (Known::Is(app), app_bits(app))
-                    }
-                };
-                let mode = match mode.as_deref() {
-                    Some("to_server") => AppMode::ToServer,
-                    Some("to_client") => AppMode::ToClient,
-                    Some("either") => AppMode::Either,
-                    Some("final") => AppMode::Final,
-                    Some("original") => AppMode::Original,
-                    _ => AppMode::Direction,
-                };
-                out.conds.push(Cond::Application { want, apps, negated: *negated, mode });
-            }
-            Check::ApplicationEvent(name) if name.starts_with("applayer_") => out.conds.push(Cond::AppEvent(name.clone())),
-            Check::ApplicationEvent(name) => {
-                out.about(apps_named(name));
-                out.event = Some(name.clone());
-                out.tx.push(TxCond::Event(name.clone()));
-            }
-            Check::DecodeEvent(name) => {
-                out.packet = true;
-                out.conds.push(Cond::DecodeEvent(name.clone()));
-            }
-            Check::StreamEvent(name) => {
-                out.packet = true;
-                out.conds.push(Cond::StreamEvent(name.clone()));
-            }
-            Check::IpReputation { side, category, compare } => {
-                out.conds.push(Cond::Reputation { ends: ends(side), category: names.category(category), compare: *compare });
-            }
-            Check::File(f) => {
-                out.about(files());
-                out.tx.push(match f {
-                    FileCheck::Name(negated, text) => {
-                        TxCond::FileName { negated: *negated, text: text.to_ascii_lowercase().into_bytes(), extension: false }
-                    }
-                    FileCheck::Extension(negated, text) => TxCond::FileName {
-                        negated: *negated,
-                        text: format!(".{}", text.to_ascii_lowercase()).into_bytes(),
-                        extension: true,
-                    },
-                    FileCheck::Magic(negated, text) => {
-                        TxCond::FileMagic { negated: *negated, text: text.to_ascii_lowercase().into_bytes() }
-                    }
-                    FileCheck::Digest(kind, list, negated) => {
-                        let step = match kind.as_str() {
-                            "md5" => Step::Md5,
-                            "sha1" => Step::Sha1,
-                            "sha256" => Step::Sha256,
-                            other => return Err(format!("no digest `{other}`")),
-                        };
-                        let set =
-                            Dataset { name: list.clone(), kind: Some(kind.clone()), settings: vec![("load".to_owned(), list.clone())] };
-                        TxCond::FileDigest { step, set: names.set(&set), negated: *negated }
-                    }
-                });
-            }
-            Check::TlsVersion(list) | Check::TlsState(list) => {
-                out.about(app_bit(App::Tls));
-                let keyword = if matches!(check, Check::TlsVersion(_)) { "tls.version" } else { "ssl_state" };
-                let (any, none) = split(list);
-                out.tx.push(TxCond::NamedSet(keyword, any, none));
-            }
-            Check::TlsDate(which, n) => {
-                out.about(app_bit(App::Tls));
-                let q = if which == "notbefore" { Quantity::TlsNotBefore } else { Quantity::TlsNotAfter };
-                out.tx.push(TxCond::Quantity(q, *n));
-            }
-            Check::TlsInForce(valid) => {
-                out.about(app_bit(App::Tls));
-                out.tx.push(TxCond::InForce(*valid));
-            }
-            Check::DceInterface { uuid, version, any_fragment } => {
-                out.about(app_bits(App::Dcerpc));
-                let keyword = if *any_fragment { "dcerpc.iface.any_frag" } else { "dcerpc.iface" };
-                let value = version.map_or_else(|| uuid.clone(), |v| format!("{uuid},{}", written(v)));
-                out.tx.push(TxCond::Named(keyword.to_owned(), value, false));
-            }
-            Check::DceOperation(ranges) => {
-                out.about(app_bits(App::Dcerpc));
-                out.tx.push(TxCond::Operations(ranges.clone()));
-            }
-            Check::Named(keyword, value) => {
-                out.about(apps_named(keyword));
-                let (negated, value) = value.strip_prefix('!').map_or((false, value.as_str()), |v| (true, v.trim()));
-                out.tx.push(TxCond::Named(keyword.clone(), value.to_owned(), negated));
-            }
-        }
-    }
-    Ok(out)
-}
-
-/// A comparison as rules write it.
-fn written(n: ips_rules::num::Number) -> String {
-    use ips_rules::num::Number as N;
-    match n {
-        N::Is(v) => format!("={v}"),
-        N::Not(v) => format!("!{v}"),
-        N::Below(v) => format!("<{v}"),
-        N::AtMost(v) => format!("<={v}"),
-        N::Above(v) => format!(">{v}"),
-        N::AtLeast(v) => format!(">={v}"),
-        N::Between(a, b) => format!("{a}<>{b}"),
-        N::NotBetween(a, b) => format!("!{a}<>{b}"),
-        N::Mask { mask, value, negated } => format!("&{mask}{}{value}", if negated { "!=" } else { "=" }),
-    }
-}
-
-fn groups(rule: &Rule, names: &mut Interner) -> (Vec<Group>, Vec<Group>, Vec<Option<(bool, usize)>>) {
+fn groups(rule: &Rule, names: &mut Interner) -> (Vec<Group>, Vec<Group>, Numbering) {
     let decoded: Vec<Test> = rule.groups.iter().filter(|g| g.buffer == Buffer::Base64).flat_map(|g| g.tests.clone()).collect();
     let (mut packet, mut tx, mut at) = (Vec::new(), Vec::new(), Vec::new());
     for g in &rule.groups {
@@ -513,7 +214,7 @@ fn classes(p: Protocol) -> &'static [usize] {
 }
 
 /// A rule, and how its groups are numbered.
-fn ready(rule: &Rule, names: &mut Interner, overrides: &[Override]) -> Result<(Ready, Checks, Vec<Option<(bool, usize)>>), String> {
+fn ready(rule: &Rule, names: &mut Interner, overrides: &[Override]) -> Result<(Ready, Checks, Numbering), String> {
     let mut checks = checks(rule, names)?;
     let (packet_groups, groups, at) = groups(rule, names);
     let both = rule.header.direction == Direction::Transaction;
@@ -601,6 +302,7 @@ fn ready(rule: &Rule, names: &mut Interner, overrides: &[Override]) -> Result<(R
         tx_conds: std::mem::take(&mut checks.tx).into(),
         in_stream,
         in_packet,
+        only_stream: rule.flow().is_some_and(|f| f.stream == Some(true)),
         found_now,
         variables: short(rule.groups.iter().map(|g| program::variables(&g.tests)).max().unwrap_or(0)),
         acts: acts.into(),
@@ -659,124 +361,4 @@ pub(crate) fn build(rules: Vec<Rule>, options: &Options) -> (Tables, Vec<Refused
     out.categories = names.categories;
     out.places = names.places;
     (out, refused)
-}
-
-/// Ports a rule is about, at the end that is the server in a direction: a rule about either way is about both.
-fn ports(r: &Ready, side: usize) -> Ranges<u16> {
-    let (near, far) = if side == 0 { (&r.destination_ports, &r.source_ports) } else { (&r.source_ports, &r.destination_ports) };
-    if r.direction == Direction::To { (**near).clone() } else { Ranges::of(near.parts().iter().chain(far.parts()).copied().collect()) }
-}
-
-fn packets(out: &mut Tables, rules: &[Rule], looked: &[Looked]) {
-    out.addresses = (0..PROTOCOLS).map(|_| Default::default()).collect();
-    let mut lists: Vec<[Vec<(u32, Ranges<u16>)>; 2]> = (0..PROTOCOLS).map(|_| Default::default()).collect();
-    for (i, r) in out.ready.iter().enumerate() {
-        let index = u32::try_from(i).unwrap_or(u32::MAX);
-        if r.kind == Kind::Transaction && looked[i].payload.is_none() {
-            continue;
-        }
-        let event = |c: &Cond| match c {
-            Cond::DecodeEvent(n) => Some((0, n.clone())),
-            Cond::StreamEvent(n) => Some((1, n.clone())),
-            Cond::AppEvent(n) => Some((2, n.clone())),
-            _ => None,
-        };
-        if let (None, Some((which, name))) = (&looked[i].payload, r.conds.iter().find_map(event)) {
-            let table = match which {
-                0 => &mut out.decode_events,
-                1 => &mut out.stream_events,
-                _ => &mut out.app_events,
-            };
-            table.entry(name).or_default().push(index);
-            continue;
-        }
-        for class in classes(rules[i].header.protocol) {
-            for side in 0..2 {
-                if r.sides & (1 << side) == 0 {
-                    continue;
-                }
-                match r.kind {
-                    Kind::Addresses => out.addresses[*class][side].push(index),
-                    _ => lists[*class][side].push((index, ports(r, side))),
-                }
-            }
-        }
-    }
-    let empty = Arc::new(matcher::Matcher::default());
-    for (class, pair) in lists.into_iter().enumerate() {
-        let mut tables: [PacketTable; 2] = Default::default();
-        for (side, list) in pair.into_iter().enumerate() {
-            let by_port = if class < 2 {
-                ByPort::of(&list)
-            } else {
-                ByPort::of(&list.into_iter().map(|(r, _)| (r, Ranges::all())).collect::<Vec<_>>())
-            };
-            for group in &by_port.groups {
-                let (mut packet, mut stream) = (matcher::Builder::default(), matcher::Builder::default());
-                let mut plain = Vec::new();
-                for rule in group {
-                    let (r, l) = (&out.ready[*rule as usize], &looked[*rule as usize]);
-                    let Some(bytes) = &l.payload else {
-                        plain.push(*rule);
-                        continue;
-                    };
-                    // Only TCP has a stream.
-                    if class == 0 && r.in_stream {
-                        stream.add(bytes, *rule);
-                    }
-                    if class != 0 || r.in_packet {
-                        packet.add(bytes, *rule);
-                    }
-                }
-                let of = |b: matcher::Builder| if b.is_empty() { Arc::clone(&empty) } else { Arc::new(b.build()) };
-                tables[side].groups.push(PacketGroup { packet: of(packet), stream: of(stream), plain });
-            }
-            tables[side].ports = by_port;
-        }
-        out.packets.push(tables);
-    }
-}
-
-fn transactions(out: &mut Tables, looked: &[Looked]) {
-    out.apps = (0..APPS).map(|_| Default::default()).collect();
-    // Applications that are read alike have the same rules, and share their matchers.
-    let mut built: FxHashMap<(u16, Vec<u32>), Arc<matcher::Matcher>> = FxHashMap::default();
-    for app in 0..APPS {
-        for side in 0..2 {
-            let mut wanted: BTreeMap<u16, (Buffer, Vec<u32>)> = BTreeMap::new();
-            let mut table = AppTable::default();
-            for (i, r) in out.ready.iter().enumerate() {
-                let index = u32::try_from(i).unwrap_or(u32::MAX);
-                if r.kind != Kind::Transaction || r.apps >> app & 1 == 0 || r.sides & (1 << side) == 0 {
-                    continue;
-                }
-                let l = &looked[i];
-                match (&l.place, &l.payload, &l.event) {
-                    (Some((place, _)), _, _) => {
-                        let Some(group) = r.groups.iter().find(|g| g.place == *place) else { continue };
-                        if group.sides & (1 << side) != 0 {
-                            wanted.entry(*place).or_insert_with(|| (group.buffer, Vec::new())).1.push(index);
-                        }
-                    }
-                    // Found in the packet, and carried over.
-                    (None, Some(_), _) => {}
-                    (None, None, Some(event)) => table.events.entry(event.clone()).or_default().push(index),
-                    (None, None, None) => table.plain.push(index),
-                }
-            }
-            for (place, (buffer, rules)) in wanted {
-                let matcher = built.entry((place, rules)).or_insert_with_key(|(_, rules)| {
-                    let mut b = matcher::Builder::default();
-                    for rule in rules {
-                        if let Some((_, bytes)) = &looked[*rule as usize].place {
-                            b.add(bytes, *rule);
-                        }
-                    }
-                    Arc::new(b.build())
-                });
-                table.engines.push(Engine { place, buffer, matcher: Arc::clone(matcher) });
-            }
-            out.apps[app][side] = table;
-        }
-    }
 }

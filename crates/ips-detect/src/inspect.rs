@@ -170,9 +170,13 @@ impl<'a> Run<'a> {
             to += from;
         }
         // The peer's places have no sign: what is before the beginning is far behind the end.
+        if let (true, Some(most)) = (to < 0, c.deep) {
+            to = before + most;
+        }
         if to < 0 || to > length {
             to = length;
         }
+        from = from.max(c.floor);
         if from < 0 {
             from = i64::MAX;
         }

@@ -120,7 +120,7 @@ pub(crate) fn part(r: &Ready, tables: &Tables, seen: &Seen<'_>, around: &mut Aro
             _ => return NO,
         }
     }
-    Part { holds: true, stream }
+    Part { holds: stream || !r.only_stream, stream }
 }
 
 const NO_STREAM: u8 = 1;

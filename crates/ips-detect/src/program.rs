@@ -31,6 +31,10 @@ pub(crate) struct Content {
     /// A relative condition follows: another place of it may do where this one does not.
     pub next_relative: bool,
     pub endswith: bool,
+    /// Begins here at the earliest.
+    pub floor: i64,
+    /// Stands in a chain that began with a depth: reckoned from that, ends so many bytes behind the last match at the latest.
+    pub deep: Option<i64>,
     pub offset: Option<Num>,
     pub depth: Option<Num>,
     pub distance: Option<Num>,
@@ -50,7 +54,7 @@ impl Content {
 /// A condition on a buffer's bytes.
 #[derive(Debug)]
 pub(crate) enum Op {
-    Content(Content),
+    Content(Box<Content>),
     Pcre { expression: Expression, negated: bool, relative: bool, next_relative: bool, captures: Vec<(bool, u16)> },
     ByteTest { field: Field, compare: Compare, negated: bool, value: Num },
     ByteJump { field: Field, multiplier: u64, align: bool, from: From, post_offset: Num },
@@ -88,38 +92,103 @@ fn relative(test: &Test) -> bool {
     }
 }
 
-/// Whether a content or expression at `at` is what a later relative test goes on from.
+/// Whether a content or expression at `at` is what a later relative test goes on from. Contents and expressions go on from the last
+/// content or expression; the others only from what stands right before them, as with the peer.
 fn followed(tests: &[Test], at: usize) -> bool {
-    for test in &tests[at + 1..] {
-        if relative(test) {
+    for (i, test) in tests.iter().enumerate().skip(at + 1) {
+        let found = matches!(test, Test::Content(_) | Test::Pcre(_));
+        if relative(test) && (found || i == at + 1) {
             return true;
         }
-        if matches!(test, Test::Content(_) | Test::Pcre(_)) {
+        if found {
             return false;
         }
     }
     false
 }
 
+/// Where contents can stand at the earliest, reckoned from those before them, and whether the chain they stand in began with a depth.
+/// The peer reckons so while reading, and counts a content that must not be there as though it were there: a content with `distance`
+/// behind one that is negated and has no place begins behind as many bytes as that one is long.
+struct Chain {
+    plus: i64,
+    deep: bool,
+}
+
+impl Chain {
+    fn next(&mut self, test: &Test) -> (i64, Option<i64>) {
+        match test {
+            Test::Content(c) => {
+                let length = i64::try_from(c.bytes.len()).unwrap_or(i64::MAX);
+                let fixed = |v: &Option<Value>| match v {
+                    Some(Value::Variable { .. }) => None,
+                    Some(Value::Number(n)) => Some(*n),
+                    None => Some(0),
+                };
+                let placed = c.offset.is_some() || c.depth.is_some() || c.distance.is_some() || c.within.is_some() || c.startswith;
+                let (offset, distance) = (fixed(&c.offset), fixed(&c.distance));
+                let (true, Some(offset), Some(distance), Some(_), Some(_)) = (placed, offset, distance, fixed(&c.depth), fixed(&c.within))
+                else {
+                    *self = Self { plus: if placed { 0 } else { length }, deep: false };
+                    return (0, None);
+                };
+                let (plus, deep) = (self.plus, self.deep);
+                if c.negated {
+                    *self = Self { plus: 0, deep: false };
+                } else if c.distance.is_some() || c.within.is_some() {
+                    self.plus = (plus + distance).max(0) + length;
+                    self.deep &= c.within.is_some();
+                } else {
+                    *self = Self { plus: offset + length, deep: c.depth.is_some() || c.startswith };
+                }
+                let floor = (plus + distance).max(0);
+                let within = c.within.as_ref().and_then(|w| if let Value::Number(n) = w { Some(*n) } else { None });
+                (if c.distance.is_some() && !c.negated { floor } else { 0 }, within.filter(|_| deep && !c.negated).map(|w| floor + w))
+            }
+            Test::Pcre(p) if p.relative => {
+                self.deep = false;
+                (0, None)
+            }
+            Test::DataAt { .. } | Test::ByteTest { .. } => (0, None),
+            _ => {
+                *self = Self { plus: 0, deep: false };
+                (0, None)
+            }
+        }
+    }
+}
+
+/// `isdataat:!1,relative` right behind a content says that it stands at the end: the peer makes `endswith` of it.
+fn ends(test: &Test) -> bool {
+    matches!(test, Test::DataAt { bytes: Value::Number(1), relative: true, negated: true, .. })
+}
+
 /// Compiles a group's tests; `absent` is the caller's.
 pub(crate) fn compile(tests: &[Test], names: &mut dyn Names) -> Vec<Op> {
     let num = |v: &Option<Value>| v.as_ref().map(Num::from);
     let mut out = Vec::with_capacity(tests.len());
+    let mut chain = Chain { plus: 0, deep: false };
     for (at, test) in tests.iter().enumerate() {
+        let (floor, deep) = chain.next(test);
+        if ends(test) && at > 0 && matches!(tests[at - 1], Test::Content(_)) {
+            continue;
+        }
         out.push(match test {
             Test::Content(c) => {
                 let length = i64::try_from(c.bytes.len()).unwrap_or(i64::MAX);
                 let (offset, depth) = if c.startswith { (None, Some(Num::Is(length))) } else { (num(&c.offset), num(&c.depth)) };
-                Op::Content(Content {
+                Op::Content(Box::new(Content {
                     needle: Needle::new(&c.bytes, c.nocase),
                     negated: c.negated,
                     next_relative: followed(tests, at),
-                    endswith: c.endswith,
+                    endswith: c.endswith || tests.get(at + 1).is_some_and(ends),
+                    floor,
+                    deep,
                     offset,
                     depth,
                     distance: num(&c.distance),
                     within: num(&c.within),
-                })
+                }))
             }
             Test::Pcre(p) => Op::Pcre {
                 expression: Expression::new(&p.expression, &p.flags),

@@ -162,6 +162,8 @@ pub(crate) struct Ready {
     /// Payload is looked for in the stream, in the packet.
     pub in_stream: bool,
     pub in_packet: bool,
+    /// Holds only where its payload is found in the stream.
+    pub only_stream: bool,
     /// Only where the application was found just now.
     pub found_now: bool,
     pub variables: u16,
