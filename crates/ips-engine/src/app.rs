@@ -5,7 +5,7 @@
 use crate::{flow::index, stream::session::other};
 use ips_detect::{AppView, Known, TxState};
 use ips_proto::{
-    Input, Parser, Parsers, Step, Toward, Transaction,
+    Expected, Input, Parser, Parsers, Step, Toward, Transaction,
     identify::{self, Identified, Ports, Transport},
 };
 use ips_rules::header::App;
@@ -93,6 +93,21 @@ pub struct Read {
 }
 
 impl Application {
+    /// What is spoken was announced by another conversation.
+    pub fn announced(&mut self, expected: &Expected, parsers: &Parsers) {
+        self.view.flow = Known::Is(expected.app);
+        self.view.sides = [self.view.flow; 2];
+        self.view.found_now = true;
+        if let Some(parser) = parsers.start_expected(expected) {
+            self.conversations.push(Conversation::new(expected.app, parser));
+        }
+    }
+
+    /// A flow that this one announces.
+    pub fn expected(&mut self) -> Option<Expected> {
+        self.conversations.last_mut().filter(|c| c.fresh != [false; 2]).and_then(|c| c.parser.expected())
+    }
+
     /// Whether bytes of a direction are wanted.
     pub fn wants(&self, _toward: Toward) -> bool {
         !self.opaque && self.view.flow != Known::Failed

@@ -1,13 +1,14 @@
 //! From packets to verdicts: which flow, which stream, which application, and what rules say of it.
 
 use crate::{
+    expect::Expectations,
     flow::{Fate, Flow, Reason, index},
     inspect::{Around, Inspector},
     key::{Ends, Key},
     output::{At, Dropped, Output},
     settings::{Checksums, Settings},
     stats::Stats,
-    stream::{Session, State, StreamEvent, StreamEvents, buffer::Next, session::other},
+    stream::{Exception, Session, State, StreamEvent, StreamEvents, buffer::Next, session::other},
     table::{Phase, Table},
 };
 use ips_detect::{Memory, Scratch, Tables};
@@ -36,6 +37,7 @@ pub struct Core {
     flows: Table<Flow>,
     pool: Vec<Box<Session>>,
     parsers: Parsers,
+    expectations: Expectations,
     inspector: Inspector,
     stats: Stats,
     /// Bytes that buffers of streams hold.
@@ -51,6 +53,7 @@ impl Core {
             flows: Table::new(settings.flows.clone(), settings.seed, size_of::<Session>()),
             pool: Vec::new(),
             parsers,
+            expectations: Expectations::default(),
             inspector: Inspector::new(tables, settings.stream.inline),
             stats: Stats::default(),
             held: 0,
@@ -113,7 +116,7 @@ impl Core {
         let mut around = Around { number: self.number, toward, ..Around::default() };
         let before = flow.session.as_ref().is_some_and(|s| s.state >= State::Established);
         around.established = before || flow.protocol != 6 && flow.phase == Phase::Established;
-        let mut refused = false;
+        let mut refused = None;
         match packet.transport {
             Transport::Tcp(_) if ends.is_tcp() => {
                 refused = self.tcp(packet, slot, &mut toward, &mut around);
@@ -126,10 +129,14 @@ impl Core {
         }
         around.toward = toward;
         let Some(flow) = self.flows.get_mut(slot) else { return false };
+        while let Some(expected) = flow.app.expected() {
+            let listener = if expected.listener == Toward::Server { flow.server.0 } else { flow.client.0 };
+            self.expectations.add(expected, listener, packet.time);
+        }
         let mut drop = self.inspector.packet(packet, Some(flow), around, &mut self.stats, out);
-        if refused && inline && !drop {
+        if let Some(why) = refused.filter(|_| inline && !drop) {
             let at = At { packet, number: self.number, flow: Some(flow), toward };
-            out.dropped(&at, Dropped::Stream, None);
+            out.dropped(&at, why, None);
             drop = true;
         }
         let (kind, phase) = (flow.kind(), flow.phase);
@@ -179,6 +186,11 @@ impl Core {
         }
         let mut flow = Flow::new(self.id(), packet, ends);
         flow.emergency = self.flows.emergency();
+        if ends.is_tcp()
+            && let Some(expected) = self.expectations.take(ends.destination.0, ends.destination.1, packet.time)
+        {
+            flow.app.announced(&expected, &self.parsers);
+        }
         let kind = flow.kind();
         self.flows.insert(key, kind, packet.time, flow)
     }
@@ -199,9 +211,10 @@ impl Core {
             }
     }
 
-    /// The packet into its connection, what it acknowledged to the application. True where the receiver would not take it.
-    fn tcp(&mut self, packet: &Packet<'_>, slot: u32, toward: &mut Toward, around: &mut Around) -> bool {
-        let Some(tcp) = packet.tcp() else { return false };
+    /// The packet into its connection, what it acknowledged to the application. Why it must not go on, where the receiver
+    /// would not take it.
+    fn tcp(&mut self, packet: &Packet<'_>, slot: u32, toward: &mut Toward, around: &mut Around) -> Option<Dropped> {
+        let tcp = packet.tcp()?;
         if self.sums_count() {
             let right = checksum::right(packet, Sum::Tcp) != Some(false);
             self.checked += 1;
@@ -209,10 +222,10 @@ impl Core {
                 self.wrong += 1;
                 self.stats.checksum_wrong += 1;
                 around.wrong_sum = true;
-                return self.settings.stream.inline;
+                return Some(Dropped::Stream);
             }
         }
-        let Some(flow) = self.flows.get_mut(slot) else { return false };
+        let flow = self.flows.get_mut(slot)?;
         let mut fresh = false;
         let session = flow.session.get_or_insert_with(|| {
             fresh = true;
@@ -253,7 +266,14 @@ impl Core {
         if taken.valid {
             deliver(flow, *toward, false, &self.settings, &self.parsers, &mut around.stream_events, &mut self.stats);
         }
-        !taken.valid && self.settings.stream.drop_invalid
+        if taken.midstream
+            && let Some(why) = unseen(flow, &self.settings.stream)
+        {
+            return Some(why);
+        }
+        // What belongs to no connection is for the rules to say.
+        let refused = !taken.valid && !taken.midstream && self.settings.stream.drop_invalid;
+        refused.then_some(Dropped::Stream)
     }
 
     fn expire(&mut self, now: u64, out: &mut dyn Output) {
@@ -297,6 +317,21 @@ impl Core {
             self.close(slot, Reason::Shutdown, out);
         }
     }
+}
+
+/// What becomes of a flow whose beginning was not seen.
+fn unseen(flow: &mut Flow, settings: &crate::stream::Settings) -> Option<Dropped> {
+    match settings.midstream_policy {
+        Exception::PassFlow => flow.detect.passed = true,
+        Exception::Bypass => flow.detect.bypassed = true,
+        Exception::Auto if settings.midstream || settings.async_oneside => {}
+        Exception::DropFlow | Exception::Reject | Exception::Auto if settings.inline => {
+            flow.fate = Fate::Dropped;
+            return Some(Dropped::Midstream);
+        }
+        _ => {}
+    }
+    None
 }
 
 /// Gives the application what both directions have for it. `all`: nothing more comes, what was not acknowledged counts too.

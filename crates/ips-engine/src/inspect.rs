@@ -224,7 +224,8 @@ impl Inspector {
         };
         let raw = flow.session.as_deref().map_or([false; 2], waits);
         for toward in [Toward::Server, Toward::Client] {
-            if !(raw[index(toward)] || flow.app.fresh(toward)) || flow.fate != Fate::Open {
+            // Datagrams were looked at when they came.
+            if flow.protocol != 6 || !(raw[index(toward)] || flow.app.fresh(toward)) || flow.fate != Fate::Open {
                 continue;
             }
             let packet = stand_in(flow, toward);

@@ -16,6 +16,7 @@ pub mod app;
 pub mod community;
 mod core;
 pub mod engine;
+mod expect;
 pub mod flow;
 mod inspect;
 pub mod key;

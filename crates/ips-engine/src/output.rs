@@ -38,6 +38,8 @@ pub enum Dropped {
     Flow,
     /// The receiver would not take it.
     Stream,
+    /// Its connection's beginning was not seen.
+    Midstream,
     /// What it carries could not be kept: memory.
     Memory,
 }
@@ -49,6 +51,7 @@ impl Dropped {
             Self::Rules => "rules",
             Self::Flow => "flow drop",
             Self::Stream => "stream error",
+            Self::Midstream => "stream midstream",
             Self::Memory => "stream memcap",
         }
     }

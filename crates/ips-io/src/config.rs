@@ -5,7 +5,7 @@ use crate::eve;
 use ips_detect::Options;
 use ips_engine::{
     settings::{Checksums, Settings},
-    stream::{self, Urgent},
+    stream::{self, Exception, Urgent},
 };
 use ips_rules::Vars;
 use ips_wire::fragment;
@@ -191,6 +191,8 @@ impl Config {
         let stream = &mut self.engine.stream;
         match key {
             "stream.midstream" => stream.midstream = yes(value),
+            "stream.midstream-policy" => stream.midstream_policy = Exception::named(value).ok_or_else(wrong)?,
+            "exception-policy" => stream.midstream_policy = Exception::named(value).unwrap_or_default(),
             "stream.async-oneside" => stream.async_oneside = yes(value),
             "stream.inline" => match value {
                 "auto" => {}

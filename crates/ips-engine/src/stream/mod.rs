@@ -33,6 +33,39 @@ pub enum Urgent {
     Gap,
 }
 
+/// What is done with a flow of which something cannot be known.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Exception {
+    /// Inline it is dropped, else nothing.
+    #[default]
+    Auto,
+    /// Nothing.
+    Ignore,
+    /// It goes through without rules.
+    PassFlow,
+    /// It goes through without anything.
+    Bypass,
+    /// Inline it is dropped.
+    DropFlow,
+    /// As [`Exception::DropFlow`], and the sender is told.
+    Reject,
+}
+
+impl Exception {
+    /// By the peer's name.
+    pub fn named(name: &str) -> Option<Self> {
+        Some(match name {
+            "auto" => Self::Auto,
+            "ignore" => Self::Ignore,
+            "pass-flow" => Self::PassFlow,
+            "bypass" => Self::Bypass,
+            "drop-flow" => Self::DropFlow,
+            "reject" => Self::Reject,
+            _ => return None,
+        })
+    }
+}
+
 /// How streams are followed. Defaults are the peer's.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
@@ -40,6 +73,8 @@ pub struct Settings {
     pub inline: bool,
     /// Conversations are taken up without their beginning.
     pub midstream: bool,
+    /// What is done with conversations whose beginning was not seen.
+    pub midstream_policy: Exception,
     /// Conversations of which only one direction is seen are followed.
     pub async_oneside: bool,
     /// Bytes of each direction that are looked at; 0 for all.
@@ -63,6 +98,7 @@ impl Default for Settings {
         Self {
             inline: false,
             midstream: false,
+            midstream_policy: Exception::Auto,
             async_oneside: false,
             depth: 1 << 20,
             chunk: [2560, 2560],

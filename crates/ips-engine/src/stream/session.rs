@@ -58,6 +58,8 @@ pub struct Taken {
     pub turn: bool,
     /// What was unusual.
     pub events: StreamEvents,
+    /// It belongs to a connection whose beginning was not seen.
+    pub midstream: bool,
     /// The receiver cannot tell this packet's bytes from what came before: inline it must not pass as it is.
     pub drop: bool,
 }
@@ -208,6 +210,7 @@ impl Session {
                 }
             }
             flags if flags == SYN | ACK => {
+                taken.midstream = true;
                 if !settings.midstream && !settings.async_oneside {
                     return;
                 }
@@ -230,6 +233,7 @@ impl Session {
                 taken.valid = true;
             }
             ACK => {
+                taken.midstream = true;
                 if !settings.midstream {
                     return;
                 }
