@@ -112,6 +112,25 @@ fn overlaps_go_by_policy() {
 }
 
 #[test]
+fn urgent_bytes_are_out_of_band() {
+    let mut t = Talk::open();
+    t.send(0, b"evXil");
+    let frame = &mut t.frames.last_mut().expect("it is there").1;
+    // URG, pointing behind the X; the checksum goes with it.
+    frame[20 + 13] |= 0x20;
+    frame[20 + 18..20 + 20].copy_from_slice(&3u16.to_be_bytes());
+    let mut settings = Settings::default();
+    settings.checksums = ips_engine::settings::Checksums::Ignore;
+    t.acknowledge(1);
+    t.say(0, b"more");
+    t.close();
+    let told = t.told(&mut engine(EVIL, settings.clone()));
+    assert!(told.alerts == [1] && told.anomalies.is_empty(), "{told:?}");
+    settings.stream.urgent = ips_engine::stream::Urgent::Inline;
+    assert!(t.told(&mut engine(EVIL, settings)).alerts.is_empty());
+}
+
+#[test]
 fn lost_bytes_are_a_gap() {
     let mut t = Talk::open();
     t.say(0, b"first");

@@ -337,23 +337,20 @@ impl Config {
     /// Settings of events.
     fn output(&mut self, rest: &str, value: &str) {
         let eve = &mut self.eve;
-        let mut kind = |name: &str| {
-            let name = if name == "files" { "fileinfo" } else { name };
-            if !eve.kinds.iter().any(|k| k == name) {
-                eve.kinds.push(name.to_owned());
-            }
-        };
         if let Some(of_type) = rest.strip_prefix("types.").and_then(|r| r.split_once('.').map(|(_, n)| n).or(Some(""))) {
             let (name, key) = of_type.split_once('.').unwrap_or((of_type, ""));
             if name.is_empty() {
-                kind(value);
+                add_kind(&mut eve.kinds, value);
                 return;
             }
             if key == "enabled" && !yes(value) {
                 eve.kinds.retain(|k| k != name);
                 return;
             }
-            kind(name);
+            // A detail of a kind that is written anyhow where all are.
+            if !eve.kinds.is_empty() {
+                add_kind(&mut eve.kinds, name);
+            }
             match (name, key) {
                 ("alert", "payload") => eve.payload = yes(value),
                 ("alert", "payload-printable") => eve.payload_printable = yes(value),
@@ -381,6 +378,13 @@ impl Config {
         self.parsers.inline = true;
         self.parsers.http.request.inline = true;
         self.parsers.http.response.inline = true;
+    }
+}
+
+fn add_kind(kinds: &mut Vec<String>, name: &str) {
+    let name = if name == "files" { "fileinfo" } else { name };
+    if !kinds.iter().any(|k| k == name) {
+        kinds.push(name.to_owned());
     }
 }
 

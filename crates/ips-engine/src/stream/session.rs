@@ -622,15 +622,17 @@ impl Session {
         {
             // The byte before the one it points at (RFC 6093): not for the application.
             put(from, at, &payload[..urgent - 1]);
-            if settings.urgent == Urgent::OutOfBand {
-                from.urgent += 1;
-            }
             if settings.urgent == Urgent::Drop {
                 taken.drop = true;
                 taken.valid = false;
             }
             payload = &payload[urgent..];
-            at += urgent as u64;
+            at += urgent as u64 - 1;
+            if settings.urgent == Urgent::OutOfBand {
+                from.without_one();
+            } else {
+                at += 1;
+            }
         }
         put(from, at, payload);
     }

@@ -40,8 +40,6 @@ pub struct Side {
     pub chunk: u64,
     /// Nothing of it is looked at any more: encrypted, or let through.
     pub silent: bool,
-    /// Bytes that were taken out of it as urgent.
-    pub(super) urgent: u32,
 }
 
 impl Side {
@@ -66,6 +64,11 @@ impl Side {
     pub fn acked(&self) -> u64 {
         let last = self.fin.map_or(self.last_ack, |f| if seq::before(f, self.last_ack) { f } else { self.last_ack });
         u64::try_from(self.offset(last)).unwrap_or(0)
+    }
+    /// A byte that was sent stands in no stream: what follows moves up. Segments from before it that come again are one place off, as the
+    /// receiver's own buffer is.
+    pub(super) fn without_one(&mut self) {
+        self.next_offset = self.next_offset.saturating_sub(1);
     }
     /// It has sent up to this number.
     pub(super) fn sent(&mut self, upto: u32) {
