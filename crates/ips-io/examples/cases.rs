@@ -119,7 +119,8 @@ impl Case {
         if inline {
             config.inline();
         }
-        let mut tables = Tables { vars: config.vars.clone(), ..Tables::default() };
+        let mut tables = Tables::default();
+        tables.vars = config.vars.clone();
         let beside = |name: &str| -> Option<SourceFile> {
             let own = self.path.join(name);
             let shared = self.path.join("../../rules").join(name);

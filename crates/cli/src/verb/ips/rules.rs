@@ -88,7 +88,10 @@ impl Sources {
 
     /// Reads everything.
     pub fn load(&self) -> Result<Loaded, Trouble> {
-        let mut tables = Tables { vars: self.vars.clone().unwrap_or_default(), ..Tables::default() };
+        let mut tables = Tables::default();
+        if let Some(vars) = &self.vars {
+            tables.vars.clone_from(vars);
+        }
         let (mut beside, mut overrides) = (Vec::new(), Vec::new());
         if let Some(path) = &self.config {
             let help = "its `vars` hold `address-groups` and `port-groups`";
