@@ -10,11 +10,13 @@ pub mod http;
 pub mod identify;
 pub mod json;
 mod lines;
+pub mod quic;
 pub mod settings;
 pub mod smtp;
 pub mod ssh;
 pub mod tls;
 pub mod transaction;
+pub mod websocket;
 
 pub use identify::{Identified, Ports, Transport, identify};
 pub use settings::Settings;
@@ -48,6 +50,8 @@ impl Parsers {
             App::Smtp => Box::new(smtp::Smtp::new(self.settings.mail)),
             App::Ftp => Box::new(ftp::Ftp::default()),
             App::Ssh => Box::new(ssh::Ssh::default()),
+            App::Websocket => Box::new(websocket::Websocket::default()),
+            App::Quic => Box::new(quic::Quic::default()),
             App::Tls => Box::new(tls::Tls::new(self.settings.tls)),
             _ => return None,
         })
