@@ -7,6 +7,7 @@ pub mod body;
 pub mod dns;
 pub mod ftp;
 pub mod http;
+pub mod http2;
 pub mod identify;
 pub mod json;
 mod lines;
@@ -29,12 +30,13 @@ use ips_rules::header::App;
 pub struct Parsers {
     settings: Settings,
     http: http::Config,
+    shared: std::sync::Arc<settings::Http>,
 }
 
 impl Parsers {
     /// Makes what conversations share.
     pub fn new(settings: Settings) -> Self {
-        Self { http: http::Config::new(&settings.http), settings }
+        Self { http: http::Config::new(&settings.http), shared: std::sync::Arc::new(settings.http.clone()), settings }
     }
 
     /// The settings.
@@ -52,6 +54,7 @@ impl Parsers {
             App::Ssh => Box::new(ssh::Ssh::default()),
             App::Websocket => Box::new(websocket::Websocket::default()),
             App::Quic => Box::new(quic::Quic::default()),
+            App::Http2 => Box::new(http2::Http2::new(std::sync::Arc::clone(&self.shared))),
             App::Tls => Box::new(tls::Tls::new(self.settings.tls)),
             _ => return None,
         })
