@@ -7,14 +7,17 @@ pub mod body;
 pub mod dns;
 pub mod ftp;
 pub mod http;
+pub mod http2;
 pub mod identify;
 pub mod json;
 mod lines;
+pub mod quic;
 pub mod settings;
 pub mod smtp;
 pub mod ssh;
 pub mod tls;
 pub mod transaction;
+pub mod websocket;
 
 pub use identify::{Identified, Ports, Transport, identify};
 pub use settings::Settings;
@@ -27,12 +30,13 @@ use ips_rules::header::App;
 pub struct Parsers {
     settings: Settings,
     http: http::Config,
+    shared: std::sync::Arc<settings::Http>,
 }
 
 impl Parsers {
     /// Makes what conversations share.
     pub fn new(settings: Settings) -> Self {
-        Self { http: http::Config::new(&settings.http), settings }
+        Self { http: http::Config::new(&settings.http), shared: std::sync::Arc::new(settings.http.clone()), settings }
     }
 
     /// The settings.
@@ -48,6 +52,9 @@ impl Parsers {
             App::Smtp => Box::new(smtp::Smtp::new(self.settings.mail)),
             App::Ftp => Box::new(ftp::Ftp::default()),
             App::Ssh => Box::new(ssh::Ssh::default()),
+            App::Websocket => Box::new(websocket::Websocket::default()),
+            App::Quic => Box::new(quic::Quic::default()),
+            App::Http2 => Box::new(http2::Http2::new(std::sync::Arc::clone(&self.shared))),
             App::Tls => Box::new(tls::Tls::new(self.settings.tls)),
             _ => return None,
         })

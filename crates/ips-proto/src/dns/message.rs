@@ -123,10 +123,10 @@ impl Message {
             r.message.queries.push(Query { name, kind });
         }
         const MANY: [&str; 3] = ["dns.too_many_answers", "dns.too_many_authorities", "dns.too_many_additionals"];
-        for section in 0..3 {
+        for (section, event) in MANY.into_iter().enumerate() {
             for _ in 0..h.counts[section + 1] {
                 if r.message.records.iter().map(Vec::len).sum::<usize>() >= RECORDS {
-                    r.event(MANY[section]);
+                    r.event(event);
                     break;
                 }
                 r.record(section)?;

@@ -12,8 +12,8 @@ use ips_rules::{buffer::Buffer, condition::Quantity, header::App};
 use message::{Message, Span};
 use std::collections::VecDeque;
 
-/// Messages that wait to be looked at, at most; further ones of the same input are counted, not kept.
-const OPEN: usize = 512;
+/// Messages that wait to be looked at, at most: more than the largest input holds of honest ones.
+const OPEN: usize = 1 << 13;
 /// Bytes of a message over TCP at most, with its length.
 const LONGEST: usize = 2 + 0xffff;
 

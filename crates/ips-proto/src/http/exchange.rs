@@ -14,7 +14,7 @@ const RAW: usize = 256 << 10;
 
 /// A text of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Text {
+pub(crate) enum Text {
     Line,
     Protocol,
     /// Request: the method. Answer: the status.
@@ -32,7 +32,7 @@ type Span = (u32, u32);
 
 /// Texts and headers of a message, in one piece of memory.
 #[derive(Debug, Default)]
-pub(super) struct Texts {
+pub(crate) struct Texts {
     bytes: Vec<u8>,
     spans: [Option<Span>; TEXTS],
     headers: Vec<(Span, Span)>,
@@ -54,7 +54,7 @@ impl Texts {
         &self.bytes[span.0 as usize..span.1 as usize]
     }
 
-    pub(super) fn get(&self, which: Text) -> Option<&[u8]> {
+    pub(crate) fn get(&self, which: Text) -> Option<&[u8]> {
         self.spans[which as usize].map(|s| self.span(s))
     }
 
@@ -63,7 +63,7 @@ impl Texts {
     }
 
     /// The first header of this name; zero bytes within names are looked over, as servers do.
-    pub(super) fn header(&self, name: &str) -> Option<&[u8]> {
+    pub(crate) fn header(&self, name: &str) -> Option<&[u8]> {
         self.headers().find(|(n, _)| same(n, name)).map(|(_, v)| v)
     }
 
@@ -82,7 +82,7 @@ pub(super) fn same(name: &[u8], wanted: &str) -> bool {
 
 /// How far a message's texts are known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
-pub(super) enum Known {
+pub(crate) enum Known {
     #[default]
     Nothing,
     Line,
@@ -99,12 +99,12 @@ pub(super) struct Whole {
 
 /// One message.
 #[derive(Debug)]
-pub(super) struct Message {
-    pub(super) texts: Texts,
-    pub(super) known: Known,
+pub(crate) struct Message {
+    pub(crate) texts: Texts,
+    pub(crate) known: Known,
     pub(super) raw: Vec<u8>,
     pub(super) body: Body,
-    pub(super) begun: bool,
+    pub(crate) begun: bool,
     pub(super) gaps: bool,
     whole: Option<Whole>,
     pub(super) parts: Option<Box<Multipart>>,
@@ -181,15 +181,15 @@ fn response_texts(tx: &Tx<'_>, known: Known) -> Texts {
 
 /// An exchange.
 #[derive(Debug)]
-pub struct Exchange {
+pub(crate) struct Exchange {
     id: u64,
     /// The library's number of it.
     pub(super) number: usize,
-    pub(super) request: Message,
-    pub(super) response: Message,
-    pub(super) status: Option<u16>,
+    pub(crate) request: Message,
+    pub(crate) response: Message,
+    pub(crate) status: Option<u16>,
     pub(super) port: Option<u16>,
-    pub(super) length: u64,
+    pub(crate) length: u64,
     pub(super) events: Vec<&'static str>,
     /// The library has been told to forget it.
     pub(super) released: bool,
@@ -210,20 +210,30 @@ impl Message {
         }
     }
 
+    /// Texts and headers that come otherwise than through the library.
+    pub(crate) fn set<'a>(&mut self, known: Known, texts: &[(Text, Option<Vec<u8>>)], headers: impl Iterator<Item = (&'a [u8], &'a [u8])>) {
+        self.known = known;
+        self.texts = Texts::default();
+        for (which, text) in texts {
+            self.texts.set(*which, text.as_deref());
+        }
+        self.texts.set_headers(headers);
+    }
+
     pub(super) fn raw(&mut self, bytes: &[u8]) {
         let room = RAW.saturating_sub(self.raw.len());
         self.raw.extend_from_slice(&bytes[..room.min(bytes.len())]);
     }
 
     /// The body is a file of this name.
-    pub(super) fn open(&mut self, name: &[u8]) {
+    pub(crate) fn open(&mut self, name: &[u8]) {
         /// Bytes of a file's name that are kept, as in the peer.
         const NAME: usize = 4096;
         self.whole = Some(Whole { name: name[..name.len().min(NAME)].to_vec(), closed: false });
     }
 
     /// Bytes of the body came; those within the limit go on to its parts.
-    pub(super) fn push(&mut self, bytes: &[u8], events: &mut Vec<&'static str>) {
+    pub(crate) fn push(&mut self, bytes: &[u8], events: &mut Vec<&'static str>) {
         let taken = self.body.push(bytes);
         if let Some(parts) = &mut self.parts {
             if taken > 0 {
@@ -236,7 +246,7 @@ impl Message {
     }
 
     /// The message has ended.
-    pub(super) fn end(&mut self) {
+    pub(crate) fn end(&mut self) {
         self.body.end();
         if let Some(w) = &mut self.whole {
             w.closed = true;
@@ -302,7 +312,7 @@ impl Message {
 }
 
 impl Exchange {
-    pub(super) fn new(id: u64, number: usize, settings: &settings::Http) -> Self {
+    pub(crate) fn new(id: u64, number: usize, settings: &settings::Http) -> Self {
         Self {
             id,
             number,
@@ -330,11 +340,18 @@ impl Exchange {
         self.length = taken.length.max(self.length);
     }
 
+    /// Something unusual.
+    pub(crate) fn event(&mut self, name: &'static str) {
+        if !self.events.contains(&name) {
+            self.events.push(name);
+        }
+    }
+
     pub(super) fn complete(&self) -> bool {
         self.request.known == Known::All && self.response.known == Known::All
     }
 
-    pub(super) fn looked(&mut self, toward: Toward) {
+    pub(crate) fn looked(&mut self, toward: Toward) {
         match toward {
             Toward::Server => self.request.looked(),
             Toward::Client => self.response.looked(),

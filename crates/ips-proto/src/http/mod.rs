@@ -6,7 +6,6 @@ mod describe;
 mod events;
 mod exchange;
 mod multipart;
-pub(crate) use multipart::parameter;
 mod observe;
 #[cfg(test)]
 mod tests;
@@ -15,8 +14,10 @@ use crate::{
     settings,
     transaction::{Input, Parser, Step, Toward, Transaction},
 };
+pub(crate) use exchange::{Exchange, Known, Text};
 use ips_htp::{Connection, Flow};
 use ips_rules::header::App;
+pub(crate) use multipart::parameter;
 use observe::{State, Turn};
 use std::sync::Arc;
 
