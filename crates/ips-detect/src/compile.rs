@@ -304,6 +304,7 @@ fn ready(rule: &Rule, names: &mut Interner, overrides: &[Override]) -> Result<(R
         in_packet,
         only_stream: rule.flow().is_some_and(|f| f.stream == Some(true)),
         found_now,
+        once: false,
         variables: short(rule.groups.iter().map(|g| program::variables(&g.tests)).max().unwrap_or(0)),
         acts: acts.into(),
         action: h.action,
@@ -332,7 +333,7 @@ pub(crate) fn build(rules: Vec<Rule>, options: &Options) -> (Tables, Vec<Refused
     let mut out = Tables { most_told: options.most_told, ..Tables::default() };
     let mut looked: Vec<Looked> = Vec::new();
     for rule in order::sort(rules) {
-        let (r, checks, at) = match ready(&rule, &mut names, &options.overrides) {
+        let (mut r, checks, at) = match ready(&rule, &mut names, &options.overrides) {
             Ok(r) => r,
             Err(why) => {
                 refused.push(Refused { sid: rule.meta.sid, why });
@@ -345,7 +346,10 @@ pub(crate) fn build(rules: Vec<Rule>, options: &Options) -> (Tables, Vec<Refused
             Some((p, (true, at))) if r.packet_groups[at].buffer == Buffer::Payload && rule.groups[p.group].transforms.is_empty() => {
                 payload = Some(p.bytes.clone());
             }
-            Some((p, (false, at))) => place = Some((r.groups[at].place, p.bytes.clone())),
+            Some((p, (false, at))) => {
+                place = Some((r.groups[at].place, p.bytes.clone()));
+                r.once = r.direction != Direction::Transaction && !crate::transaction::grows(r.groups[at].buffer);
+            }
             _ => {}
         }
         looked.push(Looked { payload, place, event: checks.event });

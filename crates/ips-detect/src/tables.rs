@@ -166,6 +166,8 @@ pub(crate) struct Ready {
     pub only_stream: bool,
     /// Only where the application was found just now.
     pub found_now: bool,
+    /// It comes up once in a transaction's direction: nothing need be kept of it once it is decided.
+    pub once: bool,
     pub variables: u16,
     pub acts: Box<[Act]>,
     pub action: Action,

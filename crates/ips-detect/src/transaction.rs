@@ -29,7 +29,7 @@ enum Said {
 }
 
 /// Buffers that come bit by bit.
-fn grows(buffer: Buffer) -> bool {
+pub(crate) fn grows(buffer: Buffer) -> bool {
     matches!(buffer, Buffer::HttpRequestBody | Buffer::HttpResponseBody | Buffer::FileData | Buffer::DceStub)
 }
 
@@ -178,7 +178,10 @@ impl Tables {
             self.matched(rule, r, seen, around, Some(&mut state.bits), scratch);
         }
         let holds = if said == Said::Wait { holds } else { DONE };
-        keep(if both { &mut state.both } else { &mut state.sides[way].rules }, rule, holds);
+        // What comes up once, and was decided at once, is not asked again.
+        if !(holds == DONE && known.is_none() && r.once) {
+            keep(if both { &mut state.both } else { &mut state.sides[way].rules }, rule, holds);
+        }
         scratch.count(rule, said == Said::Yes, begun);
     }
 
