@@ -105,6 +105,15 @@ pub(crate) fn of_packet(buffer: Buffer) -> bool {
     buffer != Buffer::Base64 && !matches!(buffer.row().over, Over::Apps(_))
 }
 
+/// Directions a buffer is looked at in.
+fn sides_of(buffer: Buffer) -> u8 {
+    match buffer {
+        // Answers repeat the question; the peer looks at it in the question only.
+        Buffer::DnsQuery => 1,
+        _ => side_bits(buffer.row().side),
+    }
+}
+
 fn side_bits(side: Side) -> u8 {
     match side {
         Side::Client => 1,
@@ -131,7 +140,7 @@ fn groups(rule: &Rule, names: &mut Interner) -> (Vec<Group>, Vec<Group>, Numberi
             ops: program::compile(&g.tests, names).into(),
             decoded: (has_base64 && !decoded.is_empty()).then(|| program::compile(&decoded, names).into()),
             absent: g.tests.iter().find_map(|t| if let Test::Absent { or_else } = t { Some(*or_else) } else { None }),
-            sides: side_bits(g.buffer.row().side),
+            sides: sides_of(g.buffer),
         };
         let list = if of_packet(g.buffer) { &mut packet } else { &mut tx };
         at.push(Some((of_packet(g.buffer), list.len())));

@@ -46,7 +46,8 @@ fn change(bit: BitAt, to: Option<bool>, seconds: u32, seen: &Seen<'_>, around: &
         Scope::Pair => Owner::pair(p.source, p.destination),
     };
     match to.unwrap_or_else(|| !around.memory.has(owner, bit.name, now)) {
-        true => around.memory.set(owner, bit.name, now, now + u64::from(seconds) * SECOND),
+        // The peer counts whole seconds, and the last one is in.
+        true => around.memory.set(owner, bit.name, now, (now / SECOND + u64::from(seconds) + 1) * SECOND),
         false => around.memory.unset(owner, bit.name),
     }
 }

@@ -236,7 +236,7 @@ fn bits_and_variables() {
         b.sids(&seen(&p))
     };
     assert_eq!(say("ask", 0), [3]);
-    assert_eq!(say("set ask any", 0), [1, 6], "rules that set come first");
+    assert_eq!(say("set ask any", 0), [1, 6], "rules that set come first, and equals by number");
     assert_eq!(say("off ask", 0), [4, 3]);
     assert_eq!(say("turn ask", 0), [5, 1]);
     assert_eq!(say("more five", 0), [0u32; 0]);
@@ -244,7 +244,7 @@ fn bits_and_variables() {
     assert_eq!(say("first more", 0), [0u32; 0]);
     assert_eq!(say("five", 0), [9]);
     assert_eq!(say("host pair look", 0), [10, 11, 12, 13]);
-    assert_eq!(say("look", 9), [11, 13]);
+    assert_eq!(say("look", 10), [11, 13], "the last second is in");
     assert_eq!(say("look", 1), [0u32; 0], "they have run out");
 }
 
