@@ -90,9 +90,10 @@ impl Tables {
                 Act::Toggle(bit) => change(bit, None, 0, seen, around, tx.as_deref_mut()),
                 Act::FlowInt(name, operation, with) => {
                     let Some(f) = around.flow.as_mut() else { continue };
-                    let Some(with) = with.value(f) else { continue };
+                    // What has no value counts as 0, and is made by adding to it; as the peer was seen to do.
+                    let with = with.value(f).unwrap_or(0);
                     match (operation, f.int(name)) {
-                        (b'=', _) => f.set_int(name, with),
+                        (b'=', _) | (b'+', None) => f.set_int(name, with),
                         (b'+', Some(now)) => f.set_int(name, now.wrapping_add(with)),
                         (b'-', Some(now)) => f.set_int(name, now.wrapping_sub(with)),
                         _ => {}
