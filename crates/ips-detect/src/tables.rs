@@ -75,6 +75,8 @@ pub(crate) enum TxCond {
     /// Any of the first, none of the second.
     NamedSet(&'static str, Vec<String>, Vec<String>),
     Event(String),
+    /// `notbefore` or `notafter` of a certificate.
+    Date(&'static str, Number),
     InForce(bool),
     Operations(Vec<(u16, u16)>),
     FileName {
