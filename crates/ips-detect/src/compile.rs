@@ -105,6 +105,15 @@ pub(crate) fn of_packet(buffer: Buffer) -> bool {
     buffer != Buffer::Base64 && !matches!(buffer.row().over, Over::Apps(_))
 }
 
+/// Directions a buffer is looked at in.
+fn sides_of(buffer: Buffer) -> u8 {
+    match buffer {
+        // Answers repeat the question; the peer looks at it in the question only.
+        Buffer::DnsQuery => 1,
+        _ => side_bits(buffer.row().side),
+    }
+}
+
 fn side_bits(side: Side) -> u8 {
     match side {
         Side::Client => 1,
@@ -131,7 +140,7 @@ fn groups(rule: &Rule, names: &mut Interner) -> (Vec<Group>, Vec<Group>, Numberi
             ops: program::compile(&g.tests, names).into(),
             decoded: (has_base64 && !decoded.is_empty()).then(|| program::compile(&decoded, names).into()),
             absent: g.tests.iter().find_map(|t| if let Test::Absent { or_else } = t { Some(*or_else) } else { None }),
-            sides: side_bits(g.buffer.row().side),
+            sides: sides_of(g.buffer),
         };
         let list = if of_packet(g.buffer) { &mut packet } else { &mut tx };
         at.push(Some((of_packet(g.buffer), list.len())));
@@ -304,6 +313,7 @@ fn ready(rule: &Rule, names: &mut Interner, overrides: &[Override]) -> Result<(R
         in_packet,
         only_stream: rule.flow().is_some_and(|f| f.stream == Some(true)),
         found_now,
+        once: false,
         variables: short(rule.groups.iter().map(|g| program::variables(&g.tests)).max().unwrap_or(0)),
         acts: acts.into(),
         action: h.action,
@@ -332,7 +342,7 @@ pub(crate) fn build(rules: Vec<Rule>, options: &Options) -> (Tables, Vec<Refused
     let mut out = Tables { most_told: options.most_told, ..Tables::default() };
     let mut looked: Vec<Looked> = Vec::new();
     for rule in order::sort(rules) {
-        let (r, checks, at) = match ready(&rule, &mut names, &options.overrides) {
+        let (mut r, checks, at) = match ready(&rule, &mut names, &options.overrides) {
             Ok(r) => r,
             Err(why) => {
                 refused.push(Refused { sid: rule.meta.sid, why });
@@ -345,7 +355,10 @@ pub(crate) fn build(rules: Vec<Rule>, options: &Options) -> (Tables, Vec<Refused
             Some((p, (true, at))) if r.packet_groups[at].buffer == Buffer::Payload && rule.groups[p.group].transforms.is_empty() => {
                 payload = Some(p.bytes.clone());
             }
-            Some((p, (false, at))) => place = Some((r.groups[at].place, p.bytes.clone())),
+            Some((p, (false, at))) => {
+                place = Some((r.groups[at].place, p.bytes.clone()));
+                r.once = r.direction != Direction::Transaction && !crate::transaction::grows(r.groups[at].buffer);
+            }
             _ => {}
         }
         looked.push(Looked { payload, place, event: checks.event });

@@ -108,7 +108,8 @@ impl Counter {
             if now.saturating_sub(self.next) <= u64::from(timeout) * SECOND {
                 return true;
             }
-            self.next = 0;
+            self.restart(now);
+            return false;
         }
         if !self.within(now, seconds) {
             self.restart(now);
@@ -149,10 +150,8 @@ mod tests {
         assert_eq!(told(LimitKind::Filter, 2, &[0, 1, 2, 3, 30]), "--aa-");
         assert_eq!(told(LimitKind::Backoff(3), 1, &[0, 1, 2, 3, 4, 5, 6, 7, 8]), "aqaqqqqqa");
         let mut c = Counter::default();
-        let held: Vec<bool> = [0, 1, 2, 3, 9, 20].iter().enumerate().map(|(i, s)| c.rate(2, 10, 5, s * SECOND, i == 0)).collect();
-        assert_eq!(
-            held,
-            [false, false, true, true, false, false].map(|_| false).iter().zip([0, 0, 1, 1, 1, 0]).map(|(_, n)| n == 1).collect::<Vec<_>>()
-        );
+        let at = [0, 1, 2, 3, 4, 5, 9, 20, 21];
+        let held: String = at.iter().enumerate().map(|(i, s)| if c.rate(2, 10, 5, s * SECOND, i == 0) { 'h' } else { '-' }).collect();
+        assert_eq!(held, "--hhhh---", "as the peer over one packet at each of these seconds");
     }
 }

@@ -176,10 +176,7 @@ impl<'a> Run<'a> {
         if to < 0 || to > length {
             to = length;
         }
-        from = from.max(c.floor);
-        if from < 0 {
-            from = i64::MAX;
-        }
+        from = if from < 0 { i64::MAX } else { from.max(c.floor) };
         Some((from, to))
     }
 

@@ -1,5 +1,5 @@
 //! The order in which rules are tried and take precedence: by action, then those that set bits before those that ask for them, then by
-//! priority, then as they stand. As the peer sorts, and rules that both ask and set behind those that set what they ask for.
+//! priority, then by number. As the peer sorts, and rules that both ask and set behind those that set what they ask for.
 
 use ips_rules::{
     Rule,
@@ -104,6 +104,7 @@ pub(crate) fn sort(rules: Vec<Rule>) -> Vec<Rule> {
                 bits(&r, |s| matches!(s, Scope::Source | Scope::Destination)),
                 bits(&r, |s| s == Scope::Pair),
                 r.meta.priority,
+                (r.meta.sid, r.meta.gid),
                 i,
             );
             (key, r)

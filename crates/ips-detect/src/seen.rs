@@ -88,7 +88,7 @@ pub struct AppView {
     pub original: Option<App>,
     /// What it is going to be, where it is changing.
     pub expected: Option<App>,
-    /// It was found, or given up, with this packet.
+    /// It was found, or given up, with this packet; over UDP: now or before, as each datagram is looked at by itself.
     pub found_now: bool,
 }
 

@@ -46,7 +46,8 @@ fn change(bit: BitAt, to: Option<bool>, seconds: u32, seen: &Seen<'_>, around: &
         Scope::Pair => Owner::pair(p.source, p.destination),
     };
     match to.unwrap_or_else(|| !around.memory.has(owner, bit.name, now)) {
-        true => around.memory.set(owner, bit.name, now, now + u64::from(seconds) * SECOND),
+        // The peer counts whole seconds, and the last one is in.
+        true => around.memory.set(owner, bit.name, now, (now / SECOND + u64::from(seconds) + 1) * SECOND),
         false => around.memory.unset(owner, bit.name),
     }
 }
@@ -89,9 +90,10 @@ impl Tables {
                 Act::Toggle(bit) => change(bit, None, 0, seen, around, tx.as_deref_mut()),
                 Act::FlowInt(name, operation, with) => {
                     let Some(f) = around.flow.as_mut() else { continue };
-                    let Some(with) = with.value(f) else { continue };
+                    // What has no value counts as 0, and is made by adding to it; as the peer was seen to do.
+                    let with = with.value(f).unwrap_or(0);
                     match (operation, f.int(name)) {
-                        (b'=', _) => f.set_int(name, with),
+                        (b'=', _) | (b'+', None) => f.set_int(name, with),
                         (b'+', Some(now)) => f.set_int(name, now.wrapping_add(with)),
                         (b'-', Some(now)) => f.set_int(name, now.wrapping_sub(with)),
                         _ => {}

@@ -29,6 +29,16 @@ pub struct FlowState {
 }
 
 impl FlowState {
+    /// Empties it for another flow, and keeps its room.
+    pub fn clear(&mut self) {
+        self.bits.clear();
+        self.ints.clear();
+        self.counts.clear();
+        self.captures.clear();
+        self.addresses = [false; 2];
+        self.tag = None;
+        (self.passed, self.dropped, self.bypassed) = (false, false, false);
+    }
     pub(crate) fn has(&self, bit: u16) -> bool {
         self.bits.binary_search(&bit).is_ok()
     }
@@ -85,6 +95,20 @@ pub struct TxState {
     pub(crate) both: Vec<Waiting>,
     /// Names of bits that are set.
     pub(crate) bits: Vec<u16>,
+}
+
+impl TxState {
+    /// Empties it for another transaction, and keeps its room: nothing is allocated for the next one.
+    pub fn clear(&mut self) {
+        for side in &mut self.sides {
+            side.scanned.fill(0);
+            side.grown.clear();
+            side.rules.clear();
+            (side.events, side.closed) = (0, false);
+        }
+        self.both.clear();
+        self.bits.clear();
+    }
 }
 
 /// One direction.

@@ -75,6 +75,8 @@ pub(crate) enum TxCond {
     /// Any of the first, none of the second.
     NamedSet(&'static str, Vec<String>, Vec<String>),
     Event(String),
+    /// `notbefore` or `notafter` of a certificate.
+    Date(&'static str, Number),
     InForce(bool),
     Operations(Vec<(u16, u16)>),
     FileName {
@@ -166,6 +168,8 @@ pub(crate) struct Ready {
     pub only_stream: bool,
     /// Only where the application was found just now.
     pub found_now: bool,
+    /// It comes up once in a transaction's direction: nothing need be kept of it once it is decided.
+    pub once: bool,
     pub variables: u16,
     pub acts: Box<[Act]>,
     pub action: Action,

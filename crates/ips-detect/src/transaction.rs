@@ -29,7 +29,7 @@ enum Said {
 }
 
 /// Buffers that come bit by bit.
-fn grows(buffer: Buffer) -> bool {
+pub(crate) fn grows(buffer: Buffer) -> bool {
     matches!(buffer, Buffer::HttpRequestBody | Buffer::HttpResponseBody | Buffer::FileData | Buffer::DceStub)
 }
 
@@ -178,7 +178,10 @@ impl Tables {
             self.matched(rule, r, seen, around, Some(&mut state.bits), scratch);
         }
         let holds = if said == Said::Wait { holds } else { DONE };
-        keep(if both { &mut state.both } else { &mut state.sides[way].rules }, rule, holds);
+        // What comes up once, and was decided at once, is not asked again.
+        if !(holds == DONE && known.is_none() && r.once) {
+            keep(if both { &mut state.both } else { &mut state.sides[way].rules }, rule, holds);
+        }
         scratch.count(rule, said == Said::Yes, begun);
     }
 
@@ -277,10 +280,14 @@ impl Tables {
                     later
                 }
             }
+            TxCond::Date(which, n) => match tx.seconds(which, toward) {
+                // What is before 1970 is as early as can be written.
+                Some(at) => yes(n.holds(u64::try_from(at).unwrap_or(0))),
+                None => later,
+            },
             TxCond::InForce(valid) => {
-                let (from, to) = (tx.quantity(Quantity::TlsNotBefore, toward, 0), tx.quantity(Quantity::TlsNotAfter, toward, 0));
-                let now = seen.packet.time / 1_000_000;
-                match (from, to) {
+                let now = i64::try_from(seen.packet.time / 1_000_000).unwrap_or(i64::MAX);
+                match (tx.seconds("notbefore", toward), tx.seconds("notafter", toward)) {
                     (Some(from), Some(to)) if *valid => yes(from <= now && now <= to),
                     (_, Some(to)) if !*valid => yes(now > to),
                     _ => later,

@@ -227,7 +227,9 @@ fn bits_and_variables() {
         alert tcp any any -> any any (content:\"look\"; xbits:isset,h,track ip_src; sid:11;)\n\
         alert tcp any any -> any any (content:\"pair\"; xbits:set,p,track ip_pair,expire 10; sid:12;)\n\
         alert tcp any any -> any any (content:\"look\"; xbits:isset,p,track ip_pair; sid:13;)\n\
-        alert tcp any any -> any any (content:\"look\"; hostbits:isset,h,dst; sid:14;)\n";
+        alert tcp any any -> any any (content:\"look\"; hostbits:isset,h,dst; sid:14;)\n\
+        alert tcp any any -> any any (content:\"add\"; flowint:m,notset; flowint:m,+,1; sid:15;)\n\
+        alert tcp any any -> any any (content:\"added\"; flowint:m,==,1; sid:16;)\n";
     let mut b = Bench::new(rules);
     let mut time = 1_700_000_000_000_000;
     let mut say = |text: &str, seconds: u64| {
@@ -236,15 +238,17 @@ fn bits_and_variables() {
         b.sids(&seen(&p))
     };
     assert_eq!(say("ask", 0), [3]);
-    assert_eq!(say("set ask any", 0), [1, 6], "rules that set come first");
+    assert_eq!(say("set ask any", 0), [1, 6], "rules that set come first, and equals by number");
     assert_eq!(say("off ask", 0), [4, 3]);
     assert_eq!(say("turn ask", 0), [5, 1]);
     assert_eq!(say("more five", 0), [0u32; 0]);
+    assert_eq!(say("add", 0), [15]);
+    assert_eq!(say("added", 0), [16], "adding made it");
     assert_eq!(say("first five", 0), [7]);
     assert_eq!(say("first more", 0), [0u32; 0]);
     assert_eq!(say("five", 0), [9]);
     assert_eq!(say("host pair look", 0), [10, 11, 12, 13]);
-    assert_eq!(say("look", 9), [11, 13]);
+    assert_eq!(say("look", 10), [11, 13], "the last second is in");
     assert_eq!(say("look", 1), [0u32; 0], "they have run out");
 }
 

@@ -415,10 +415,6 @@ pub enum Quantity {
     VlanId,
     FileSize,
     TlsChainLength,
-    /// Of the server's first certificate, seconds since 1970.
-    TlsNotBefore,
-    /// As above.
-    TlsNotAfter,
     DnsOpcode,
     DnsRcode,
     DnsRrtype,

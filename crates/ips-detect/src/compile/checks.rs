@@ -46,7 +46,7 @@ fn apps_of_quantity(q: Quantity) -> u64 {
     use Quantity as Q;
     match q {
         Q::FileSize => files(),
-        Q::TlsChainLength | Q::TlsNotBefore | Q::TlsNotAfter => app_bit(App::Tls),
+        Q::TlsChainLength => app_bit(App::Tls),
         Q::DnsOpcode | Q::DnsRcode | Q::DnsRrtype => app_bits(App::Dns),
         Q::DceOpnum => app_bits(App::Dcerpc),
         Q::SshVersion => app_bit(App::Ssh),
@@ -273,8 +273,8 @@ pub(super) fn checks(rule: &Rule, names: &mut Interner) -> Result<Checks, String
             }
             Check::TlsDate(which, n) => {
                 out.about(app_bit(App::Tls));
-                let q = if which == "notbefore" { Quantity::TlsNotBefore } else { Quantity::TlsNotAfter };
-                out.tx.push(TxCond::Quantity(q, *n));
+                let which = if which == "notbefore" { "notbefore" } else { "notafter" };
+                out.tx.push(TxCond::Date(which, *n));
             }
             Check::TlsInForce(valid) => {
                 out.about(app_bit(App::Tls));

@@ -28,10 +28,7 @@ pub fn packet<'a>(transport: Transport<'a>, payload: &'a [u8]) -> Packet<'a> {
         Transport::Other => (132, 0),
     };
     Packet {
-        time: 1_700_000_000_000_000,
         ethernet: &[2, 0, 0, 0, 0, 2, 2, 0, 0, 0, 0, 1, 8, 0],
-        vlans: [0; 3],
-        vlan_layers: 0,
         network: Network::V4(&IPV4),
         source: CLIENT,
         destination: SERVER,
@@ -40,8 +37,7 @@ pub fn packet<'a>(transport: Transport<'a>, payload: &'a [u8]) -> Packet<'a> {
         source_port: if port == 0 { 0 } else { 40_000 },
         destination_port: port,
         payload,
-        rebuilt: false,
-        tunnelled: false,
+        ..Packet::new(1_700_000_000_000_000, 100)
     }
 }
 
