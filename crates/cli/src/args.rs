@@ -108,7 +108,7 @@ pub enum Verb {
     Verify(verb::verify::Arguments),
     /// On the console: only the management path, at once
     BreakGlass(verb::break_glass::Arguments),
-    /// Rules of the inspection engine: check, list, explain; packets are not inspected in this release
+    /// The inspection engine: its rules, and captures through it; packets on their way are not inspected in this release
     Ips(verb::ips::Arguments),
     /// The whole site on this machine, in namespaces, with attackers
     Lab(verb::lab::Arguments),

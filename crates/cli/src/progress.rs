@@ -31,3 +31,25 @@ pub fn during<T>(what: &'static str, work: impl FnOnce() -> T) -> T {
         result
     })
 }
+
+/// A bar over bytes, on standard error; nothing where that is no terminal.
+pub struct Bar(ProgressBar);
+
+impl Bar {
+    /// For so many bytes; 0 where that is not known.
+    pub fn new(total: u64) -> Self {
+        let bar = if total > 0 { ProgressBar::new(total) } else { ProgressBar::new_spinner() };
+        if let Ok(style) = ProgressStyle::with_template("{bar:30} {bytes} of {total_bytes} {bytes_per_sec} {eta}") {
+            bar.set_style(style);
+        }
+        Self(bar)
+    }
+    /// So many more.
+    pub fn add(&self, bytes: u64) {
+        self.0.inc(bytes);
+    }
+    /// Away with it.
+    pub fn end(&self) {
+        self.0.finish_and_clear();
+    }
+}

@@ -3,6 +3,68 @@
 
 #![forbid(unsafe_code)]
 
+pub mod body;
+pub mod dns;
+pub mod ftp;
+pub mod http;
+pub mod http2;
+pub mod identify;
+pub mod json;
+mod lines;
+pub mod quic;
+pub mod settings;
+pub mod smtp;
+pub mod ssh;
+pub mod tls;
 pub mod transaction;
+pub mod websocket;
 
-pub use transaction::{Input, Parser, Piece, Toward, Transaction};
+pub use identify::{Identified, Ports, Transport, identify};
+pub use settings::Settings;
+pub use transaction::{Expected, File, FileState, Input, Parser, Piece, Step, Toward, Transaction};
+
+use ips_rules::header::App;
+
+/// Parsers with settings, ready to begin conversations.
+#[derive(Clone)]
+pub struct Parsers {
+    settings: Settings,
+    http: http::Config,
+    shared: std::sync::Arc<settings::Http>,
+}
+
+impl Parsers {
+    /// Makes what conversations share.
+    pub fn new(settings: Settings) -> Self {
+        Self { http: http::Config::new(&settings.http), shared: std::sync::Arc::new(settings.http.clone()), settings }
+    }
+
+    /// The settings.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// Begins a conversation of an application; none where it is told but not read.
+    pub fn start(&self, app: App, transport: Transport) -> Option<Box<dyn Parser>> {
+        Some(match app {
+            App::Http | App::Http1 => Box::new(http::Http::new(&self.http)),
+            App::Dns | App::Mdns | App::Llmnr => Box::new(dns::Dns::new(app, transport == Transport::Tcp, self.settings.dns)),
+            App::Smtp => Box::new(smtp::Smtp::new(self.settings.mail)),
+            App::Ftp => Box::new(ftp::Ftp::default()),
+            App::Ssh => Box::new(ssh::Ssh::default()),
+            App::Websocket => Box::new(websocket::Websocket::default()),
+            App::Quic => Box::new(quic::Quic::default()),
+            App::Http2 => Box::new(http2::Http2::new(std::sync::Arc::clone(&self.shared))),
+            App::Tls => Box::new(tls::Tls::new(self.settings.tls)),
+            _ => return None,
+        })
+    }
+
+    /// Begins a conversation that another announced.
+    pub fn start_expected(&self, expected: &Expected) -> Option<Box<dyn Parser>> {
+        match expected.app {
+            App::FtpData => Some(Box::new(ftp::Data::new(expected, self.settings.files))),
+            app => self.start(app, Transport::Tcp),
+        }
+    }
+}

@@ -48,6 +48,30 @@ pub enum Step {
     Opaque,
 }
 
+/// How far a file has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FileState {
+    /// More may come.
+    Open,
+    /// It is whole.
+    Closed,
+    /// Its end was not seen, or lies beyond a limit.
+    Truncated,
+}
+
+/// A file that is carried in a transaction. Its bytes are the buffer `file.data`, its name `file.name`, under the same index.
+#[derive(Debug, Clone, Copy)]
+pub struct File<'a> {
+    /// Its name as the transaction gives it.
+    pub name: &'a [u8],
+    /// Bytes seen.
+    pub size: u64,
+    /// How far it is.
+    pub state: FileState,
+    /// Bytes of it were lost.
+    pub gaps: bool,
+}
+
 /// One exchange: a request with its answer, a query, a handshake.
 pub trait Transaction {
     /// Of which application.
@@ -67,8 +91,39 @@ pub trait Transaction {
     fn named(&self, keyword: &str, value: &str) -> Option<bool>;
     /// What was unusual, by the peer's names (`http.invalid_response_chunk_len`), in the order seen.
     fn events(&self) -> &[&'static str];
+    /// A file; `index` counts those of this direction. An engine that keeps digests feeds them from the buffer `file.data`.
+    fn file(&self, toward: Toward, index: usize) -> Option<File<'_>> {
+        let _ = (toward, index);
+        None
+    }
+    /// A time in seconds since 1970: `notbefore` and `notafter` of a side's certificate.
+    fn seconds(&self, what: &str, toward: Toward) -> Option<i64> {
+        let _ = (what, toward);
+        None
+    }
     /// The object that stands under the application's name in an event (`{"hostname":...}`), appended.
     fn describe(&self, out: &mut Vec<u8>);
+    /// Members that stand beside it (`,"email":{...}`), each with a comma before it, appended.
+    fn beside(&self, out: &mut Vec<u8>) {
+        let _ = out;
+    }
+}
+
+/// A flow that a conversation announces: what comes from or to this port of this side is `app`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Expected {
+    /// Whose port it is.
+    pub listener: Toward,
+    /// The port.
+    pub port: u16,
+    /// The address named, 4 or 16 bytes; empty where it is the listener's own.
+    pub address: Vec<u8>,
+    /// What is spoken there.
+    pub app: App,
+    /// The command that brought it, and the name of what it carries; empty where there is none.
+    pub command: Vec<u8>,
+    /// See `command`.
+    pub name: Vec<u8>,
 }
 
 /// A conversation of one application.
@@ -83,4 +138,8 @@ pub trait Parser: Send {
     fn looked(&mut self, toward: Toward);
     /// Forgets the oldest `count` transactions; each was done in both directions, logged and looked at.
     fn forget(&mut self, count: usize);
+    /// A flow announced since the last call.
+    fn expected(&mut self) -> Option<Expected> {
+        None
+    }
 }

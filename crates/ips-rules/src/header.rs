@@ -128,6 +128,11 @@ pub(crate) const APPS: [(&str, App); 39] = [
     ("dcerpc-udp", App::Dcerpc),
 ];
 
+/// The application of a name as rules write it.
+pub fn app(name: &str) -> Option<App> {
+    APPS.iter().find(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, a)| *a)
+}
+
 /// The protocol of a header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]

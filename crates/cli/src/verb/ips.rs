@@ -1,6 +1,7 @@
-//! `ravelin ips`: the inspection engine's parts that can be used by themselves. Today that is its rule language; packets are not
-//! inspected yet.
+//! `ravelin ips`: the inspection engine's parts that can be used by themselves: its rule language, and the engine over captures. Packets
+//! on their way are not inspected yet.
 
+mod pcap;
 mod rules;
 
 use crate::{args::Global, exit::Exit, trouble::Trouble};
@@ -17,11 +18,14 @@ pub struct Arguments {
 enum What {
     /// Rules in Suricata's language: check, list, explain
     Rules(rules::Arguments),
+    /// Captures through the engine: alerts, application events and flows as lines of JSON
+    Pcap(Box<pcap::Arguments>),
 }
 
 /// Dispatches.
 pub fn run(arguments: &Arguments, global: &Global) -> Result<Exit, Trouble> {
     match &arguments.what {
         What::Rules(a) => rules::run(a, global),
+        What::Pcap(a) => pcap::run(a, global),
     }
 }

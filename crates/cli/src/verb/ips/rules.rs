@@ -1,5 +1,5 @@
 //! `ravelin ips rules`: rules files read together, with the files beside them. In come paths and settings, out comes what the
-//! verb below shows. Never: says that a rule is in force; there is no engine in this release.
+//! verb below shows. Never: says that a rule is in force.
 
 mod check;
 mod explain;
@@ -7,7 +7,7 @@ mod list;
 
 use crate::{args::Global, exit::Exit, face::remark, input, paint, trouble::Trouble};
 use clap::{Args, Subcommand};
-use ips_rules::{Set, Tables, limits::MAX_FILE_BYTES};
+use ips_rules::{Set, Tables, Vars, config::Override, limits::MAX_FILE_BYTES};
 use std::path::{Path, PathBuf};
 use words::{Diagnostic, SourceFile};
 
@@ -49,14 +49,22 @@ pub struct Sources {
     /// Suppressions and thresholds, in the peer's format; only checked here
     #[arg(long, value_name = "FILE")]
     threshold: Option<PathBuf>,
+    /// Groups that were read already.
+    #[arg(skip)]
+    vars: Option<Vars>,
 }
 
 /// What was read.
 pub struct Loaded {
     sources: Vec<SourceFile>,
-    set: Set,
+    /// The rules.
+    pub set: Set,
+    /// What they were read against.
+    pub tables: Tables,
+    /// Suppressions and thresholds.
+    pub overrides: Vec<Override>,
     /// Faults of the files beside the rules, as people see them.
-    beside: Vec<(SourceFile, Diagnostic)>,
+    pub beside: Vec<(SourceFile, Diagnostic)>,
 }
 
 fn text(path: &Path) -> Result<SourceFile, Trouble> {
@@ -67,9 +75,24 @@ fn text(path: &Path) -> Result<SourceFile, Trouble> {
 }
 
 impl Sources {
-    fn load(&self) -> Result<Loaded, Trouble> {
+    /// For a verb with arguments of its own.
+    pub fn of(
+        files: Vec<PathBuf>,
+        vars: Vars,
+        classification: Option<PathBuf>,
+        reference: Option<PathBuf>,
+        threshold: Option<PathBuf>,
+    ) -> Self {
+        Self { files, config: None, set: Vec::new(), classification, reference, threshold, vars: Some(vars) }
+    }
+
+    /// Reads everything.
+    pub fn load(&self) -> Result<Loaded, Trouble> {
         let mut tables = Tables::default();
-        let mut beside = Vec::new();
+        if let Some(vars) = &self.vars {
+            tables.vars.clone_from(vars);
+        }
+        let (mut beside, mut overrides) = (Vec::new(), Vec::new());
         if let Some(path) = &self.config {
             let help = "its `vars` hold `address-groups` and `port-groups`";
             tables.vars.take_yaml(text(path)?.text()).map_err(|e| Trouble::usage(format!("{}: {e}", path.display()), help))?;
@@ -87,11 +110,13 @@ impl Sources {
         }
         if let Some(path) = &self.threshold {
             let source = text(path)?;
-            beside.extend(ips_rules::thresholds(&source, &tables.vars).1.into_iter().map(|d| (source.clone(), d)));
+            let (understood, faults) = ips_rules::thresholds(&source, &tables.vars);
+            overrides = understood;
+            beside.extend(faults.into_iter().map(|d| (source.clone(), d)));
         }
         let sources = self.files.iter().map(|p| text(p)).collect::<Result<Vec<_>, _>>()?;
         let set = Set::read(&sources, &tables);
-        Ok(Loaded { sources, set, beside })
+        Ok(Loaded { sources, set, tables, overrides, beside })
     }
 
     /// As [`Sources::load`], for verbs about what was understood: how many were not is a remark.

@@ -26,7 +26,8 @@ pub struct Arguments {
 }
 
 /// What the words mean in this release; part of every result.
-const MEANING: &str = "understood in full and ready for the engine, which is not part of this release: no packet is inspected";
+const MEANING: &str =
+    "understood in full, as `ravelin ips pcap` runs them over captures; packets on their way are not inspected in this release";
 
 #[derive(Serialize)]
 struct Checked {
@@ -121,7 +122,7 @@ impl Face for Checked {
 
 /// Reads and tells.
 pub fn run(arguments: &Arguments, global: &Global) -> Result<Exit, Trouble> {
-    let Loaded { sources, set, beside } = arguments.sources.load()?;
+    let Loaded { sources, set, beside, .. } = arguments.sources.load()?;
     let by_keyword = set.by_keyword();
     let wanted = |f: &Finding| arguments.advice || f.diagnostic.severity > Severity::Note;
     let checked = Checked {

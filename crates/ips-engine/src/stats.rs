@@ -1,0 +1,68 @@
+//! What the engine counts.
+
+use ips_wire::{
+    Packet,
+    packet::{Network, Transport},
+};
+
+/// Counts, since the beginning.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[allow(missing_docs, reason = "each is the count of its name")]
+pub struct Stats {
+    pub frames: u64,
+    pub bytes: u64,
+    pub invalid: u64,
+    pub ipv4: u64,
+    pub ipv6: u64,
+    pub tcp: u64,
+    pub udp: u64,
+    pub icmpv4: u64,
+    pub icmpv6: u64,
+    pub other: u64,
+    pub fragments: u64,
+    pub rebuilt: u64,
+    pub tunnelled: u64,
+    pub vlan: u64,
+    pub flows: u64,
+    pub flows_tcp: u64,
+    pub flows_udp: u64,
+    pub flows_icmp: u64,
+    pub flows_forced: u64,
+    pub emergencies: u64,
+    pub sessions: u64,
+    pub midstream: u64,
+    pub checksum_wrong: u64,
+    pub gaps: u64,
+    pub stream_memory: u64,
+    pub alerts: u64,
+    pub alerts_lost: u64,
+    pub dropped: u64,
+    pub passed: u64,
+    /// Bytes of payload that were looked at: of the stream, or of the packet by itself.
+    pub inspected: u64,
+    /// Bytes of payload in all.
+    pub payload: u64,
+}
+
+impl Stats {
+    /// Counts a packet.
+    pub fn count(&mut self, packet: &Packet<'_>) {
+        match packet.network {
+            Network::V4(_) => self.ipv4 += 1,
+            Network::V6(..) => self.ipv6 += 1,
+            Network::None => {}
+        }
+        match packet.transport {
+            Transport::Tcp(_) => self.tcp += 1,
+            Transport::Udp(_) => self.udp += 1,
+            Transport::Icmpv4(_) => self.icmpv4 += 1,
+            Transport::Icmpv6(_) => self.icmpv6 += 1,
+            Transport::Other => self.other += 1,
+        }
+        self.invalid += u64::from(packet.invalid);
+        self.fragments += u64::from(packet.fragment);
+        self.rebuilt += u64::from(packet.rebuilt);
+        self.tunnelled += u64::from(packet.tunnelled);
+        self.vlan += u64::from(packet.vlan_layers > 0);
+    }
+}

@@ -1,0 +1,42 @@
+//! Applications over streams and datagrams, from bytes to alerts and events.
+
+mod talk;
+
+use ips_engine::Settings;
+use talk::{Talk, engine};
+
+#[test]
+fn http_is_found_by_content_and_read() {
+    let rules = r#"
+        alert http any any -> any any (msg:"uri"; flow:established,to_server; http.uri; content:"/evil"; sid:1;)
+        alert http any any -> any any (msg:"status"; flow:established,to_client; http.stat_code; content:"404"; sid:2;)
+        alert http any any -> any any (msg:"never"; flow:established,to_server; http.uri; content:"/good"; sid:3;)
+    "#;
+    let mut t = Talk { ports: [40000, 9999], ..Talk::default() };
+    t.handshake();
+    t.say(0, b"GET /ev");
+    t.say(0, b"il HTTP/1.1\r\nHost: a.example\r\n\r\n");
+    t.say(1, b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n");
+    t.say(0, b"GET /next HTTP/1.1\r\nHost: a.example\r\n\r\n");
+    t.say(1, b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+    t.close();
+    let mut e = engine(rules, Settings::default());
+    let mut told = t.told(&mut e);
+    told.alerts.sort_unstable();
+    assert_eq!(told.alerts, [1, 2]);
+    assert_eq!(told.transactions.len(), 2, "{told:?}");
+    assert!(told.transactions[0].contains("/evil") && told.transactions[1].contains("/next"));
+    assert!(e.stats().inspected > 0);
+}
+
+#[test]
+fn dns_over_udp_is_read() {
+    let rules = r#"alert dns any any -> any any (msg:"name"; dns.query; content:"evil.example"; sid:1;)"#;
+    let query = b"\x12\x34\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00\x04evil\x07example\x00\x00\x01\x00\x01";
+    let mut frame = Vec::new();
+    etherparse::PacketBuilder::ipv4([10, 0, 0, 1], [192, 0, 2, 9], 64).udp(5000, 53).write(&mut frame, query).expect("it is written");
+    let t = Talk { frames: vec![(1, frame)], ..Talk::default() };
+    let told = t.with(rules);
+    assert_eq!(told.alerts, [1]);
+    assert_eq!((told.transactions.len(), told.flows[0].0.as_str()), (1, "new"));
+}

@@ -1,0 +1,75 @@
+//! The event that says what was counted.
+
+use super::Eve;
+use ips_engine::Stats;
+use std::io::Write;
+
+impl<W: Write> Eve<W> {
+    /// Writes what was counted so far.
+    pub fn stats(&mut self, stats: &Stats, inline: bool, rules: (usize, usize)) {
+        if !self.wants("stats") {
+            return;
+        }
+        let (at, s) = (self.last, *stats);
+        let j = &mut self.json;
+        j.clear();
+        j.open();
+        j.time("timestamp", at);
+        j.text("event_type", "stats");
+        j.object("stats", |j| {
+            j.object("decoder", |j| {
+                for (key, value) in [
+                    ("pkts", s.frames),
+                    ("bytes", s.bytes),
+                    ("invalid", s.invalid),
+                    ("ipv4", s.ipv4),
+                    ("ipv6", s.ipv6),
+                    ("tcp", s.tcp),
+                    ("udp", s.udp),
+                    ("icmpv4", s.icmpv4),
+                    ("icmpv6", s.icmpv6),
+                    ("vlan", s.vlan),
+                ] {
+                    j.number(key, value);
+                }
+            });
+            j.object("defrag", |j| {
+                j.number("fragments", s.fragments);
+                j.number("reassembled", s.rebuilt);
+            });
+            j.object("tcp", |j| {
+                j.number("sessions", s.sessions);
+                j.number("midstream_pickups", s.midstream);
+                j.number("invalid_checksum", s.checksum_wrong);
+                j.number("reassembly_gap", s.gaps);
+                j.number("segment_memcap_drop", s.stream_memory);
+            });
+            j.object("flow", |j| {
+                j.number("total", s.flows);
+                j.number("tcp", s.flows_tcp);
+                j.number("udp", s.flows_udp);
+                j.number("icmp", s.flows_icmp);
+                j.number("emerg_mode_entered", s.emergencies);
+                j.number("get_used", s.flows_forced);
+            });
+            j.object("detect", |j| {
+                j.list("engines", |j| {
+                    j.open();
+                    j.number("id", 0);
+                    j.number("rules_loaded", rules.0 as u64);
+                    j.number("rules_failed", rules.1 as u64);
+                    j.close();
+                });
+                j.number("alert", s.alerts);
+                j.number("alert_queue_overflow", s.alerts_lost);
+            });
+            if inline {
+                j.object("ips", |j| {
+                    j.number("accepted", s.passed);
+                    j.number("blocked", s.dropped);
+                });
+            }
+        });
+        self.line();
+    }
+}
