@@ -390,7 +390,11 @@ fn deliver_one(
                     return true;
                 }
                 if read.used == 0 {
-                    break;
+                    // More would tell what is spoken, and more does not come.
+                    if !matches!(side.buffer.behind(to, edge, acked), Next::Gap(_)) {
+                        break;
+                    }
+                    flow.app.gap(toward, 0);
                 }
             }
             Next::Gap(bytes) => {
@@ -434,7 +438,6 @@ fn tidy(session: &mut Session, settings: &crate::stream::Settings) {
         if side.silent {
             let end = side.buffer.end();
             side.buffer.app = side.buffer.app.max(end);
-            side.buffer.raw = side.buffer.raw.max(end);
         }
         let mut upto = side.buffer.app.min(side.buffer.raw.saturating_sub(keep));
         if settings.inline {

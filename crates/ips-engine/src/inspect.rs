@@ -261,12 +261,10 @@ struct Due {
 }
 
 fn due(session: &mut Session, toward: Toward, inline: bool) -> Option<Due> {
-    let over = session.state == State::Closed || session.state == State::None;
+    // What came before the rest became opaque is looked at once more.
+    let over = session.state == State::Closed || session.state == State::None || session.side(toward).silent;
     let edge = if inline || over || session.one_sided { u64::MAX } else { session.side(toward).acked() };
     let side = session.side_mut(toward);
-    if side.silent {
-        return None;
-    }
     let acked = if over { u64::MAX } else { side.acked() };
     loop {
         match side.buffer.next_raw(edge, acked) {

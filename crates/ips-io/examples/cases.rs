@@ -261,7 +261,7 @@ fn matches(event: &Value, wanted: &Value) -> bool {
                     _ => false,
                 }
             }
-            None => find(event, key).is_some_and(|f| same(f, value)),
+            None => find(event, key).map_or(value.is_null(), |f| same(f, value)),
         },
     })
 }

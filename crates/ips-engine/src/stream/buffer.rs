@@ -126,6 +126,11 @@ impl Buffer {
         self.next(self.app, edge, acked)
     }
 
+    /// What comes behind this place.
+    pub fn behind(&self, from: u64, edge: u64, acked: u64) -> Next {
+        self.next(from, edge, acked)
+    }
+
     /// What comes next for rules on the stream.
     pub fn next_raw(&self, edge: u64, acked: u64) -> Next {
         self.next(self.raw, edge, acked)
