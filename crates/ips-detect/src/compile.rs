@@ -341,7 +341,7 @@ pub(crate) fn build(rules: Vec<Rule>, options: &Options) -> (Tables, Vec<Refused
     let (mut kept, mut refused) = (Vec::new(), Vec::new());
     let mut out = Tables { most_told: options.most_told, ..Tables::default() };
     let mut looked: Vec<Looked> = Vec::new();
-    for rule in order::sort(rules) {
+    for rule in order::sort(rules, &options.order) {
         let (mut r, checks, at) = match ready(&rule, &mut names, &options.overrides) {
             Ok(r) => r,
             Err(why) => {

@@ -48,15 +48,13 @@ fn ints(rule: &Rule) -> Touch {
     )
 }
 
-/// Precedence of actions: the peer's default.
-fn action(a: Action) -> u8 {
-    match a {
-        Action::Pass => 0,
-        Action::Drop => 1,
-        Action::RejectSource | Action::RejectDestination | Action::RejectBoth => 2,
-        Action::Alert => 3,
-        Action::Config => 4,
-    }
+/// Precedence of actions: the peer's default. One kind of rejecting stands for all.
+pub(crate) const ACTIONS: [Action; 4] = [Action::Pass, Action::Drop, Action::RejectSource, Action::Alert];
+
+/// Where an action stands in the order.
+fn action(a: Action, order: &[Action]) -> usize {
+    let a = if matches!(a, Action::RejectDestination | Action::RejectBoth) { Action::RejectSource } else { a };
+    order.iter().position(|o| *o == a).unwrap_or(order.len())
 }
 
 /// Longest chain of rules that set what the next asks for.
@@ -90,14 +88,14 @@ fn depths(rules: &[Rule]) -> Vec<u8> {
 }
 
 /// Sorts.
-pub(crate) fn sort(rules: Vec<Rule>) -> Vec<Rule> {
+pub(crate) fn sort(rules: Vec<Rule>, order: &[Action]) -> Vec<Rule> {
     let depth = depths(&rules);
     let mut keyed: Vec<_> = rules
         .into_iter()
         .enumerate()
         .map(|(i, r)| {
             let key = (
-                action(r.header.action),
+                action(r.header.action, order),
                 bits(&r, |s| s == Scope::Flow),
                 depth[i],
                 ints(&r),

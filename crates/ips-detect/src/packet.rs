@@ -45,8 +45,9 @@ impl Ready {
             Layer::Ip => !matches!(p.network, Network::None),
             Layer::Ipv4 => matches!(p.network, Network::V4(_)),
             Layer::Ipv6 => matches!(p.network, Network::V6(..)),
-            Layer::Tcp => matches!(p.transport, Transport::Tcp(_)),
-            Layer::Udp => matches!(p.transport, Transport::Udp(_)),
+            // One that could not be decoded to its end is known by its number.
+            Layer::Tcp => matches!(p.transport, Transport::Tcp(_)) || p.invalid && p.protocol == 6,
+            Layer::Udp => matches!(p.transport, Transport::Udp(_)) || p.invalid && p.protocol == 17,
             Layer::Icmp => matches!(p.transport, Transport::Icmpv4(_) | Transport::Icmpv6(_)),
             Layer::Icmpv4 => matches!(p.transport, Transport::Icmpv4(_)),
             Layer::Icmpv6 => matches!(p.transport, Transport::Icmpv6(_)),

@@ -177,7 +177,9 @@ impl Tables {
                     verdict.reject_destination |= matches!(hit.action, Action::RejectDestination | Action::RejectBoth);
                 }
             }
-            hit.told = said == Said::All && !r.noalert && !matches!(hit.action, Action::Pass | Action::Config);
+            let tells = !matches!(hit.action, Action::Pass | Action::Config)
+                || self.rules[hit.rule as usize].effects.iter().any(|e| matches!(e, ips_rules::condition::Effect::Alert));
+            hit.told = said == Said::All && !r.noalert && tells;
             if hit.told {
                 told += 1;
                 if told > self.most_told {

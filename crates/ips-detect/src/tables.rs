@@ -32,11 +32,13 @@ pub struct Options {
     pub most_told: usize,
     /// Lines of threshold files.
     pub overrides: Vec<Override>,
+    /// Which action takes precedence over which; one kind of rejecting stands for all.
+    pub order: Vec<Action>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { most_told: MOST_TOLD, overrides: Vec::new() }
+        Self { most_told: MOST_TOLD, overrides: Vec::new(), order: crate::order::ACTIONS.to_vec() }
     }
 }
 

@@ -107,9 +107,9 @@ impl Core {
         flow.count(packet, toward);
         let inline = self.settings.stream.inline;
         if inline && flow.fate == Fate::Dropped {
-            let (kind, phase, now) = (flow.kind(), flow.phase, packet.time);
+            let (kind, phase, now, exception) = (flow.kind(), flow.phase, packet.time, flow.exception);
             let at = At { packet, number: self.number, flow: Some(flow), toward };
-            out.dropped(&at, Dropped::Flow, None);
+            out.dropped(&at, if exception { Dropped::Exception } else { Dropped::Flow }, None);
             self.flows.touch(slot, kind, phase, now);
             return true;
         }
@@ -327,6 +327,7 @@ fn unseen(flow: &mut Flow, settings: &crate::stream::Settings) -> Option<Dropped
         Exception::Auto if settings.midstream || settings.async_oneside => {}
         Exception::DropFlow | Exception::Reject | Exception::Auto if settings.inline => {
             flow.fate = Fate::Dropped;
+            flow.exception = true;
             return Some(Dropped::Midstream);
         }
         _ => {}
@@ -375,7 +376,7 @@ fn deliver_one(
         if side.silent {
             break;
         }
-        let acked = side.acked();
+        let acked = if all || state == State::Closed { u64::MAX } else { side.acked() };
         match side.buffer.next_app(edge, acked) {
             Next::Bytes(from, to) => {
                 if !flow.app.wants(toward) {
@@ -389,7 +390,11 @@ fn deliver_one(
                     return true;
                 }
                 if read.used == 0 {
-                    break;
+                    // More would tell what is spoken, and more does not come.
+                    if !matches!(side.buffer.behind(to, edge, acked), Next::Gap(_)) {
+                        break;
+                    }
+                    flow.app.gap(toward, 0);
                 }
             }
             Next::Gap(bytes) => {
@@ -433,7 +438,6 @@ fn tidy(session: &mut Session, settings: &crate::stream::Settings) {
         if side.silent {
             let end = side.buffer.end();
             side.buffer.app = side.buffer.app.max(end);
-            side.buffer.raw = side.buffer.raw.max(end);
         }
         let mut upto = side.buffer.app.min(side.buffer.raw.saturating_sub(keep));
         if settings.inline {

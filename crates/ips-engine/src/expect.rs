@@ -63,7 +63,14 @@ mod tests {
     fn an_announcement_is_used_once_and_in_time() {
         let (own, other) = (IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1)));
         let mut e = Expectations::default();
-        let what = |address: &[u8]| Expected { listener: Toward::Server, port: 2020, address: address.to_vec(), app: App::FtpData };
+        let what = |address: &[u8]| Expected {
+            listener: Toward::Server,
+            port: 2020,
+            address: address.to_vec(),
+            app: App::FtpData,
+            command: Default::default(),
+            name: Default::default(),
+        };
         e.add(what(&[]), own, 0);
         e.add(what(&[10, 0, 0, 1]), own, 0);
         assert!(e.take(own, 2021, 1).is_none());

@@ -88,6 +88,8 @@ pub struct Flow {
     pub ttl: [[u8; 2]; 2],
     /// It began in an emergency.
     pub emergency: bool,
+    /// It is dropped for what could not be known of it, not by a rule.
+    pub exception: bool,
     /// Nothing is logged of it.
     pub quiet: bool,
     /// Something was lost of its stream, and that was told.
@@ -117,6 +119,7 @@ impl Flow {
             fate: Fate::Open,
             ttl: [[u8::MAX, 0]; 2],
             emergency: false,
+            exception: false,
             quiet: false,
             gap_told: false,
         }

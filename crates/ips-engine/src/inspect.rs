@@ -32,6 +32,8 @@ pub(crate) struct Around {
     pub in_stream: bool,
     pub stream_events: StreamEvents,
     pub wrong_sum: bool,
+    /// There is no packet: something stands for it where a flow ends.
+    pub stand_in: bool,
 }
 
 impl Default for Around {
@@ -43,6 +45,7 @@ impl Default for Around {
             in_stream: false,
             stream_events: StreamEvents::NONE,
             wrong_sum: false,
+            stand_in: false,
         }
     }
 }
@@ -158,6 +161,10 @@ impl Inspector {
         for conversation in &mut flow.app.conversations {
             look(conversation, tables, scratch, &seen, &mut flow.detect, memory, hits);
         }
+        if around.stand_in {
+            // Rules about packets have no packet here.
+            hits.list.retain(|h| h.stream || h.tx.is_some());
+        }
         let verdict = tables.settle(&seen, Some(&mut flow.detect), memory, hits);
         if let Some(raw) = raw {
             if let Some(session) = &mut flow.session {
@@ -219,7 +226,7 @@ impl Inspector {
         let waits = |s: &Session| {
             [Toward::Server, Toward::Client].map(|t| {
                 let b = &s.side(t).buffer;
-                !matches!(b.next_raw(u64::MAX, 0), Next::Nothing) && !s.side(t).silent
+                !matches!(b.next_raw(u64::MAX, u64::MAX), Next::Nothing) && !s.side(t).silent
             })
         };
         let raw = flow.session.as_deref().map_or([false; 2], waits);
@@ -230,7 +237,7 @@ impl Inspector {
             }
             let packet = stand_in(flow, toward);
             let established = flow.protocol != 6 || flow.session.as_ref().is_some_and(|s| s.state >= State::Established);
-            let around = Around { toward, established, ..Around::default() };
+            let around = Around { toward, established, stand_in: true, ..Around::default() };
             self.packet(&packet, Some(flow), around, stats, out);
         }
         if !flow.app.conversations.is_empty() {
@@ -254,13 +261,11 @@ struct Due {
 }
 
 fn due(session: &mut Session, toward: Toward, inline: bool) -> Option<Due> {
-    let over = session.state == State::Closed || session.state == State::None;
+    // What came before the rest became opaque is looked at once more.
+    let over = session.state == State::Closed || session.state == State::None || session.side(toward).silent;
     let edge = if inline || over || session.one_sided { u64::MAX } else { session.side(toward).acked() };
     let side = session.side_mut(toward);
-    if side.silent {
-        return None;
-    }
-    let acked = side.acked();
+    let acked = if over { u64::MAX } else { side.acked() };
     loop {
         match side.buffer.next_raw(edge, acked) {
             Next::Gap(bytes) => side.buffer.raw += bytes,
@@ -336,7 +341,13 @@ fn tell_conversation(c: &mut Conversation, at: &At<'_>, quiet: bool, all: bool, 
             let told = &mut kept.files[index(toward)];
             while *told < MAX_FILES {
                 let Some(file) = tx.file(toward, *told) else { break };
-                if file.state == FileState::Open && !all {
+                // More may come behind what was lost.
+                let open = match file.state {
+                    FileState::Open => true,
+                    FileState::Truncated => !tx.done(toward),
+                    FileState::Closed => false,
+                };
+                if open && !all {
                     break;
                 }
                 *told += 1;

@@ -36,6 +36,8 @@ pub enum Dropped {
     Rules,
     /// Its flow is dropped.
     Flow,
+    /// Its flow is dropped for what could not be known of it.
+    Exception,
     /// The receiver would not take it.
     Stream,
     /// Its connection's beginning was not seen.
@@ -50,6 +52,7 @@ impl Dropped {
         match self {
             Self::Rules => "rules",
             Self::Flow => "flow drop",
+            Self::Exception => "exception policy flow drop",
             Self::Stream => "stream error",
             Self::Midstream => "stream midstream",
             Self::Memory => "stream memcap",

@@ -116,7 +116,7 @@ impl Case {
         }
         let text = |p: &String| std::fs::read_to_string(p).unwrap_or_default();
         let reputation = (config.reputation_categories.as_ref().map(text), config.reputations.iter().map(text).collect::<Vec<_>>());
-        if inline {
+        if inline || config.engine.stream.inline {
             config.inline();
         }
         let mut tables = Tables::default();
@@ -157,7 +157,7 @@ impl Case {
             .into_iter()
             .flatten()
             .filter_map(|e| e.ok().map(|e| e.path()))
-            .find(|p| p.file_name().is_some_and(|n| n.to_string_lossy().starts_with("input.")));
+            .find(|p| p.file_name().is_some_and(|n| n.to_string_lossy().starts_with("input.pcap")));
         if let Some(input) = input {
             if let Err(e) = session.capture(&input, &mut |_| true) {
                 faults.push(e.to_string());
@@ -233,6 +233,8 @@ fn same(a: &Value, b: &Value) -> bool {
     match (a, b) {
         (Value::Number(a), Value::Number(b)) => a.as_f64() == b.as_f64(),
         (Value::Bool(a), Value::Number(b)) | (Value::Number(b), Value::Bool(a)) => b.as_i64() == Some(i64::from(*a)),
+        (Value::Object(a), Value::Object(b)) => b.iter().all(|(k, v)| a.get(k).is_some_and(|f| same(f, v))),
+        (Value::Array(a), Value::Array(b)) => a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same(a, b)),
         (a, b) => a == b,
     }
 }
@@ -241,7 +243,11 @@ fn matches(event: &Value, wanted: &Value) -> bool {
     let Some(wanted) = wanted.as_object() else { return false };
     wanted.iter().all(|(key, value)| match key.as_str() {
         "has-key" => value.as_str().is_some_and(|k| find(event, k).is_some()),
-        "not-has-key" => value.as_str().is_some_and(|k| find(event, k).is_none()),
+        "not-has-key" => value
+            .as_array()
+            .map_or_else(|| vec![value], |l| l.iter().collect())
+            .iter()
+            .all(|k| k.as_str().is_some_and(|k| find(event, k).is_none())),
         key => match key.rsplit_once(".__") {
             Some((path, how)) => {
                 let Some(found) = find(event, path) else { return false };
@@ -255,7 +261,7 @@ fn matches(event: &Value, wanted: &Value) -> bool {
                     _ => false,
                 }
             }
-            None => find(event, key).is_some_and(|f| same(f, value)),
+            None => find(event, key).map_or(value.is_null(), |f| same(f, value)),
         },
     })
 }

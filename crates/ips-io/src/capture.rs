@@ -227,7 +227,7 @@ fn frames(path: &Path, source: impl Read + Send, each: &mut dyn FnMut(Frame<'_>)
                 out.cut = true;
                 return Ok(out);
             }
-            Err(PcapError::Incomplete(_)) => {
+            Err(PcapError::Incomplete(_) | PcapError::BufferTooSmall) => {
                 more(&mut *reader, path)?;
                 continue;
             }
@@ -248,8 +248,12 @@ fn said<I: std::fmt::Debug>(e: &PcapError<I>) -> String {
 /// Reads on; grows the buffer where a block does not fit.
 fn more(reader: &mut dyn PcapReaderIterator, path: &Path) -> Result<(), Trouble> {
     let before = reader.data().len();
-    reader.refill().map_err(|e| Trouble::Format(path.to_owned(), said(&e)))?;
-    if reader.data().len() == before && !reader.reader_exhausted() {
+    let full = match reader.refill() {
+        Ok(()) => false,
+        Err(PcapError::BufferTooSmall) => true,
+        Err(e) => return Err(Trouble::Format(path.to_owned(), said(&e))),
+    };
+    if full || reader.data().len() == before && !reader.reader_exhausted() {
         if before >= MAX_BLOCK {
             return Err(Trouble::Format(path.to_owned(), "has a block that is too large".to_owned()));
         }

@@ -7,7 +7,7 @@ use ips_engine::{
     settings::{Checksums, Settings},
     stream::{self, Exception, Urgent},
 };
-use ips_rules::Vars;
+use ips_rules::{Vars, header::Action};
 use ips_wire::fragment;
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -248,11 +248,14 @@ impl Config {
         if let Some(rest) = key.strip_prefix("flow-timeouts.") {
             return self.timeout(rest, value).ok_or_else(wrong);
         }
+        if let Some(at) = key.strip_prefix("action-order.") {
+            return self.order(at, value).ok_or_else(wrong);
+        }
         if key.starts_with("reputation-files.") {
             self.reputations.push(value.to_owned());
             return Ok(());
         }
-        if let Some(policy) = key.strip_prefix("host-os-policy.") {
+        if let Some(policy) = key.strip_prefix("host-os-policy.").and_then(|k| k.split('.').next()) {
             // Without an address the policy is for all; policies by address are not kept apart here.
             if value.contains("0.0.0.0/0") {
                 self.engine.stream.policy = stream::policy::Policy::named(policy).ok_or_else(wrong)?;
@@ -276,6 +279,21 @@ impl Config {
             self.unknown.push(key.to_owned());
         }
         Ok(())
+    }
+
+    /// One place of the order of actions.
+    fn order(&mut self, at: &str, value: &str) -> Option<()> {
+        let action = match value {
+            "pass" => Action::Pass,
+            "drop" => Action::Drop,
+            "reject" => Action::RejectSource,
+            "alert" => Action::Alert,
+            _ => return None,
+        };
+        let order = &mut self.detect.order;
+        order.retain(|a| *a != action);
+        order.insert(at.parse::<usize>().ok()?.min(order.len()), action);
+        Some(())
     }
 
     fn timeout(&mut self, rest: &str, value: &str) -> Option<()> {

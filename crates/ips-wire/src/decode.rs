@@ -5,7 +5,7 @@
 use crate::{
     event::Event,
     fragment::{self, Fragments},
-    packet::Packet,
+    packet::{Packet, Quoted},
 };
 
 /// Layers of one frame that are looked into: the peer's default.
@@ -88,7 +88,8 @@ impl Decoder {
 
     /// Decodes one frame; `time` in microseconds since 1970.
     pub fn decode(&mut self, link: Link, time: u64, frame: &[u8], sink: &mut dyn FnMut(&Packet<'_>)) {
-        let packet = Packet::new(time, u32::try_from(frame.len()).unwrap_or(u32::MAX));
+        let mut packet = Packet::new(time, u32::try_from(frame.len()).unwrap_or(u32::MAX));
+        packet.bytes = frame;
         match link {
             Link::Ethernet => self.ethernet(packet, frame, sink),
             Link::Raw => self.raw(packet, frame, sink),
@@ -126,6 +127,14 @@ pub(crate) fn broken(mut packet: Packet<'_>, event: Event, sink: Sink<'_>) {
 pub(crate) fn inner<'b>(outer: &Packet<'_>, bytes: &'b [u8]) -> Packet<'b> {
     let mut packet = Packet::new(outer.time, u32::try_from(bytes.len()).unwrap_or(u32::MAX));
     packet.tunnelled = true;
+    packet.bytes = bytes;
+    packet.outer = Some(Quoted {
+        source: outer.source,
+        destination: outer.destination,
+        protocol: outer.protocol,
+        source_port: outer.source_port,
+        destination_port: outer.destination_port,
+    });
     packet.depth = outer.depth + 1;
     packet.layers = outer.layers;
     packet

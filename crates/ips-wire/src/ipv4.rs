@@ -75,6 +75,7 @@ impl Decoder {
 pub(crate) fn from_fragments<'b>(last: &Packet<'b>, bytes: &'b [u8]) -> Packet<'b> {
     let mut packet = inner(last, bytes);
     packet.tunnelled = last.tunnelled;
+    packet.outer = last.outer;
     packet.rebuilt = true;
     packet.ethernet = last.ethernet;
     packet.vlans = last.vlans;

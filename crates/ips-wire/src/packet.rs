@@ -87,6 +87,10 @@ pub struct Packet<'a> {
     pub events: Events,
     /// Its length in bytes from its outermost header on, as flows count it.
     pub length: u32,
+    /// All of it, from its outermost header on.
+    pub bytes: &'a [u8],
+    /// The packet that carried it, where it was inside of a tunnel.
+    pub outer: Option<Quoted>,
     /// Behind the headers of the link: what a capture of it would hold from its network layer on.
     pub network_bytes: &'a [u8],
     /// What an ICMP error quotes.
@@ -121,6 +125,8 @@ impl<'a> Packet<'a> {
             layers: 0,
             events: Events::NONE,
             length,
+            bytes: &[],
+            outer: None,
             network_bytes: &[],
             quoted: None,
             arp: &[],

@@ -50,11 +50,13 @@ impl Decoder {
                 sink(&packet);
             }
             protocol::IPIP if v4 => {
+                packet.flow = true;
                 self.ipv4(inner(&packet, data), data, sink);
                 sink(&packet);
             }
             protocol::IPIP | protocol::IPV6 if !v4 => self.in_ipv6(packet, sink),
             protocol::IPV6 => {
+                packet.flow = true;
                 // Less than a header is not looked into.
                 if data.len() >= crate::ipv6::HEADER {
                     self.ipv6(inner(&packet, data), data, sink);
@@ -87,6 +89,7 @@ impl Decoder {
     /// IP in IPv6.
     fn in_ipv6(&mut self, mut packet: Packet<'_>, sink: Sink<'_>) {
         let data = packet.payload;
+        packet.flow = true;
         let v4 = packet.protocol == protocol::IPIP;
         let (least, version, small, wrong) = if v4 {
             (crate::ipv4::MIN_HEADER, 4, Event::Ipv6Ipv4InIpv6TooSmall, Event::Ipv6Ipv4InIpv6WrongVersion)

@@ -116,12 +116,19 @@ impl Buffer {
             return Next::Bytes(from, reach);
         }
         let there = self.pieces.next(from).unwrap_or(u64::MAX);
-        if acked > from && there > from { Next::Gap(there.min(acked) - from) } else { Next::Nothing }
+        // Nothing behind what is lost: not lost, but the end.
+        let end = there == u64::MAX && acked == u64::MAX;
+        if acked > from && there > from && !end { Next::Gap(there.min(acked) - from) } else { Next::Nothing }
     }
 
     /// What comes next for the application: bytes up to `edge`; `acked`: the receiver said that it has everything before.
     pub fn next_app(&self, edge: u64, acked: u64) -> Next {
         self.next(self.app, edge, acked)
+    }
+
+    /// What comes behind this place.
+    pub fn behind(&self, from: u64, edge: u64, acked: u64) -> Next {
+        self.next(from, edge, acked)
     }
 
     /// What comes next for rules on the stream.

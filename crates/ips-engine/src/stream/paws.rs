@@ -22,8 +22,8 @@ impl Clock {
     /// Whether a segment with this timestamp is not older than what was seen.
     pub fn accepts(&self, stamp: Option<u32>, now: u64) -> bool {
         match stamp {
-            // 0 is what ends send that have lost their clock.
-            Some(stamp) if self.on && self.last != 0 && stamp != 0 => {
+            // An end that began with 0 has no clock to go by.
+            Some(stamp) if self.on && self.last != 0 => {
                 super::seq::distance(stamp, self.last) >= 0 || now.saturating_sub(self.seen) > STALE
             }
             _ => true,

@@ -47,6 +47,9 @@ impl State {
     }
 }
 
+/// SYNs with different numbers between the same ends that are usual: the peer's default (`max-syn-queued`).
+const MAX_OTHERS: u32 = 10;
+
 /// What became of a packet.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Taken {
@@ -81,6 +84,8 @@ pub struct Session {
     fast_open: bool,
     /// Both ends sent a SYN.
     four_way: bool,
+    /// SYNs with other numbers than the first.
+    others: u32,
 }
 
 /// A packet, as far as a connection is concerned.
@@ -263,6 +268,10 @@ impl Session {
 
     fn syn_sent(&mut self, s: &Segment<'_>, settings: &Settings, taken: &mut Taken) {
         let client = &self.client;
+        // Whoever answers with timestamps that were not offered is not the server.
+        if s.toward == Toward::Client && !s.has(SYN) && s.stamp().is_some() && !client.clock.on {
+            return taken.events.add(E::PktInvalidTimestamp);
+        }
         if s.has(RST) {
             let acks = s.toward == Toward::Client && s.has(ACK) && upto(client.next_seq, s.ack) && upto(s.ack, client.next_seq);
             let own = s.toward == Toward::Server && (s.seq == client.isn || s.seq == client.next_seq);
@@ -330,6 +339,10 @@ impl Session {
                 // Once more, or anew with another number.
                 if s.seq != self.client.isn {
                     let isn = s.seq;
+                    self.others += 1;
+                    if self.others > MAX_OTHERS {
+                        taken.events.add(E::HandshakeSynFlood);
+                    }
                     self.client.buffer.clear();
                     self.client.start(isn);
                 }
@@ -467,6 +480,10 @@ impl Session {
         let (from, to) = self.both(s.toward);
         if s.has(ACK) && before(to.next_win, s.ack) && before(to.next_seq, s.ack) {
             taken.events.add(E::RstInvalidAck);
+            return false;
+        }
+        if !from.clock.accepts(s.stamp(), s.now) {
+            taken.events.add(E::PktInvalidTimestamp);
             return false;
         }
         // At once only where it stands exactly at the next byte, or at what was acknowledged (RFC 5961, 3.2).

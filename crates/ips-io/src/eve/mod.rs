@@ -12,7 +12,7 @@ use ips_engine::{
     output::{Alert, Anomaly, At, Dropped},
 };
 use ips_proto::{File, FileState, Toward, Transaction};
-use ips_rules::rule::Rule;
+use ips_rules::{header::App, rule::Rule};
 use ips_wire::{
     Packet,
     packet::{Network, Transport},
@@ -155,6 +155,16 @@ impl<W: Write> Eve<W> {
         if self.settings.ethernet {
             ether(&mut self.json, at.packet);
         }
+        if let Some(outer) = at.packet.outer.filter(|o| o.protocol != 0) {
+            self.json.object("tunnel", |j| {
+                j.address("src_ip", outer.source);
+                j.number("src_port", u64::from(outer.source_port));
+                j.address("dest_ip", outer.destination);
+                j.number("dest_port", u64::from(outer.destination_port));
+                protocol_field(j, outer.protocol);
+                j.number("depth", u64::from(at.packet.depth));
+            });
+        }
     }
 
     fn object(&mut self, tx: &dyn Transaction) {
@@ -165,6 +175,7 @@ impl<W: Write> Eve<W> {
         if self.json.bytes().len() == before {
             self.json.raw().extend_from_slice(b"{}");
         }
+        tx.beside(self.json.raw());
     }
 
     fn rule(&mut self, alert: &Alert<'_>, rule: &Rule) {
@@ -269,16 +280,21 @@ impl<W: Write> Output for Eve<W> {
                 });
             }
         }
+        let payload = payload(at, alert.hit.stream);
         if self.settings.payload {
-            self.json.base64("payload", p.payload);
+            self.json.base64("payload", payload);
         }
         if self.settings.payload_printable {
-            self.json.printable("payload_printable", p.payload);
+            self.json.printable("payload_printable", payload);
+        }
+        if self.settings.payload || self.settings.payload_printable {
+            self.json.number("payload_length", payload.len() as u64);
         }
         self.json.number("stream", u64::from(alert.hit.stream));
         if self.settings.packet {
-            self.json.base64("packet", p.network_bytes);
-            self.json.object("packet_info", |j| j.number("linktype", 12));
+            self.json.base64("packet", p.bytes);
+            // Ethernet, or IP without anything in front.
+            self.json.object("packet_info", |j| j.number("linktype", if p.ethernet.is_empty() { 12 } else { 1 }));
         }
         self.line();
     }
@@ -351,7 +367,9 @@ impl<W: Write> Output for Eve<W> {
         if !self.wants(kind) {
             return;
         }
-        self.begin(at, kind, true);
+        // Names: each message by itself, as it went.
+        let of_flow = !matches!(transaction.app(), App::Dns | App::Mdns | App::Llmnr);
+        self.begin(at, kind, of_flow);
         self.json.number("tx_id", transaction.id());
         self.object(transaction);
         self.line();
@@ -389,6 +407,17 @@ fn file_fields(j: &mut Json, file: &File<'_>, tx: u64) {
     j.flag("stored", false);
     j.number("size", file.size);
     j.number("tx_id", tx);
+}
+
+/// What an alert shows: the packet's payload, or what is held of the stream.
+fn payload<'a>(at: &At<'a>, stream: bool) -> &'a [u8] {
+    match at.flow.and_then(|f| f.session.as_deref()).filter(|_| stream) {
+        Some(session) => {
+            let buffer = &session.side(at.toward).buffer;
+            buffer.bytes(buffer.base(), buffer.end())
+        }
+        None => at.packet.payload,
+    }
 }
 
 fn vlans(json: &mut Json, tags: &[u16]) {
