@@ -244,7 +244,14 @@ impl Dcerpc {
             }
             rest = behind;
         }
-        self.held[s] = rest.to_vec();
+        // What waits is not moved by what is added to it.
+        let left = rest.len();
+        if held.is_empty() {
+            held = rest.to_vec();
+        } else {
+            held.drain(..held.len() - left);
+        }
+        self.held[s] = held;
         true
     }
 }
