@@ -17,8 +17,8 @@ const APPLIER_MAY: [&str; 7] = ["words", "ruleset", "facts", "bundle", "sys", "o
 /// The first doing crate of the table; those before it decide.
 const FIRST_DOING: &str = "sys";
 
-/// Crates with unsafe code: the product's, and the stand-in for daemons in the VM lab.
-const UNSAFE_MAY: [&str; 2] = ["sys", "stub"];
+/// Crates with unsafe code: the product's, the face of a library with a C interface, and the stand-in for daemons in the VM lab.
+const UNSAFE_MAY: [&str; 3] = ["sys", "ips-htp", "stub"];
 
 /// What a deciding crate's own code must not name.
 const IMPURE: [&str; 8] =

@@ -43,12 +43,21 @@ pub fn run() -> Result<(), Stop> {
     Err(Stop::fault(format!("licences:\n  {}", faults.join("\n  "))))
 }
 
+/// Crates whose manifest names a file instead of a licence, with what the file is; read in the package, again at each version.
+const READ: [(&str, &str, &str); 1] = [("suricata-htp", "8.0.8", "BSD-3-Clause")];
+
+/// The licence a package says it has, or the one that was read in it.
+fn licence(package: &Value) -> Option<&str> {
+    let read = || READ.iter().find(|(n, v, _)| package["name"] == *n && package["version"] == *v).map(|(_, _, l)| *l);
+    package["license"].as_str().or_else(read)
+}
+
 fn offenders(metadata: &Value) -> Vec<String> {
     metadata["packages"]
         .as_array()
         .into_iter()
         .flatten()
-        .filter(|p| !p["license"].as_str().is_some_and(allowed))
+        .filter(|p| !licence(p).is_some_and(allowed))
         .map(|p| format!("{} {}: licence {} is not on the list", p["name"], p["version"], p["license"]))
         .collect()
 }

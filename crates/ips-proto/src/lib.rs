@@ -2,8 +2,10 @@
 //! Every parser is total, bounded and incremental.
 
 #![forbid(unsafe_code)]
+#![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test that cannot go on ends"))]
 
 pub mod body;
+pub mod dcerpc;
 pub mod dns;
 pub mod ftp;
 pub mod http;
@@ -21,7 +23,7 @@ pub mod websocket;
 
 pub use identify::{Identified, Ports, Transport, identify};
 pub use settings::Settings;
-pub use transaction::{Expected, File, FileState, Input, Parser, Piece, Step, Toward, Transaction};
+pub use transaction::{Expected, File, FileState, Input, Interface, Parser, Piece, Step, Toward, Transaction};
 
 use ips_rules::header::App;
 
@@ -55,6 +57,7 @@ impl Parsers {
             App::Websocket => Box::new(websocket::Websocket::default()),
             App::Quic => Box::new(quic::Quic::default()),
             App::Http2 => Box::new(http2::Http2::new(std::sync::Arc::clone(&self.shared))),
+            App::Dcerpc if transport == Transport::Tcp => Box::new(dcerpc::Dcerpc::default()),
             App::Tls => Box::new(tls::Tls::new(self.settings.tls)),
             _ => return None,
         })

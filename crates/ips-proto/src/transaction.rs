@@ -72,6 +72,17 @@ pub struct File<'a> {
     pub gaps: bool,
 }
 
+/// An interface of DCERPC that a call goes to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Interface {
+    /// Its UUID, 16 bytes as written.
+    pub uuid: [u8; 16],
+    /// Its version.
+    pub version: u16,
+    /// The call's first fragment is the one at hand.
+    pub first: bool,
+}
+
 /// One exchange: a request with its answer, a query, a handshake.
 pub trait Transaction {
     /// Of which application.
@@ -94,6 +105,11 @@ pub trait Transaction {
     /// A file; `index` counts those of this direction. An engine that keeps digests feeds them from the buffer `file.data`.
     fn file(&self, toward: Toward, index: usize) -> Option<File<'_>> {
         let _ = (toward, index);
+        None
+    }
+    /// An interface a call goes to; `index` counts those of its context.
+    fn interface(&self, index: usize) -> Option<Interface> {
+        let _ = index;
         None
     }
     /// A time in seconds since 1970: `notbefore` and `notafter` of a side's certificate.

@@ -130,7 +130,14 @@ impl Dns {
             rest = &tail[length..];
         }
         debug_assert!(rest.len() < LONGEST);
-        self.held[s] = rest.to_vec();
+        // What waits is not moved by what is added to it.
+        let left = rest.len();
+        if held.is_empty() {
+            held = rest.to_vec();
+        } else {
+            held.drain(..held.len() - left);
+        }
+        self.held[s] = held;
         Step::Going
     }
 }

@@ -38,11 +38,32 @@ impl Config {
 /// Bytes of one direction that wait for the other at most. More does not occur but where somebody tries what happens.
 const WAITING: usize = 256 << 10;
 
+/// Bytes that wait, and how many in front of them were read.
+#[derive(Default)]
+struct Waiting {
+    bytes: Vec<u8>,
+    read: usize,
+}
+
+impl Waiting {
+    fn left(&self) -> usize {
+        self.bytes.len() - self.read
+    }
+
+    /// Moves what is left to the front once it is the smaller part.
+    fn settle(&mut self) {
+        if self.read > self.bytes.len() / 2 {
+            self.bytes.drain(..self.read);
+            self.read = 0;
+        }
+    }
+}
+
 /// A conversation.
 pub struct Http {
     connection: Connection<State>,
-    /// Bytes that wait for the other direction, and how many of them are read: to the server, to the client.
-    waiting: [Vec<u8>; 2],
+    /// What waits for the other direction: to the server, to the client.
+    waiting: [Waiting; 2],
     ended: [bool; 2],
     failed: bool,
 }
@@ -61,7 +82,7 @@ impl Http {
         let state = State::new(Arc::clone(&config.settings));
         Self {
             connection: Connection::new(Arc::clone(&config.library), state),
-            waiting: [Vec::new(), Vec::new()],
+            waiting: Default::default(),
             ended: [false; 2],
             failed: false,
         }
@@ -74,45 +95,63 @@ impl Http {
         }
     }
 
-    /// Reads, turning to the other direction as long as each turn reads something.
-    fn drive(&mut self, mut toward: Toward, bytes: &[u8]) -> Step {
-        let fresh = toward;
-        let mut held = std::mem::take(&mut self.waiting[side(toward)]);
-        let mut rest = bytes;
-        if !held.is_empty() {
-            held.extend_from_slice(bytes);
-            rest = &held;
+    /// What a turn of a direction came to: bytes read, or why it ends.
+    fn step(&mut self, toward: Toward, bytes: &[u8]) -> Result<usize, Step> {
+        let flow = self.give(toward, bytes);
+        let read = match flow {
+            Flow::Going => bytes.len(),
+            Flow::Other(n) | Flow::Stop(n) | Flow::Tunnel(n) => n,
+            Flow::Failed => return Err(Step::Failed),
+        };
+        if matches!(flow, Flow::Tunnel(_)) && toward == Toward::Client {
+            // The library carries on blindly after any 101.
+            let number = self.connection.observer().touched(toward).1.saturating_sub(1);
+            let turn = self.connection.tx(number).and_then(|tx| observe::upgraded(&tx));
+            self.connection.observer_mut().turn = turn;
         }
-        loop {
-            let flow = self.give(toward, rest);
-            let read = match flow {
-                Flow::Going => rest.len(),
-                Flow::Other(n) | Flow::Stop(n) | Flow::Tunnel(n) => n,
-                Flow::Failed => return Step::Failed,
+        if let Some(Turn(app)) = self.connection.observer_mut().turn.take() {
+            return Err(Step::Becomes(app, bytes.len() - read));
+        }
+        match flow {
+            Flow::Stop(_) | Flow::Tunnel(_) => Err(Step::Opaque),
+            _ => Ok(read),
+        }
+    }
+
+    /// Reads, turning to the other direction as long as each turn reads something. What waits is neither read again nor moved before the
+    /// other direction has gone on, so that a byte costs the same however many wait.
+    fn drive(&mut self, toward: Toward, bytes: &[u8]) -> Step {
+        let mine = &mut self.waiting[side(toward)];
+        if mine.left() + bytes.len() > WAITING && mine.left() > 0 {
+            return Step::Failed;
+        }
+        if mine.left() > 0 {
+            mine.bytes.extend_from_slice(bytes);
+            return Step::Going;
+        }
+        let read = match self.step(toward, bytes) {
+            Ok(read) if bytes.len() - read > WAITING => return Step::Failed,
+            Ok(read) => read,
+            Err(end) => return end,
+        };
+        self.waiting[side(toward)].bytes.extend_from_slice(&bytes[read..]);
+        let mut turn = other(toward);
+        let mut moved = read > 0;
+        while moved && self.waiting[side(turn)].left() > 0 {
+            let held = std::mem::take(&mut self.waiting[side(turn)]);
+            let step = self.step(turn, &held.bytes[held.read..]);
+            let read = match step {
+                Ok(read) => read,
+                // What is left of the input at hand; bytes of the other direction cannot be given back.
+                Err(Step::Becomes(app, left)) => return Step::Becomes(app, if turn == toward { left.min(bytes.len()) } else { 0 }),
+                Err(end) => return end,
             };
-            let left = rest.len() - read;
-            if matches!(flow, Flow::Tunnel(_)) && toward == Toward::Client {
-                // The library carries on blindly after any 101.
-                let number = self.connection.observer().touched(toward).1.saturating_sub(1);
-                let turn = self.connection.tx(number).and_then(|tx| observe::upgraded(&tx));
-                self.connection.observer_mut().turn = turn;
-            }
-            if let Some(Turn(app)) = self.connection.observer_mut().turn.take() {
-                return Step::Becomes(app, if toward == fresh { left.min(bytes.len()) } else { 0 });
-            }
-            match flow {
-                Flow::Stop(_) | Flow::Tunnel(_) => return Step::Opaque,
-                _ if left > WAITING => return Step::Failed,
-                _ => {}
-            }
-            self.waiting[side(toward)] = rest[read..].to_vec();
-            toward = other(toward);
-            if read == 0 || self.waiting[side(toward)].is_empty() {
-                return Step::Going;
-            }
-            held = std::mem::take(&mut self.waiting[side(toward)]);
-            rest = &held;
+            self.waiting[side(turn)] = Waiting { read: held.read + read, bytes: held.bytes };
+            moved = read > 0;
+            turn = other(turn);
         }
+        self.waiting.iter_mut().for_each(Waiting::settle);
+        Step::Going
     }
 
     /// Takes over what was read; `all` where nothing more will be.
@@ -143,7 +182,7 @@ impl Parser for Http {
             (_, Input::Bytes([])) => Step::Going,
             (_, Input::Bytes(bytes)) => self.drive(toward, bytes),
             (_, Input::Gap(n)) => {
-                self.waiting[side(toward)].clear();
+                self.waiting[side(toward)] = Waiting::default();
                 let n = usize::try_from(n).unwrap_or(usize::MAX);
                 let flow = if toward == Toward::Server { self.connection.request_gap(n) } else { self.connection.response_gap(n) };
                 if flow == Flow::Failed { Step::Failed } else { Step::Going }

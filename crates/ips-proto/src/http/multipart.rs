@@ -80,7 +80,7 @@ pub(super) struct Multipart {
     window: Window,
     at: At,
     held: Vec<u8>,
-    /// Bytes of `held` in which what ends the headers was looked for.
+    /// Bytes of `held` in which what ends the line or the headers was looked for.
     looked: usize,
     files: Vec<Part>,
 }
@@ -116,6 +116,7 @@ impl Multipart {
                 };
                 let n = i + mark.len();
                 self.at = At::Line;
+                self.looked = 0;
                 Some(n)
             }
             At::Line => match rest {
@@ -124,14 +125,16 @@ impl Multipart {
                     Some(rest.len())
                 }
                 [b'-'] | [] => None,
-                _ => match memchr::memchr(b'\n', rest) {
+                _ => match memchr::memchr(b'\n', &rest[self.looked.min(rest.len())..]) {
                     Some(n) => {
                         self.at = At::Headers;
-                        self.looked = 0;
-                        Some(n + 1)
+                        Some(std::mem::take(&mut self.looked) + n + 1)
                     }
                     None if rest.len() > HEADERS => self.give_up(rest, events),
-                    None => None,
+                    None => {
+                        self.looked = rest.len();
+                        None
+                    }
                 },
             },
             At::Headers => {
@@ -174,6 +177,7 @@ impl Multipart {
                 match found {
                     Some(n) => {
                         self.at = At::Line;
+                        self.looked = 0;
                         Some(n + self.mark.len())
                     }
                     None => (n > 0).then_some(n),

@@ -132,6 +132,23 @@ fn connect_and_upgrades_become_something_else() {
 }
 
 #[test]
+fn what_waits_for_an_answer_is_read_once_it_comes() {
+    let mut p = http();
+    let refused = b"CONNECT a:443 HTTP/1.1\r\nHost: a:443\r\n\r\n";
+    for b in [&refused[..], REQUEST].concat() {
+        assert_eq!(p.feed(Toward::Server, Input::Bytes(&[b])), Step::Going);
+    }
+    assert_eq!(p.count(), 1, "what follows CONNECT waits");
+    p.feed(Toward::Client, Input::Bytes(b"HTTP/1.1 403 No\r\nContent-Length: 0\r\n\r\n"));
+    assert_eq!(p.count(), 2);
+    assert_eq!(buffer(p.get(1), Buffer::HttpMethod, Toward::Server).as_deref(), Some("GET"));
+    let mut p = http();
+    p.feed(Toward::Server, Input::Bytes(refused));
+    let steps: Vec<Step> = (0..40).map(|_| p.feed(Toward::Server, Input::Bytes(&[b'x'; 10_000]))).collect();
+    assert_eq!(steps[39], Step::Failed, "and is bounded");
+}
+
+#[test]
 fn files_of_a_form() {
     let body = b"--B\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\nplain\r\n--B\r\nContent-Disposition: form-data; name=\"f\"; \
         filename=\"x;y.exe\"\r\nContent-Type: t\r\n\r\nMZ\r\n--not\r\n--B\r\nContent-Disposition: form-data; filename=z\r\n\r\n\r\n--B--\r\n";

@@ -408,6 +408,9 @@ impl Inflate {
     /// Bytes out per byte in beyond which a body is taken for a bomb, and given up.
     const RATIO: u64 = 2048;
 
+    /// Bytes of the header of gzip: its parts have no limit of their own, honest ones are short.
+    const HEADER: usize = 1 << 10;
+
     fn push(&mut self, bytes: &[u8], mut out: impl FnMut(&[u8])) {
         let joined;
         let mut bytes = bytes;
@@ -418,8 +421,7 @@ impl Inflate {
                     joined = header.split_off(n);
                     bytes = &joined;
                 }
-                // The header's parts have no limit of their own; honest ones are short.
-                None if header.len() > Self::OUT => self.failed = true,
+                None if header.len() > Self::HEADER => self.failed = true,
                 None => {
                     self.header = Some(header);
                     return;
