@@ -13,22 +13,38 @@ fn value(byte: u8) -> Option<u8> {
     })
 }
 
-/// Appends what the bytes decode to. `skip`: bytes outside of the alphabet are passed over (RFC 2045); else they end it.
+/// Appends what the bytes decode to. `skip`: bytes outside of the alphabet are passed over (RFC 2045); else they end it. What is left of
+/// a last group of four yields one byte less than it has letters, `=` counted as one; a single letter yields one where something that
+/// does not belong follows, and none at the end. As the peer was seen to do.
 pub(crate) fn decode(from: &[u8], skip: bool, into: &mut Vec<u8>) {
-    let (mut bits, mut have) = (0u32, 0u32);
+    let (mut group, mut have, mut padding, mut broken) = (0u32, 0usize, 0usize, false);
     for &byte in from {
-        let Some(v) = value(byte) else {
-            if byte == b'=' || !skip {
+        let letter = match value(byte) {
+            Some(v) if padding == 0 => u32::from(v),
+            None if byte == b'=' && have > 0 => {
+                padding += 1;
+                0
+            }
+            None if skip => continue,
+            _ => {
+                broken = true;
                 break;
             }
-            continue;
         };
-        bits = bits << 6 | u32::from(v);
-        have += 6;
-        if have >= 8 {
-            have -= 8;
-            into.push(u8::try_from(bits >> have & 0xff).unwrap_or(0));
+        group = group << 6 | letter;
+        have += 1;
+        if have == 4 {
+            into.extend_from_slice(&group.to_be_bytes()[1..4 - padding.min(3)]);
+            (group, have) = (0, 0);
+            if padding > 0 {
+                return;
+            }
         }
+    }
+    if have > 0 {
+        let bytes = if have == 1 { usize::from(broken) } else { have - 1 };
+        let group = group << (6 * (4 - have));
+        into.extend_from_slice(&group.to_be_bytes()[1..=bytes]);
     }
 }
 
@@ -47,6 +63,14 @@ mod tests {
         assert_eq!(plain("aGk=", false), b"hi");
         assert_eq!(plain("aGk", false), b"hi");
         assert_eq!(plain("aG!k", false), b"h");
+        assert_eq!(plain("aG==", false), b"h");
+        assert_eq!(plain("0", false), b"");
+        assert_eq!(plain("0=", false), [0xd0]);
+        assert_eq!(plain("0==", false), [0xd0, 0]);
+        assert_eq!(plain("aG=", false), [0x68, 0x60]);
+        assert_eq!(plain("aGkg0!", false), b"hi \xd0");
+        assert_eq!(plain("aGkgaG!", false), b"hi h");
+        assert_eq!(plain("aGkga=G=", false), b"hi h");
         assert_eq!(plain("aG\r\nk=", true), b"hi");
         assert_eq!(plain("", true), b"");
         assert_eq!(plain("Zm9vYmFy", false), b"foobar");

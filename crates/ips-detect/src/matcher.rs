@@ -2,7 +2,7 @@
 //! string once per look.
 //!
 //! Of each string four bytes in a row are chosen that few strings have. Wherever four bytes of the haystack might be among them (one
-//! bit of a table that stays in the nearest cache), the strings that they stand for are compared. No more than [`BUCKET`] strings share
+//! bit of a table that stays in the nearest cache; four places are asked at once), the strings that they stand for are compared. No more than [`BUCKET`] strings share
 //! four bytes, so that the work per byte is bounded whatever is looked through; strings that find no place go into an automaton, which
 //! runs only where there are any. Strings of 1 to 3 bytes are looked for by themselves: they would be found nearly everywhere.
 
@@ -13,10 +13,11 @@ use rustc_hash::FxHashMap;
 const GRAM: usize = 4;
 /// Most strings that share their chosen bytes.
 const BUCKET: usize = 8;
-/// Bits of the table for each string: one in sixteen is set at the most, so that chance passes one byte in sixteen.
-const SPARSE: usize = 16;
-/// Smallest and largest table, as powers of two of bits: 1 KiB, and 64 KiB, which the second cache holds.
-const TABLE: std::ops::RangeInclusive<u32> = 13..=19;
+/// Bytes of the table, as powers of two: for few strings one that leaves the cache to others, and else 32 KiB.
+const SMALL: u32 = 10;
+const LARGE: u32 = 15;
+/// Strings that the small table is for: one of its bits in thirty-two is set at the most.
+const FEW: usize = 256;
 /// Spreads four bytes over the table (Knuth: the golden ratio).
 const SPREAD: u32 = 0x9e37_79b1;
 
@@ -96,10 +97,8 @@ struct Entry {
 #[derive(Default)]
 pub(crate) struct Matcher {
     /// Which four bytes may be chosen ones: one bit each.
-    table: Vec<u64>,
-    /// A product's bits above this are its place in the table.
-    shift: u32,
-    /// Entries of each word of the table lie between two of these.
+    table: Option<Table>,
+    /// Entries of each byte of the table lie between two of these.
     heads: Vec<u32>,
     entries: Vec<Entry>,
     bytes: Vec<u8>,
@@ -109,10 +108,39 @@ pub(crate) struct Matcher {
     /// First two bytes, third byte, string; sorted.
     pairs: Vec<(u16, Option<u8>, u32)>,
     /// Which first two bytes occur: one bit each.
-    known: Vec<u64>,
+    known: Option<Box<[u64; 1024]>>,
     /// Rules of each string lie between two of these.
     starts: Vec<u32>,
     rules: Vec<u32>,
+}
+
+/// A table of bits: the byte by a product's highest bits, the bit in it by the next three.
+enum Table {
+    Small(Box<[u8; 1 << SMALL]>),
+    Large(Box<[u8; 1 << LARGE]>),
+}
+
+impl Table {
+    fn bits(&self) -> u32 {
+        match self {
+            Self::Small(_) => SMALL,
+            Self::Large(_) => LARGE,
+        }
+    }
+    fn set(&mut self, gram: u32) {
+        let (byte, bit) = place(gram, self.bits());
+        match self {
+            Self::Small(t) => t[byte] |= 1 << bit,
+            Self::Large(t) => t[byte] |= 1 << bit,
+        }
+    }
+}
+
+/// Byte and bit of a table of so many bits of bytes.
+#[inline(always)]
+fn place(gram: u32, bits: u32) -> (usize, u32) {
+    let product = gram.wrapping_mul(SPREAD);
+    ((product >> (32 - bits)) as usize, product >> (29 - bits) & 7)
 }
 
 /// Which strings were seen in this look; used again and again.
@@ -147,11 +175,8 @@ impl Marks {
 
 impl Matcher {
     fn pair(&mut self, a: u8, b: u8, c: Option<u8>, pattern: u32) {
-        if self.known.is_empty() {
-            self.known.resize(1024, 0);
-        }
-        let both = u16::from_be_bytes([a, b]);
-        self.known[usize::from(both) / 64] |= 1 << (both % 64);
+        let both = u16::from_le_bytes([a, b]);
+        self.known.get_or_insert_with(|| Box::new([0; 1024]))[usize::from(both) / 64] |= 1 << (both % 64);
         self.pairs.push((both, c, pattern));
     }
 
@@ -164,9 +189,8 @@ impl Matcher {
         for w in long.iter().flat_map(|(bytes, _)| bytes.windows(GRAM)) {
             *uses.entry(gram(w)).or_default() += 1;
         }
-        let bits = (long.len() * SPARSE).next_power_of_two().ilog2().clamp(*TABLE.start(), *TABLE.end());
-        self.shift = u32::BITS - bits;
-        self.table = vec![0; 1 << (bits - 6)];
+        let mut table = if long.len() <= FEW { Table::Small(Box::new([0; 1 << SMALL])) } else { Table::Large(Box::new([0; 1 << LARGE])) };
+        let bits = table.bits();
         let mut full: FxHashMap<u32, usize> = FxHashMap::default();
         let mut rest: Vec<(Vec<u8>, u32)> = Vec::new();
         for (bytes, pattern) in long {
@@ -182,18 +206,16 @@ impl Matcher {
             self.bytes.extend_from_slice(&bytes);
             self.entries.push(Entry { gram, pattern, at: number(at), from, to: number(self.bytes.len()) });
         }
-        let shift = self.shift;
-        let place = move |gram: u32| gram.wrapping_mul(SPREAD) >> shift;
-        self.entries.sort_by_key(|e| (place(e.gram) >> 6, e.gram, e.pattern));
-        self.heads = vec![0; self.table.len() + 1];
+        self.entries.sort_by_key(|e| (place(e.gram, bits).0, e.gram, e.pattern));
+        self.heads = vec![0; (1 << bits) + 1];
         for e in &self.entries {
-            let p = place(e.gram);
-            self.table[(p >> 6) as usize] |= 1 << (p & 63);
-            self.heads[(p >> 6) as usize + 1] += 1;
+            table.set(e.gram);
+            self.heads[place(e.gram, bits).0 + 1] += 1;
         }
         for i in 1..self.heads.len() {
             self.heads[i] += self.heads[i - 1];
         }
+        self.table = Some(table);
         if !rest.is_empty() {
             self.rest = DoubleArrayAhoCorasickBuilder::new().build_with_values(rest).ok();
         }
@@ -206,18 +228,69 @@ impl Matcher {
         }
     }
 
-    /// Compares the strings whose chosen bytes these are.
+    /// Compares the strings that the bytes at `at` may be a part of.
     #[inline(never)]
-    fn compare(&self, word: usize, gram: u32, at: usize, lower: &[u8], marks: &mut Marks, into: &mut Vec<u32>) {
-        for e in &self.entries[self.heads[word] as usize..self.heads[word + 1] as usize] {
-            if e.gram != gram || marks.known(e.pattern) {
-                continue;
+    fn compare(&self, bits: u32, at: usize, lower: &[u8], marks: &mut Marks, into: &mut Vec<u32>) {
+        let here = &lower[at..];
+        if here.len() >= GRAM && self.table.is_some() {
+            let gram = gram(here);
+            let byte = place(gram, bits).0;
+            for e in &self.entries[self.heads[byte] as usize..self.heads[byte + 1] as usize] {
+                if e.gram != gram || marks.known(e.pattern) {
+                    continue;
+                }
+                let Some(from) = at.checked_sub(e.at as usize) else { continue };
+                let bytes = &self.bytes[e.from as usize..e.to as usize];
+                if lower.get(from..from + bytes.len()) == Some(bytes) {
+                    self.take(e.pattern, marks, into);
+                }
             }
-            let Some(from) = at.checked_sub(e.at as usize) else { continue };
-            let bytes = &self.bytes[e.from as usize..e.to as usize];
-            if lower.get(from..from + bytes.len()) == Some(bytes) {
-                self.take(e.pattern, marks, into);
+        }
+        if let (Some(_), [a, b, rest @ ..]) = (&self.known, here) {
+            let both = u16::from_le_bytes([*a, *b]);
+            let from = self.pairs.partition_point(|(p, _, _)| *p < both);
+            for (_, third, pattern) in self.pairs[from..].iter().take_while(|(p, _, _)| *p == both) {
+                if third.is_none() || *third == rest.first().copied() {
+                    self.take(*pattern, marks, into);
+                }
             }
+        }
+    }
+
+    /// Goes over the haystack, four places at once, by a table and where there are any by the beginnings of short strings.
+    #[inline(always)]
+    fn pass<const SIZE: usize>(
+        &self,
+        table: &[u8; SIZE],
+        known: Option<&[u64; 1024]>,
+        lower: &[u8],
+        marks: &mut Marks,
+        into: &mut Vec<u32>,
+    ) {
+        let bits = SIZE.ilog2();
+        let asked = |gram: u32| {
+            let (byte, bit) = place(gram, bits);
+            u32::from(table[byte & (SIZE - 1)]) >> bit & 1
+        };
+        let short = |gram: u32| known.map_or(0, |k| u32::from(k[(gram & 0xffff) as usize / 64] >> (gram % 64) & 1 != 0));
+        let mut at = 0;
+        while let Some(Ok(eight)) = lower.get(at..at + 8).map(<[u8; 8]>::try_from) {
+            let eight = u64::from_le_bytes(eight);
+            #[allow(clippy::cast_possible_truncation, reason = "four bytes of the eight")]
+            let (a, b, c, d) = (eight as u32, (eight >> 8) as u32, (eight >> 16) as u32, (eight >> 24) as u32);
+            let (a, b, c, d) = (asked(a) | short(a), asked(b) | short(b), asked(c) | short(c), asked(d) | short(d));
+            if a | b | c | d != 0 {
+                for (i, hit) in [a, b, c, d].iter().enumerate() {
+                    if *hit != 0 {
+                        self.compare(bits, at + i, lower, marks, into);
+                    }
+                }
+            }
+            at += 4;
+        }
+        // The last few places one by one.
+        for at in at..lower.len() {
+            self.compare(bits, at, lower, marks, into);
         }
     }
 
@@ -227,16 +300,14 @@ impl Matcher {
             return;
         }
         marks.begin(self.starts.len() - 1);
-        if !self.table.is_empty() {
-            let (table, shift, mask) = (self.table.as_slice(), self.shift, self.table.len() - 1);
-            for (at, w) in lower.windows(GRAM).enumerate() {
-                let gram = gram(w);
-                let p = gram.wrapping_mul(SPREAD) >> shift;
-                let word = (p >> 6) as usize & mask;
-                if table[word] >> (p & 63) & 1 != 0 {
-                    self.compare(word, gram, at, lower, marks, into);
-                }
-            }
+        // Where there are short strings only, the table has no bit set.
+        match (&self.table, self.known.as_deref()) {
+            (Some(Table::Small(t)), None) => self.pass(t, None, lower, marks, into),
+            (Some(Table::Large(t)), None) => self.pass(t, None, lower, marks, into),
+            (Some(Table::Small(t)), known) => self.pass(t, known, lower, marks, into),
+            (Some(Table::Large(t)), known) => self.pass(t, known, lower, marks, into),
+            (None, Some(known)) => self.pass(&[0; 1 << SMALL], Some(known), lower, marks, into),
+            (None, None) => {}
         }
         if let Some(rest) = &self.rest {
             for m in rest.find_overlapping_iter(lower) {
@@ -248,27 +319,14 @@ impl Matcher {
                 self.take(*pattern, marks, into);
             }
         }
-        if self.known.is_empty() {
-            return;
-        }
-        for (at, pair) in lower.windows(2).enumerate() {
-            let both = u16::from_be_bytes([pair[0], pair[1]]);
-            if self.known[usize::from(both) / 64] >> (both % 64) & 1 == 0 {
-                continue;
-            }
-            let from = self.pairs.partition_point(|(p, _, _)| *p < both);
-            for (_, third, pattern) in self.pairs[from..].iter().take_while(|(p, _, _)| *p == both) {
-                if third.is_none() || *third == lower.get(at + 2).copied() {
-                    self.take(*pattern, marks, into);
-                }
-            }
-        }
     }
 
     /// Bytes of memory, about.
     pub fn memory(&self) -> usize {
         self.rest.as_ref().map_or(0, DoubleArrayAhoCorasick::heap_bytes)
-            + (self.table.len() + self.known.len() + self.pairs.len()) * 8
+            + self.table.as_ref().map_or(0, |t| 1 << t.bits())
+            + self.known.as_ref().map_or(0, |k| k.len() * 8)
+            + self.pairs.len() * 8
             + self.entries.len() * size_of::<Entry>()
             + self.bytes.len()
             + (self.rules.len() + self.starts.len() + self.heads.len()) * 4

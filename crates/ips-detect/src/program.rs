@@ -78,7 +78,8 @@ pub(crate) trait Names {
     fn set(&mut self, set: &ips_rules::condition::Dataset) -> u16;
 }
 
-/// Whether a test begins where the last match ended.
+/// Whether a test begins where the last match ended, and that match is tried again elsewhere where it fails. Not so where Base64 is
+/// decoded, as with the peer.
 fn relative(test: &Test) -> bool {
     match test {
         Test::Content(c) => c.distance.is_some() || c.within.is_some(),
@@ -86,7 +87,7 @@ fn relative(test: &Test) -> bool {
         Test::ByteTest { field, .. } | Test::ByteJump { field, .. } | Test::ByteExtract { field, .. } | Test::ByteMath { field, .. } => {
             field.relative
         }
-        Test::DataAt { relative, .. } | Test::Base64 { relative, .. } => *relative,
+        Test::DataAt { relative, .. } => *relative,
         Test::Asn1(a) => a.relative_offset.is_some(),
         _ => false,
     }

@@ -28,6 +28,13 @@ enum Said {
     Wait,
 }
 
+fn other(toward: Toward) -> Toward {
+    match toward {
+        Toward::Server => Toward::Client,
+        Toward::Client => Toward::Server,
+    }
+}
+
 /// Buffers that come bit by bit.
 pub(crate) fn grows(buffer: Buffer) -> bool {
     matches!(buffer, Buffer::HttpRequestBody | Buffer::HttpResponseBody | Buffer::FileData | Buffer::DceStub)
@@ -145,7 +152,9 @@ impl Tables {
             if holds >> at & 1 != 0 {
                 continue;
             }
-            let one = if g.sides >> way & 1 != 0 { self.group(g, scratch, seen, tx, done, &mut around.memory.sets) } else { Said::Wait };
+            // A rule about both directions looks back at the other one's buffers too.
+            let toward = if g.sides >> way & 1 != 0 { seen.toward } else { other(seen.toward) };
+            let one = self.group(g, scratch, seen, toward, tx, &mut around.memory.sets);
             match one {
                 Said::Yes => holds |= 1 << at,
                 Said::Wait => said = Said::Wait,
@@ -213,9 +222,9 @@ impl Tables {
         Some(at)
     }
 
-    fn group(&self, g: &Group, scratch: &mut Scratch, seen: &Seen<'_>, tx: &dyn Transaction, done: bool, sets: &mut Sets) -> Said {
-        let ready = tx.ready(g.buffer, seen.toward);
-        if !ready && !done {
+    fn group(&self, g: &Group, scratch: &mut Scratch, seen: &Seen<'_>, toward: Toward, tx: &dyn Transaction, sets: &mut Sets) -> Said {
+        let done = tx.done(toward);
+        if !done && !tx.ready(g.buffer, toward) {
             return Said::Wait;
         }
         let complete = done || !grows(g.buffer);
@@ -223,7 +232,7 @@ impl Tables {
         // Asked for only where a number may depend on it.
         let little = g.buffer == Buffer::DceStub && tx.named("dcerpc.byte_order", "little") == Some(true);
         for index in 0..MAX_INSTANCES {
-            let Some(at) = self.slot(scratch, tx, g.place, seen.toward, index) else { break };
+            let Some(at) = self.slot(scratch, tx, g.place, toward, index) else { break };
             any = true;
             if g.absent == Some(false) {
                 return Said::No;

@@ -116,7 +116,8 @@ impl Step {
                     bytes.truncate(to);
                     bytes.drain(..from);
                 }
-                _ => bytes.clear(),
+                // What does not match stays as it is.
+                _ => {}
             },
             Self::Base64 { bytes: most, offset, skip } => {
                 spare.clear();
@@ -210,7 +211,7 @@ mod tests {
         assert_eq!(run(Transform::Tld, b"com"), b"com");
         assert_eq!(run(Transform::Xor(vec![1, 2]), &[0, 0, 0]), [1, 2, 1]);
         assert_eq!(run(Transform::Pcre("a(.)c".to_owned()), b"xabcx"), b"b");
-        assert_eq!(run(Transform::Pcre("a(.)c".to_owned()), b"zzz"), b"");
+        assert_eq!(run(Transform::Pcre("a(.)c".to_owned()), b"zzz"), b"zzz");
         assert_eq!(run(Transform::FromBase64 { bytes: None, offset: 1, strict: true }, b"xaGk="), b"hi");
         assert_eq!(run(Transform::Subslice { offset: 1, bytes: Some(2), truncate: false }, b"abcd"), b"bc");
         assert_eq!(run(Transform::Subslice { offset: -2, bytes: None, truncate: false }, b"abcd"), b"cd");

@@ -201,11 +201,19 @@ fn both_directions_of_one_transaction() {
          alert http any any => any any (http.uri; content:\"/b\"; http.stat_code; content:\"200\"; sid:2;)\n",
     );
     let mut state = TxState::default();
-    let mut tx = http(&[(Buffer::HttpUri, "/a"), (Buffer::HttpStatusCode, "200")]);
+    let mut tx = http(&[(Buffer::HttpUri, "/a")]);
     assert_eq!(look(&mut b, &tx, &mut state, Toward::Server), [0u32; 0]);
+    tx.buffers.push((Buffer::HttpStatusCode, Toward::Client, b"200".to_vec()));
     tx.done = [true, true];
     assert_eq!(look(&mut b, &tx, &mut state, Toward::Client), [1]);
     assert_eq!(look(&mut b, &tx, &mut state, Toward::Client), [0u32; 0]);
+    // What is looked for first is in the answer.
+    let mut b =
+        Bench::new("alert http any any => any any (http.uri; content:\"/\"; http.response_header; content:\"X-Long-Name\"; sid:3;)");
+    let mut state = TxState::default();
+    assert_eq!(look(&mut b, &tx, &mut state, Toward::Server), [0u32; 0]);
+    tx.buffers.push((Buffer::HttpResponseHeader, Toward::Client, b"X-Long-Name: 1".to_vec()));
+    assert_eq!(look(&mut b, &tx, &mut state, Toward::Client), [3]);
 }
 
 #[test]
