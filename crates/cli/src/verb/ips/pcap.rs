@@ -118,7 +118,7 @@ impl Face for Inspected {
 enum To {
     Nowhere,
     Stdout,
-    File(BufWriter<File>, PathBuf),
+    File(BufWriter<File>),
 }
 
 /// Bytes of events that are written at once.
@@ -129,14 +129,14 @@ impl Write for To {
         match self {
             Self::Nowhere => Ok(bytes.len()),
             Self::Stdout => io::stdout().lock().write(bytes),
-            Self::File(f, _) => f.write(bytes),
+            Self::File(f) => f.write(bytes),
         }
     }
     fn flush(&mut self) -> io::Result<()> {
         match self {
             Self::Nowhere => Ok(()),
             Self::Stdout => io::stdout().lock().flush(),
-            Self::File(f, _) => f.flush(),
+            Self::File(f) => f.flush(),
         }
     }
 }
@@ -175,7 +175,7 @@ impl Arguments {
             Some(path) if path == Path::new("-") => To::Stdout,
             Some(path) => {
                 let file = File::create(path).map_err(|e| Trouble::io(path, e))?;
-                To::File(BufWriter::with_capacity(BUFFER, file), path.clone())
+                To::File(BufWriter::with_capacity(BUFFER, file))
             }
         })
     }
