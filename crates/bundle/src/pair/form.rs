@@ -7,7 +7,7 @@
 pub const MAX_LINE: usize = 300;
 
 /// What makes a comment more than one to a daemon: macros, expansions, quotes, lines that go on, blocks.
-const MEANT: &[u8] = b"\\\"'`$@~!{}";
+const MEANT: &[u8] = b"\\\"`$@~!{}";
 
 /// What a row of a block must be.
 pub(super) type Good = fn(&str) -> bool;
