@@ -183,8 +183,10 @@ pub fn check<'a>(files: impl IntoIterator<Item = &'a OwnFile>) -> Result<(), Fil
         match place {
             Place::Accounts => lines(file, account)?,
             Place::Directories => lines(file, directory)?,
-            Place::Pair(Daemon::Keepalived) => lines(file, pair::elects)?,
-            Place::Pair(Daemon::Conntrackd) => lines(file, pair::tells)?,
+            Place::Pair(daemon) => {
+                let refused = |(why, line)| FileError::Line { path: file.path.clone(), why, line };
+                pair::check(daemon, &file.content).map_err(refused)?;
+            }
             Place::Unit(name) | Place::DropIn(name) => units.entry(name).or_default().push(file),
         }
     }

@@ -15,10 +15,19 @@ use std::{
 };
 use words::SourceFile;
 
+/// The link between the nodes, as the example has it.
+const LINK: &str = "10.255.0.0/30";
+
 fn model() -> site::Model {
+    model_over(LINK)
+}
+
+/// The example with another link between its nodes.
+fn model_over(link: &str) -> site::Model {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/small/site.toml");
-    let source = SourceFile::new("site.toml", fs::read_to_string(path).expect(path));
-    site::read(&source, "2026-11-22").model.expect("model")
+    let text = fs::read_to_string(path).expect(path);
+    assert!(text.contains(LINK), "{path}");
+    site::read(&SourceFile::new("site.toml", text.replace(LINK, link)), "2026-11-22").model.expect("model")
 }
 
 fn planned(mode: Mode) -> Plan {
@@ -124,6 +133,169 @@ fn keepalived_takes_its_file_and_would_refuse_a_wrong_one() {
             let wrong = text.replace("unicast_src_ip ", "unicast_src_ip x");
             assert_ne!(check(&pair, &wrong).0, Some(0), "a wrong address was taken");
         }
+    }
+}
+
+/// Two nodes with their rulesets in force and keepalived running elect one and stay so, over a link of either family: what one says the
+/// other one must hear.
+#[test]
+fn one_node_is_active_over_a_link_of_either_family() {
+    /// Ten looks in a row with the same one active, a tenth of a second apart: several advertisements; given up after two hundred.
+    const SETTLES: &str = "
+        same=0 last=
+        for _ in $(seq 200); do
+            now=; for n in fw-a fw-b; do ip -n $n -o address show | grep -qF \" $address/\" && now=\"$now $n\"; done
+            if [ \"$now\" = \"$last\" ] && [ $(echo $now | wc -w) = 1 ]; then same=$((same + 1)); else same=0; fi
+            last=$now
+            [ $same = 10 ] && break
+            sleep 0.1
+        done
+        echo \"ACTIVE$last SAME $same\"
+        kill $pids; wait";
+    for link in [LINK, "2001:db8:255::/64"] {
+        let directory = tempfile::tempdir().expect("directory");
+        let model = model_over(link);
+        let plan = plan::plan(&model, &Devices::default(), Options::default());
+        let nodes = files(&plan);
+        let mut script = String::from("exec 2>&1\nmount -t tmpfs none /run\nip netns add fw-a && ip netns add fw-b\n");
+        for device in nodes[0].1.watched.iter().chain([&nodes[0].1.link]) {
+            script += &format!("ip link add {device} netns fw-a type veth peer name {device} netns fw-b\n");
+        }
+        for (host, pair, files) in &nodes {
+            assert_eq!(pair.link, "sync");
+            let write = |name: &str, text: &str| fs::write(directory.path().join(name), text).expect("written");
+            write(&format!("{host}.conf"), of(files, Daemon::Keepalived));
+            let machine = plan.machines.values().find(|m| m.host.as_str() == host).expect("machine");
+            write(&format!("{host}.nft"), &emit::nft::script(&machine.ruleset, ruleset::TableFamily::Inet, plan::TABLE));
+            for device in &pair.watched {
+                script += &format!("ip -n {host} link set {device} up\n");
+            }
+            let (length, nodad) = if pair.here.is_ipv4() { (30, "") } else { (64, "nodad") };
+            script += &format!(
+                "ip -n {host} link set lo up && ip -n {host} link set sync up && ip -n {host} address add {}/{length} dev sync {nodad}
+                ip netns exec {host} nft -f \"$1/{host}.nft\" || exit 3\n",
+                pair.here
+            );
+        }
+        for (host, ..) in &nodes {
+            script += &format!(
+                "ip netns exec {host} keepalived --dont-fork --vrrp --use-file=\"$1/{host}.conf\" --pid=/run/{host}.pid --vrrp_pid=/run/{host}.vrrp &\npids=\"$pids $!\"\n"
+            );
+        }
+        let advertised = nodes[0].1.advertised().expect("address").address.addr();
+        script += &format!("address={advertised}\n{SETTLES}");
+        let spaces = if is_root() { "-nm" } else { "-Urnm" };
+        let out = Command::new("unshare").args([spaces, "sh", "-c", &script, "sh"]).arg(directory.path()).output().expect("unshare");
+        let said = String::from_utf8_lossy(&out.stdout);
+        assert!(said.contains("SAME 10"), "{link}: {said}");
+    }
+}
+
+/// Sixty services published at one address: more origins than a line of the daemon holds.
+#[test]
+fn an_address_with_many_reasons_is_one_the_daemon_takes() {
+    let directory = tempfile::tempdir().expect("directory");
+    for (host, mut pair, _) in files(&planned(Mode::Enforce)) {
+        let first = pair.addresses[0].origins.first().cloned().expect("origin");
+        for address in &mut pair.addresses {
+            address.origins = vec![first.clone(); 60];
+        }
+        pair.addresses[1].why = format!("a \"quoted\" \\ ${{reason}} @host \u{a0} {}", "ä".repeat(2000));
+        let text = emit::keepalived::file(&words::HostName::new(&host).expect("name"), &pair);
+        assert!(text.contains(" more)") && text.lines().all(|l| l.len() <= bundle::pair::MAX_LINE), "{text}");
+        let file = OwnFile { path: Daemon::Keepalived.path().into(), mode: 0o644, content: text.clone() };
+        assert_eq!(bundle::file::check([&file]), Ok(()), "{text}");
+        let checked = inside(&pair, "keepalived --config-test --use-file=\"$1\"", &written(directory.path(), &text));
+        assert_eq!(checked, (Some(0), String::new()), "{text}");
+    }
+}
+
+/// Whatever is lost, a node that is drained is worth less than one that is not, and every loss counts.
+#[test]
+fn a_drained_node_is_worth_less_than_any_other() {
+    let priority = i16::from(emit::keepalived::PRIORITY);
+    let drained = priority + emit::keepalived::DRAINED;
+    assert!(drained > 1, "{drained}");
+    for (host, pair, _) in files(&planned(Mode::Enforce)) {
+        for links in 1..=199 {
+            let pair = PairPlan { watched: (0..links).map(|n| format!("v{n}")).collect(), ..pair.clone() };
+            let text = emit::keepalived::file(&words::HostName::new(&host).expect("name"), &pair);
+            let weights: Vec<i16> = text
+                .lines()
+                .filter_map(|l| l.split_once("v").and(l.split_once(" weight ")))
+                .map(|(_, n)| n.parse().expect("weight"))
+                .collect();
+            assert_eq!(weights.len(), links);
+            assert!(weights.iter().all(|w| *w < 0) && priority + weights.iter().sum::<i16>() > drained, "{links}: {weights:?}");
+        }
+    }
+}
+
+/// The limit that the kernel kills by is the one of the file. Only root may ask for a place before others.
+#[test]
+fn the_election_is_not_killed_for_a_long_turn() {
+    if !is_root() {
+        return;
+    }
+    let directory = tempfile::tempdir().expect("directory");
+    let (host, pair, _) = files(&planned(Mode::Enforce)).remove(0);
+    let text = emit::keepalived::file(&words::HostName::new(&host).expect("name"), &pair);
+    let script = "mkdir /run/ravelin-vrrp
+        timeout 20 keepalived --dont-fork --vrrp --use-file=\"$1\" --pid=/run/ravelin-vrrp/keepalived.pid --vrrp_pid=/run/ravelin-vrrp/vrrp.pid &
+        for _ in $(seq 100); do
+            [ -s /run/ravelin-vrrp/vrrp.pid ] && limit=$(grep realtime.timeout /proc/$(cat /run/ravelin-vrrp/vrrp.pid)/limits) || limit=
+            case \"$limit\" in *unlimited*|'') sleep 0.1;; *) break;; esac
+        done
+        echo LIMIT $limit
+        kill $! && wait";
+    let (_, said) = inside(&pair, script, &written(directory.path(), &text));
+    // The daemon is warned at half of it.
+    let most = emit::keepalived::REALTIME_LIMIT_US;
+    let wanted = format!("LIMIT Max realtime timeout {} {most} us", most / 2);
+    assert!(said.contains(&wanted), "{said}");
+}
+
+/// Why its unit waits for the network and never gives up: without an address on the link the daemon ends at once.
+#[test]
+fn conntrackd_ends_where_its_link_has_no_address() {
+    /// What `timeout` says when it had to end the program: it ran.
+    const ENDED: i32 = 124;
+    let directory = tempfile::tempdir().expect("directory");
+    let (_, pair, _) = files(&planned(Mode::Enforce)).remove(0);
+    let script = format!("ip address flush dev {}; timeout 5 conntrackd -C \"$1\"", pair.link);
+    let root = is_root();
+    let text: String =
+        emit::conntrackd::file(&pair).lines().filter(|l| root || !l.contains("SocketBuffer")).map(|l| format!("{l}\n")).collect();
+    let (code, said) = inside(&pair, &script, &written(directory.path(), &text));
+    assert!(code.is_some_and(|c| c != 0 && c != ENDED), "{code:?} {said}");
+}
+
+/// The kernel forgets a connection over UDP that was never answered after 30 seconds: the other node must be told again before, even if
+/// it missed one telling.
+#[test]
+fn states_are_told_again_before_the_other_node_forgets() {
+    /// `nf_conntrack_udp_timeout`, as the kernel has it and the plan leaves it.
+    const FORGOTTEN: u64 = 30;
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../packaging/ravelin-states.timer");
+    let text = fs::read_to_string(path).expect(path);
+    let value = |key: &str| -> u64 { text.lines().find_map(|l| l.strip_prefix(key)).expect(key).parse().expect("seconds") };
+    for key in ["OnActiveSec=", "OnUnitActiveSec="] {
+        assert!(2 * (value(key) + value("AccuracySec=")) < FORGOTTEN, "{key}");
+    }
+    for machine in planned(Mode::Enforce).machines.values() {
+        assert!(!machine.sysctls.iter().any(|s| s.key.ends_with("nf_conntrack_udp_timeout")), "another time to forget");
+    }
+}
+
+/// What the catalogue says of the daemons' files is what is written.
+#[test]
+fn the_catalogue_knows_the_modes_of_the_daemons_files() {
+    let plan = planned(Mode::Enforce);
+    let (_, _, files) = files(&plan).remove(0);
+    for daemon in Daemon::ALL {
+        let file = files.iter().find(|f| f.path == daemon.path()).expect("its file");
+        let known: Vec<_> = catalog::builtin().values().flat_map(|s| &s.paths).filter(|p| p.path == daemon.path()).collect();
+        assert!(!known.is_empty() && known.iter().all(|p| p.mode.as_deref() == Some(format!("{:04o}", file.mode).as_str())), "{known:?}");
     }
 }
 

@@ -3,12 +3,13 @@
 //! link whose loss on both nodes would leave no active one.
 
 use crate::build::Build;
+use crate::pair::Talk;
 use crate::{Address, address, pair};
 use serde::Serialize;
 use site::model::{Flow, Mode, Party};
 use std::collections::BTreeSet;
 use std::net::IpAddr;
-use words::{Family, HostName, Proto};
+use words::{Family, HostName};
 
 /// What elects and informs a node of a pair.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -57,13 +58,11 @@ pub(crate) fn of(b: &Build<'_>) -> Option<PairPlan> {
         return None;
     }
     let mine = Party::Host(b.host.name.clone());
-    let said = |vrrp: bool| {
-        let is = move |f: &&&Flow| {
-            pair::carries(b, f) && f.from == Party::Host(b.host.name.clone()) && (f.target.proto == Proto::Other(112)) == vrrp
-        };
+    let said = |talk: Talk| {
+        let is = move |f: &&&Flow| pair::carries(b, f) && f.from == Party::Host(b.host.name.clone()) && Talk::of(f) == talk;
         b.flows.iter().find(is).copied()
     };
-    let (vrrp, sync) = (said(true)?, said(false)?);
+    let (vrrp, sync) = (said(Talk::Vrrp)?, said(Talk::Sync)?);
     let leg = vrrp.legs.first()?;
     let Party::Host(peer) = &vrrp.to else { return None };
     debug_assert!(vrrp.from == mine, "bug: the flow of another node");

@@ -13,20 +13,22 @@ use std::collections::BTreeMap;
 use words::{Family, PortSet, Proto};
 
 /// IP protocol number of VRRP (RFC 9568).
-const VRRP: u128 = 112;
+const VRRP: u8 = 112;
 /// Hop limit of what was not routed; RFC 9568 5.1.1.3 and 5.1.2.3 want it of VRRP, here states must have it too.
 const ON_LINK: u32 = 255;
 
 /// Which of the two a flow is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Talk {
+pub(crate) enum Talk {
+    /// Who is active.
     Vrrp,
+    /// Which connections there are.
     Sync,
 }
 
 impl Talk {
-    fn of(flow: &Flow) -> Self {
-        if flow.target.proto == Proto::Other(112) { Talk::Vrrp } else { Talk::Sync }
+    pub(crate) fn of(flow: &Flow) -> Self {
+        if flow.target.proto == Proto::Other(VRRP) { Talk::Vrrp } else { Talk::Sync }
     }
     fn word(self) -> &'static str {
         match self {
@@ -81,7 +83,7 @@ fn talk(b: &mut Build<'_>, talk: Talk, input: bool, flows: &[&Flow]) -> Vec<Rule
         });
     }
     let which = match talk {
-        Talk::Vrrp => vec![one_of(Key::L4Proto, &[VRRP])],
+        Talk::Vrrp => vec![one_of(Key::L4Proto, &[VRRP.into()])],
         Talk::Sync => {
             vec![one_of(Key::L4Proto, &[u128::from(Proto::Udp.number())]), crate::build::is(Key::Dport, crate::grant::ports(&ports))]
         }
@@ -98,19 +100,21 @@ fn talk(b: &mut Build<'_>, talk: Talk, input: bool, flows: &[&Flow]) -> Vec<Rule
             s.push(one_of(Key::HopLimit, &[ON_LINK.into()]));
         }
         s.push(Statement::Lookup { keys: vec![device.clone(), src, dst], set, negated: false });
-        if !input && talk == Talk::Sync {
-            // The daemon has no setting for it.
+        if !input {
+            // conntrackd has no setting for it, and keepalived sends by unicast over IPv6 with the kernel's 64.
             s.push(Statement::SetMark { key: Key::HopLimit, mask: None, value: Some(ON_LINK) });
         }
         s.extend([Statement::Counter, Statement::Verdict(Verdict::Accept)]);
         out.push(b.builtin(&format!("{}/{word}", talk.word()), talk.what(), "two nodes stand in for one another", s));
     }
-    // States leave by no other rule either; what is refused here is a stranger's.
-    if talk == Talk::Vrrp || (input && !ports.is_empty()) {
+    // What is refused here is a stranger's, or this node's own by another way than the link: where the link's address is gone, a daemon
+    // sends by the default route.
+    if talk == Talk::Vrrp || !ports.is_empty() {
         let id = format!("deny/{}/{word}", talk.word());
-        let (what, why) = match talk {
-            Talk::Vrrp => ("refuses every other advertisement", "whoever advertises becomes the gateway (RFC 9568 9)"),
-            Talk::Sync => ("refuses states of connections from anybody else", "whoever is heard plants established connections"),
+        let (what, why) = match (talk, input) {
+            (Talk::Vrrp, _) => ("refuses every other advertisement", "whoever advertises becomes the gateway (RFC 9568 9)"),
+            (Talk::Sync, true) => ("refuses states of connections from anybody else", "whoever is heard plants established connections"),
+            (Talk::Sync, false) => ("refuses states of connections to anybody else", "they tell who speaks with whom"),
         };
         out.extend(b.refuse(&id, what, why, which));
     }

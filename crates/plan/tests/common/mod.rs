@@ -206,7 +206,9 @@ pub fn model() -> Model {
     {
         for (m, target) in ["vrrp", "3780/udp"].into_iter().enumerate() {
             let id = format!("f00000{n}{m}e");
-            flows.push(flow(&id, FlowKind::Edge, h(from), h(to), target, vec![leg(V4, "sync", "sync", &[src], &[dst])], vec![]));
+            let (src6, dst6) = (format!("2001:db8:255::{}/128", n + 1), format!("2001:db8:255::{}/128", 2 - n));
+            let legs = vec![leg(V4, "sync", "sync", &[src], &[dst]), leg(V6, "sync", "sync", &[&src6], &[&dst6])];
+            flows.push(flow(&id, FlowKind::Edge, h(from), h(to), target, legs, vec![]));
         }
     }
     flows.sort_by(|a, b| a.id.cmp(&b.id));
@@ -216,7 +218,7 @@ pub fn model() -> Model {
         ("dmz", nets(&["10.20.10.0/24", "2001:db8:20:10::/64"])),
         ("chain", nets(&["10.20.20.0/24", "2001:db8:20:20::/64"])),
         ("ops", nets(&["10.20.90.0/24", "2001:db8:20:90::/64"])),
-        ("sync", nets(&["10.255.0.0/30"])),
+        ("sync", nets(&["10.255.0.0/30", "2001:db8:255::/64"])),
     ];
     let zones = zones
         .into_iter()
@@ -233,7 +235,7 @@ pub fn model() -> Model {
                 ("dmz", &["10.20.10.2/24", "2001:db8:20:10::2/64"]),
                 ("internet", &["203.0.113.2/28"]),
                 ("ops", &["10.20.90.2/24"]),
-                ("sync", &["10.255.0.1/30"]),
+                ("sync", &["10.255.0.1/30", "2001:db8:255::1/64"]),
             ],
             true,
         ),
@@ -244,7 +246,7 @@ pub fn model() -> Model {
                 ("dmz", &["10.20.10.3/24", "2001:db8:20:10::3/64"]),
                 ("internet", &["203.0.113.3/28"]),
                 ("ops", &["10.20.90.3/24"]),
-                ("sync", &["10.255.0.2/30"]),
+                ("sync", &["10.255.0.2/30", "2001:db8:255::2/64"]),
             ],
             true,
         ),

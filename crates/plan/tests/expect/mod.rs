@@ -20,6 +20,8 @@ enum Want {
     RefusedBy(String),
     /// Leaves under this source.
     SeenAs(IpAddr),
+    /// Leaves with this hop limit, whatever the program asked for.
+    Hops(u128),
 }
 
 const ESTABLISHED: u128 = 1;
@@ -37,11 +39,13 @@ impl Expectation {
             Want::Passes => t.passed,
             Want::RefusedBy(id) => !t.passed && last.as_ref() == Some(id),
             Want::SeenAs(a) => t.passed && t.packet.src() == *a,
+            Want::Hops(n) => t.passed && t.packet.get(Field::Hop) == *n,
         };
         let want = match &self.want {
             Want::Passes => "passes".to_owned(),
             Want::RefusedBy(id) => format!("is refused by {id}"),
             Want::SeenAs(a) => format!("leaves as {a}"),
+            Want::Hops(n) => format!("leaves with hop limit {n}"),
         };
         if good {
             Ok(())
@@ -294,7 +298,10 @@ fn pair(l: &mut List, model: &Model, host: &site::model::Host, device: &dyn Fn(&
                     l.refused(Hook::Input, &format!("routed {word}"), heard.with(Field::Hop, hop), &deny);
                 }
                 let said = out(p.from(mine).to(theirs), &device(&sync));
-                l.passes(Hook::Output, &format!("own {word}"), near(said));
+                // The daemons ask for no hop limit of their own, or not in both families; the other node asks for 255.
+                for hop in [64, 255] {
+                    l.add(Hook::Output, format!("own {word}"), said.with(Field::Hop, hop), Want::Hops(255));
+                }
                 let neighbour = match mine {
                     IpAddr::V4(_) => ip("10.255.0.250"),
                     IpAddr::V6(_) => ip("2001:db8:255::250"),
@@ -315,9 +322,10 @@ fn pair(l: &mut List, model: &Model, host: &site::model::Host, device: &dyn Fn(&
                             l.refused(Hook::Input, &format!("{word} of {src} from {}", i.zone), p, &deny);
                         }
                     }
-                    if word == "vrrp" {
-                        let p = near(out(kind(Packet::opening(f)).from(mine).to(ip(group)), &dev)).with(Field::State, state);
-                        l.refused(Hook::Output, &format!("an advertisement to {}", i.zone), p, "deny/vrrp/out");
+                    // The link's address is gone, and the default route leads here.
+                    for dst in [Some(ip(group)), address(peer, &sync, f)].into_iter().flatten() {
+                        let p = near(out(kind(Packet::opening(f)).from(mine).to(dst), &dev)).with(Field::State, state);
+                        l.refused(Hook::Output, &format!("{word} to {}", i.zone), p, &format!("deny/{word}/out"));
                     }
                 }
             }
