@@ -13,7 +13,10 @@ use lab::{
     stage::Stage,
     trial::Trial,
 };
-use plan::Options;
+use plan::{
+    Options,
+    standing::{Part, Standing},
+};
 use std::time::Duration;
 
 /// Connections held in an ordinary run, and in a long one.
@@ -127,6 +130,52 @@ fn moved(pair: &Pair<'_>, to: &str) -> String {
         }
     }
     pair.settled().unwrap_or_else(|e| panic!("{e}"))
+}
+
+/// A node's live rulesets.
+fn live(stage: &Stage, node: &str) -> ruleset::Ruleset {
+    let out = stage.lab.space(node).expect("node").program("nft", &["-j", "list", "ruleset"], None).expect("lists");
+    ruleset::nft::read(&String::from_utf8_lossy(&out.stdout)).expect("reads")
+}
+
+/// How the pair stands, as this node's own counters tell it.
+fn standing(stage: &Stage, node: &str) -> Standing {
+    let first = live(stage, node);
+    std::thread::sleep(Duration::from_secs(2));
+    Standing::between(&first, &live(stage, node))
+}
+
+#[test]
+fn each_node_tells_its_part_and_what_it_does_not_hear() {
+    if !common::inside("each_node_tells_its_part_and_what_it_does_not_hear") {
+        return;
+    }
+    let stage = stage();
+    let mut pair = Pair::start(&stage).expect("started");
+    let active = pair.settled().expect("one");
+    let other = pair.other(&active).expect("two");
+    let well = |part| Standing { part, hears_states: true, tells_states: true };
+    assert_eq!((standing(&stage, &active), standing(&stage, &other)), (well(Part::Active), well(Part::Standby)));
+    // Both hold the same policy, and one element changed by hand on one of them is found and named.
+    let differences = |node: &str| {
+        let machine = &stage.plan.machines[node];
+        ruleset::compare(&machine.ruleset, &live(&stage, node)).iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    assert_eq!((differences(&active), differences(&other)), (vec![], vec![]));
+    let set = "vrrp/in/4";
+    stage.lab.space(&other).expect("node").program("nft", &["flush", "set", "inet", "ravelin", set], None).expect("flushed");
+    let named = differences(&other);
+    assert!(!named.is_empty() && named.iter().all(|d| d.contains(set)), "{named:?}");
+    // What is no longer heard there: it takes over beside the active one, which hears it, and gives up where its own address is the lower.
+    let (alone, heard) = (standing(&stage, &other), standing(&stage, &active));
+    assert!(alone.part == Part::Active && matches!(heard.part, Part::Both | Part::Standby), "{alone:?} {heard:?}");
+    stage.load(&other, &lab::stage::script(&stage.plan.machines[other.as_str()])).expect("loaded");
+    let now = pair.settled().expect("one again");
+    // Sync that stops shows within seconds, on both.
+    pair.kill_one(&now, Daemon::Conntrackd).expect("killed");
+    let rest = pair.other(&now).expect("two");
+    let (here, there) = (standing(&stage, &now), standing(&stage, &rest));
+    assert!(!here.tells_states && !there.hears_states, "{here:?} {there:?}");
 }
 
 #[test]
