@@ -49,6 +49,9 @@ const MAY_START: &str = "/usr/sbin/policy-rc.d";
 /// Says no: 101 is "action forbidden".
 const NOTHING: &str = "#!/bin/sh\n# Ravelin's set-up: gone when apt is done.\nexit 101\n";
 
+/// Now as well as at boot: under an administrator's own answer they may have been started.
+const DISABLE: [&str; 2] = ["disable", "--now"];
+
 /// Kernel switches that forbid unprivileged user namespaces, with the value that forbids.
 const NAMESPACE_SWITCHES: [(&str, &str, &str); 3] = [
     ("/proc/sys/user/max_user_namespaces", "0", "user.max_user_namespaces=15000"),
@@ -111,8 +114,8 @@ fn quietly(daemons: &[&str], install: impl FnOnce() -> Result<(), Stop>) -> Resu
         return install();
     }
     eprintln!("{} are installed and not started; they stay disabled", daemons.join(" and "));
-    // An administrator's own answer stands: it may say more than no.
-    let ours = !Path::new(MAY_START).exists();
+    // An administrator's own answer stands: it may say more than no. One of ours is left where a set-up was cut off.
+    let ours = is_ours(Path::new(MAY_START));
     if ours {
         let fault = |e: std::io::Error| Stop::fault(format!("cannot write {MAY_START}: {e}"));
         std::fs::write(MAY_START, NOTHING).map_err(fault)?;
@@ -125,9 +128,17 @@ fn quietly(daemons: &[&str], install: impl FnOnce() -> Result<(), Stop>) -> Resu
     installed?;
     // Without systemd there is nobody who would start them.
     if which("systemctl").is_some() {
-        process::run(Command::new("systemctl").arg("disable").args(daemons))?;
+        process::run(Command::new("systemctl").args(DISABLE).args(daemons))?;
     }
     Ok(())
+}
+
+/// Whether the answer is ours to write and to remove: nobody gave one, or it is the one of a set-up that did not get to its end.
+fn is_ours(answer: &Path) -> bool {
+    match std::fs::read_to_string(answer) {
+        Ok(text) => text == NOTHING,
+        Err(e) => e.kind() == std::io::ErrorKind::NotFound,
+    }
 }
 
 /// Set-up for the demonstration.
@@ -165,4 +176,22 @@ fn namespaces() -> Result<(), Stop> {
         message += "\n  this is a Docker container: start it with --security-opt seccomp=unconfined --cap-add SYS_ADMIN";
     }
     Err(Stop::usage(message))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_that_was_left_behind_is_ours_and_an_administrators_is_not() {
+        let directory = std::env::temp_dir().join(format!("ravelin-setup-{}", std::process::id()));
+        std::fs::create_dir_all(&directory).expect("makes");
+        let answer = directory.join("policy-rc.d");
+        assert!(is_ours(&answer), "nobody gave one");
+        std::fs::write(&answer, NOTHING).expect("writes");
+        assert!(is_ours(&answer), "ours, of a set-up that was cut off");
+        std::fs::write(&answer, "#!/bin/sh\nexit 101\n").expect("writes");
+        assert!(!is_ours(&answer), "an administrator's");
+        std::fs::remove_dir_all(&directory).expect("removes");
+    }
 }

@@ -1,7 +1,9 @@
 //! After a power loss, and on the console. Loads the last confirmed generation; if it cannot, the management path alone.
 
 use crate::{
-    Error, addresses, glass, nft,
+    Error, addresses,
+    daemons::Moment,
+    glass, nft,
     revert::{self, namespace},
     settings,
     state::{self, Phase, State},
@@ -41,8 +43,11 @@ pub fn run(state: &State) -> Result<Loaded, Error> {
         }
         let note = |what: String| state.note(Some(pending.generation), None, what);
         // What it changed in the kernel went with the power; files did not. Before a service starts, those of before are back.
-        let cleared =
-            if pending.touched && !revert::is_confirmed(state, &pending) { revert::of_earlier_boot(state) } else { Ok(Vec::new()) };
+        let cleared = if pending.touched && !revert::is_confirmed(state, &pending) {
+            revert::of_earlier_boot(state, Moment::Boot)
+        } else {
+            Ok(Vec::new())
+        };
         match cleared {
             Ok(notes) => {
                 note("forgotten at boot: it was not confirmed".into());

@@ -2,7 +2,7 @@
 //! whom to tell. What is there and does not begin with our mark is somebody else's: the change is refused, the file left alone.
 //! Never: follows a link, leaves half a file, writes outside the places a bundle may have.
 
-use crate::{Error, pair, timer};
+use crate::{Error, daemons, systemctl};
 use bundle::{After, Bundle, Draft, OwnFile, Place, file::MARK};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -241,8 +241,8 @@ pub fn tell(who: &BTreeSet<After>) -> Result<Vec<String>, Error> {
             After::Reload => notes.extend(reload()?),
             // The unit says it as well.
             After::Pair(daemon) if who.contains(&After::PairUnit(*daemon)) => {}
-            After::Pair(daemon) => notes.extend(pair::follow(*daemon, false)?),
-            After::PairUnit(daemon) => notes.extend(pair::follow(*daemon, true)?),
+            After::Pair(daemon) => notes.extend(daemons::follow(*daemon, false)?),
+            After::PairUnit(daemon) => notes.extend(daemons::follow(*daemon, true)?),
         }
     }
     Ok(notes)
@@ -255,18 +255,11 @@ pub fn is_there(path: &str) -> Result<bool, Error> {
 
 /// Makes systemd read its units again, where it runs this machine and not another one around us. What runs goes on as it is.
 pub fn reload() -> Result<Option<String>, Error> {
-    if !timer::systemd_runs_here() && !is_boot_unit() {
+    if !systemctl::listens() {
         return Ok(Some("systemd does not run here: units count from its next start".into()));
     }
-    observe::run::output("systemctl", &["daemon-reload"])?;
+    systemctl::call(&["daemon-reload"])?;
     Ok(None)
-}
-
-/// The unit that runs before the network. Its sandbox may not look at process 1, so it cannot tell whose network it is in; but it
-/// is no unit anywhere else.
-fn is_boot_unit() -> bool {
-    let own = std::fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
-    own.lines().any(|l| l.ends_with("/ravelin-restore.service"))
 }
 
 /// Files that are not as meant, in words.

@@ -12,7 +12,9 @@
 //! | [`settings`] | kernel settings |
 //! | [`addresses`] | addresses of ours on devices, and the record of which are ours |
 //! | [`files`] | files of our own under `/etc`, and who is told of them |
-//! | [`pair`] | the daemons of a redundant pair |
+//! | [`pair`] | what a redundant pair's programs are asked |
+//! | [`daemons`] | a pair's daemons with their files, or as they were before |
+//! | [`systemctl`] | systemd told and asked, in bounded time |
 //! | [`modes`] | modes that systemd-tmpfiles closes, kept before |
 //! | [`flows`] | connections under way before the first apply |
 //! | [`read_back`] | what the kernel holds against what was meant |
@@ -35,6 +37,7 @@ pub mod addresses;
 pub mod boot;
 pub mod came_by;
 pub mod cut;
+pub mod daemons;
 pub mod error;
 pub mod files;
 pub mod flows;
@@ -51,6 +54,7 @@ pub mod snapshot;
 pub mod state;
 pub mod status;
 pub mod step;
+pub mod systemctl;
 pub mod timer;
 pub mod transaction;
 pub mod ufw;

@@ -2,12 +2,14 @@
 //! order is: the snapshot; the confirmed bundle; the management path alone. Never wider than one of these.
 
 use crate::{
-    Error, addresses, boot, files, glass, modes, nft, pair, settings,
+    Error, addresses, boot,
+    daemons::{self, Moment},
+    files, glass, modes, nft, settings,
     snapshot::Snapshot,
     state::{Pending, State},
     timer, ufw,
 };
-use bundle::{After, pair::Daemon};
+use bundle::{After, Bundle, pair::Daemon};
 use serde::Serialize;
 use std::collections::BTreeSet;
 
@@ -70,7 +72,7 @@ pub fn now(state: &State, why: &str) -> Result<Restored, Error> {
     }
     if !this_boot {
         // What it changed in the kernel went with that boot; what is in force now was loaded by another hand. Files stayed.
-        let notes = of_earlier_boot(state)?;
+        let notes = of_earlier_boot(state, Moment::Running)?;
         state.clear_pending()?;
         note("forgotten: it belongs to an earlier boot".into());
         notes.into_iter().for_each(note);
@@ -78,7 +80,7 @@ pub fn now(state: &State, why: &str) -> Result<Restored, Error> {
     }
     let network = put_back(state);
     // Whatever became of the network: files of a change that failed must not wait for a service's next start.
-    let disk = of_disk(state);
+    let disk = of_disk(state, Moment::Running);
     let (restored, notes) = network?;
     let notes = [notes, disk?].concat();
     // Only now: a revert that is cut off itself is begun again by the timer or by boot.
@@ -95,51 +97,63 @@ pub(crate) fn is_confirmed(state: &State, pending: &Pending) -> bool {
 
 /// What a change of an earlier boot left behind: files, modes and, where UFW filters, its rule files and what it has loaded from them
 /// by now. Out come notes.
-pub(crate) fn of_earlier_boot(state: &State) -> Result<Vec<String>, Error> {
-    let mut notes = of_disk(state)?;
+pub(crate) fn of_earlier_boot(state: &State, moment: Moment) -> Result<Vec<String>, Error> {
+    let mut notes = of_disk(state, moment)?;
     if let Some(kept) = state.snapshot().ok().flatten().and_then(|s| s.ufw) {
         notes.extend(ufw::put_back(&kept)?);
     }
     Ok(notes)
 }
 
-/// Files and modes as they were before the change under way: from the snapshot, or, where that cannot be read, as the confirmed
-/// bundle has them. Out come notes.
-pub(crate) fn of_disk(state: &State) -> Result<Vec<String>, Error> {
+/// Files, modes and a pair's daemons as they were before the change under way: from the snapshot, or, where that cannot be read, as the
+/// confirmed bundle has them. Out come notes.
+pub(crate) fn of_disk(state: &State, moment: Moment) -> Result<Vec<String>, Error> {
     let mut notes = Vec::new();
-    let told: BTreeSet<After> = match state.snapshot() {
+    match state.snapshot() {
         Ok(Some(snapshot)) => {
             let told = files::put_back(&snapshot.files)?;
             notes.extend(modes::put_back(&snapshot.modes));
-            told
+            notes.extend(reload(&told));
+            notes.extend(daemons::put_back(&snapshot.daemons, &told, moment));
         }
         unread => {
             notes.push(unread.err().map_or_else(|| "snapshot: it is not there".to_owned(), |e| e.chain()));
-            match state.pending_bundle()? {
-                Some(failed) => files::instead(state.confirmed_bundle()?.as_ref(), &failed)?,
-                None => BTreeSet::new(),
+            if let Some(failed) = state.pending_bundle()? {
+                let confirmed = state.confirmed_bundle()?;
+                let told = files::instead(confirmed.as_ref(), &failed)?;
+                notes.extend(reload(&told));
+                notes.extend(daemons::instead(confirmed.as_ref().map(Bundle::draft), &told, moment));
             }
         }
-    };
-    // Accounts and directories that were made stay: they hold nothing and let nobody in.
-    if told.iter().any(|a| a.is_unit()) {
-        notes.extend(files::reload()?);
     }
-    notes.extend(daemons(&told));
     Ok(notes)
 }
 
-/// A pair's daemons with what lies on disk now. What they do not take must not keep the files of before away.
-fn daemons(told: &BTreeSet<After>) -> Vec<String> {
-    let pair = told.iter().copied().filter(|a| matches!(a, After::Pair(_) | After::PairUnit(_))).collect();
-    files::tell(&pair).unwrap_or_else(|e| vec![e.chain()])
+/// Units read again. Accounts and directories that were made stay: they hold nothing and let nobody in. That systemd does not answer is
+/// a note: the files are back, and another try would find nothing to do.
+fn reload(told: &BTreeSet<After>) -> Vec<String> {
+    if !told.iter().any(|a| a.is_unit()) {
+        return Vec::new();
+    }
+    files::reload().unwrap_or_else(|e| Some(e.chain())).into_iter().collect()
 }
 
 /// An election that was not there before lets go first: its daemon takes its addresses off when it ends, ours are put back after that.
 fn end_election(before: &Snapshot) -> Vec<String> {
-    let new = |f: &&files::Kept| f.path == Daemon::Keepalived.path() && f.was.is_none();
-    let ended = before.files.iter().find(new).map(|_| pair::end(Daemon::Keepalived));
-    ended.unwrap_or_default()
+    let new = |f: &files::Kept| f.path == Daemon::Keepalived.path() && f.was.is_none();
+    // Where its file does not lie there yet, what runs is somebody else's. A place that cannot be looked at may hold it.
+    if before.files.iter().any(new) && files::is_there(Daemon::Keepalived.path()).unwrap_or(true) {
+        daemons::end(Daemon::Keepalived)
+    } else {
+        Vec::new()
+    }
+}
+
+/// The same where the snapshot cannot be read: whatever election the confirmed bundle does not have.
+fn end_election_unless(confirmed: Option<&Bundle>) -> Vec<String> {
+    // A place that cannot be looked at may hold one.
+    let there = files::is_there(Daemon::Keepalived.path()).unwrap_or(true);
+    if there && !confirmed.is_some_and(|c| c.draft().elects()) { daemons::end(Daemon::Keepalived) } else { Vec::new() }
 }
 
 fn put_back(state: &State) -> Result<(Restored, Vec<String>), Error> {
@@ -167,8 +181,9 @@ fn put_back(state: &State) -> Result<(Restored, Vec<String>), Error> {
     match state.confirmed_bundle() {
         Ok(Some(bundle)) => match boot::load(&bundle) {
             Ok(notes) => {
+                let ended = end_election_unless(Some(&bundle));
                 let left = addresses_back(addresses::put_all(state, bundle.draft()));
-                return Ok((Restored::ConfirmedBundle, [failed, notes, left, glass::follow(state, "")].concat()));
+                return Ok((Restored::ConfirmedBundle, [failed, notes, ended, left, glass::follow(state, "")].concat()));
             }
             Err(e) => failed.push(format!("confirmed bundle: {}", e.chain())),
         },
@@ -176,7 +191,10 @@ fn put_back(state: &State) -> Result<(Restored, Vec<String>), Error> {
         Err(e) => failed.push(e.chain()),
     }
     match boot::management_only(state) {
-        Ok(()) => Ok((Restored::ManagementPath, failed)),
+        Ok(()) => {
+            failed.extend(end_election_unless(None));
+            Ok((Restored::ManagementPath, failed))
+        }
         Err(e) => {
             failed.push(format!("management path: {}", e.chain()));
             Err(Error::Lost(failed))

@@ -1,7 +1,7 @@
 //! What was there before a change, as text, and putting it back. Only our own table,
 //! the settings, files and modes the change touches, and addresses of ours.
 
-use crate::{Error, files, modes, nft, settings, ufw};
+use crate::{Error, daemons, files, modes, nft, settings, ufw};
 use bundle::{Bundle, Draft, OwnAddress};
 use serde::{Deserialize, Serialize};
 
@@ -21,6 +21,9 @@ pub struct Snapshot {
     /// Modes the change closes.
     #[serde(default)]
     pub modes: Vec<modes::KeptMode>,
+    /// Daemons of a pair that the change touches.
+    #[serde(default)]
+    pub daemons: Vec<daemons::Before>,
     /// UFW's files and chains, where the change touches them.
     #[serde(default)]
     pub ufw: Option<ufw::Kept>,
@@ -48,7 +51,8 @@ pub fn take(draft: Option<&Draft>) -> Result<Snapshot, Error> {
 /// The same with the files and modes of a change that follows `before`.
 pub fn before(draft: &Draft, before: Option<&Bundle>) -> Result<Snapshot, Error> {
     let network = take(Some(draft))?;
-    Ok(Snapshot { files: files::look(draft, before)?, modes: modes::look(draft), ..network })
+    let files = files::look(draft, before)?;
+    Ok(Snapshot { daemons: daemons::look(&files)?, files, modes: modes::look(draft), ..network })
 }
 
 impl Snapshot {

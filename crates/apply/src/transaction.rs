@@ -2,7 +2,7 @@
 //! ends in the last known good state: an error reverts here, a death is noticed by the timer, a power loss by boot.
 
 use crate::{
-    Error, Step, addresses, came_by, files,
+    Error, Step, addresses, came_by, daemons, files,
     flows::{self, Seeded},
     glass,
     inject::Injection,
@@ -226,7 +226,7 @@ impl Walk<'_> {
             Step::Addresses => {
                 // What an election holds goes with its daemon: what is put on before would go as well.
                 if !draft.elects() && self.state.confirmed_bundle()?.is_some_and(|b| b.draft().elects()) {
-                    self.outcome.notes.extend(pair::end(Daemon::Keepalived));
+                    self.outcome.notes.extend(daemons::end(Daemon::Keepalived));
                 }
                 addresses::put_all(self.state, draft)?;
             }
@@ -237,7 +237,10 @@ impl Walk<'_> {
                 self.outcome.notes.extend(glass::follow(self.state, ""));
             }
             Step::Files => self.told = files::put(draft, &self.snapshot.files)?,
-            Step::Activate => self.outcome.notes.extend(files::tell(&self.told)?),
+            Step::Activate => {
+                self.outcome.notes.extend(daemons::taken_over(&self.snapshot.daemons, &self.snapshot.files));
+                self.outcome.notes.extend(files::tell(&self.told)?);
+            }
             Step::ReadBack => match read_back::differences(draft)? {
                 none if none.is_empty() => {}
                 differences => return Err(Error::ReadBack(differences)),

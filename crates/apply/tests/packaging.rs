@@ -15,6 +15,8 @@ fn the_boot_unit_is_well_formed_and_comes_before_the_network() {
         "ExecStart=/usr/sbin/ravelin-applier boot",
         "ConditionPathExists=|/var/lib/ravelin/confirmed/bundle",
         "ConditionPathExists=|/var/lib/ravelin/confirmed/break-glass.nft",
+        // Every place a bundle's files lie in, or an unconfirmed change stays in force there.
+        "ReadWritePaths=-/etc/sysusers.d -/etc/tmpfiles.d -/etc/systemd/system -/etc/ufw -/etc/keepalived -/etc/conntrackd",
     ] {
         assert!(text.lines().any(|l| l == line), "{line}");
     }

@@ -95,10 +95,18 @@ pub fn own_files(system: &SystemPlan, facts: &facts::Facts) -> (Vec<OwnFile>, Ve
     (files, told)
 }
 
-/// The files of a pair's daemons that may be put in place now. While the layer observes nothing is elected that was not before.
-pub fn pair_files(machine: &MachinePlan) -> Vec<OwnFile> {
-    let there = || apply::files::is_there(bundle::pair::KEEPALIVED).unwrap_or(false);
-    if machine.pair.as_ref().is_some_and(|p| !p.proposed || there()) { emit::pair::files(machine) } else { Vec::new() }
+/// The files of a pair's daemons that may be put in place now. While the layer observes nothing is elected that was not before. Where that
+/// cannot be told nothing is: a bundle without an election that is there would end it.
+pub fn pair_files(machine: &MachinePlan) -> Result<Vec<OwnFile>, Trouble> {
+    let Some(pair) = &machine.pair else { return Ok(Vec::new()) };
+    let unseen = |e: apply::Error| {
+        Trouble::usage(
+            format!("whether this node takes part in an election cannot be told: {}", e.chain()),
+            "nothing was changed; `ls -l /etc/keepalived` says what lies there",
+        )
+    };
+    let elected = !pair.proposed || apply::files::is_there(bundle::pair::KEEPALIVED).map_err(unseen)?;
+    Ok(if elected { emit::pair::files(machine) } else { Vec::new() })
 }
 
 fn unmanaged(host: &HostName) -> Trouble {

@@ -24,6 +24,13 @@ const HELD: (usize, usize) = (300, 10_000);
 /// Runs of each event in a long one.
 const RUNS: usize = 50;
 
+/// Longest hole while nodes change: the goal in a long run, on a machine with nothing beside it. In an ordinary one only a node that takes
+/// over is told from one that does not, whatever else the machine does. (The goal for a drain, 20 ms, is measured and not held.)
+const HOLE: (Duration, Duration) = (Duration::from_millis(1500), Duration::from_millis(300));
+/// Both nodes hold the addresses for so long at most: the other node takes over 193 ms after the last word, and a stalled one lets go, or
+/// takes back, once it runs again after a second.
+const BOTH: Duration = Duration::from_millis(2500);
+
 fn is_long() -> bool {
     std::env::var_os("RAVELIN_LONG").is_some()
 }
@@ -40,7 +47,7 @@ fn stage() -> Stage {
 
 fn told(d: &Drill) {
     println!(
-        "{:?}: {} -> {}, longest hole {:.0} ms ({} of {} answered), flows {} before, {} survived, {} reset, {} silent; new: {} opened, {} not",
+        "{:?}: {} -> {}, longest hole {:.0} ms ({} of {} answered), flows {} before, {} survived, {} reset, {} silent; new: {} opened, {} not; {:?}",
         d.event,
         d.from,
         d.to,
@@ -52,7 +59,8 @@ fn told(d: &Drill) {
         d.flows.reset,
         d.flows.silent,
         d.arrivals.opened,
-        d.arrivals.refused
+        d.arrivals.refused,
+        d.roles
     );
 }
 
@@ -66,8 +74,9 @@ fn no_connection_is_lost_when_the_nodes_change() {
     let mut flows = Flows::find(&stage).expect("ways");
     let (held, runs) = if is_long() { (HELD.1, RUNS) } else { (HELD.0, 1) };
     flows.open(held).expect("opened");
-    let (tcp, udp) = flows.open_now();
-    assert!(tcp > held / 4 && udp > 0, "{tcp} over TCP, {udp} over UDP");
+    let kinds = flows.open_now();
+    let floor = held / 10;
+    assert!(kinds.tcp > floor && kinds.udp > floor && kinds.v6 > floor && kinds.translated > floor, "{kinds:?} of {held}");
     for event in [Event::Drain, Event::Kill, Event::Unplug("internet".into()), Event::Stall] {
         let mut longest = Duration::ZERO;
         for _ in 0..runs {
@@ -76,12 +85,53 @@ fn no_connection_is_lost_when_the_nodes_change() {
             longest = longest.max(d.gap.longest);
             assert_eq!((d.flows.before, d.flows.survived), (held, held), "{event:?}: {:?}{}", d.flows, pair.logs());
             assert!(d.gap.heard > 0 && d.arrivals.opened > 0 && d.arrivals.refused == 0, "{event:?}: {:?} {:?}", d.gap, d.arrivals);
-            if event != Event::Stall {
-                assert_ne!(d.from, d.to, "{event:?}");
-            }
+            let hole = if is_long() { HOLE.1 } else { HOLE.0 };
+            assert!(d.gap.longest <= hole, "{event:?}: {:?} {:?}{}", d.gap, d.roles, pair.logs());
+            changed(&d, pair.higher().as_deref());
+            // A real node's timer does so within its time; what another change before that costs is another test.
+            pair.timers().expect("told");
         }
         println!("{event:?}: longest hole of {runs} runs with {held} connections {:.0} ms", longest.as_secs_f64() * 1e3);
     }
+}
+
+/// Who took the addresses, and how often: nodes change once, and the one that gave them does not come back.
+fn changed(d: &Drill, higher: Option<&str>) {
+    let (stalled, to) = (d.event == Event::Stall, d.roles.turns[&d.to]);
+    assert!(d.roles.both <= BOTH || d.event == Event::Kill, "{:?}", d.roles);
+    if stalled && higher == Some(d.from.as_str()) {
+        // Two are active when it wakes, and of two the higher address stays: back to where it was, no further.
+        assert!(d.roles.changeovers() <= 2, "{:?}", d.roles);
+        return;
+    }
+    assert_ne!(d.from, d.to, "{:?}", d.event);
+    assert_eq!((d.roles.changeovers(), to.taken, to.given), (1, 1, 0), "{:?}: {:?}", d.event, d.roles);
+}
+
+#[test]
+fn until_the_timer_tells_a_node_that_booted_knows_nothing_older() {
+    if !common::inside("until_the_timer_tells_a_node_that_booted_knows_nothing_older") {
+        return;
+    }
+    let stage = stage();
+    let mut pair = Pair::start(&stage).expect("started");
+    let mut flows = Flows::find(&stage).expect("ways");
+    flows.open(HELD.0).expect("opened");
+    let tcp = flows.open_now().tcp;
+    // The node that was killed boots with an empty table and is told at once: nothing is lost when it takes over again.
+    let kill = drill(&mut pair, &mut flows, Event::Kill).unwrap_or_else(|e| panic!("{e}{}", pair.logs()));
+    assert_eq!(kill.flows.survived, HELD.0, "{:?}", kill.flows);
+    pair.timers().expect("told");
+    let told = drill(&mut pair, &mut flows, Event::Drain).unwrap_or_else(|e| panic!("{e}{}", pair.logs()));
+    assert_eq!((told.flows.survived, &told.to), (HELD.0, &kill.from), "{:?}", told.flows);
+    // The same without the timer: what the new active node had taken over itself it tells nobody yet. That is the window.
+    pair.timers().expect("told");
+    let kill = drill(&mut pair, &mut flows, Event::Kill).unwrap_or_else(|e| panic!("{e}{}", pair.logs()));
+    assert_eq!(kill.flows.survived, HELD.0, "{:?}", kill.flows);
+    let early = drill(&mut pair, &mut flows, Event::Drain).unwrap_or_else(|e| panic!("{e}{}", pair.logs()));
+    let lost = early.flows.before - early.flows.survived;
+    println!("a second change before the timer: {lost} of {} connections lost, {tcp} of them over TCP", early.flows.before);
+    assert!(lost > 0 && lost <= tcp, "{:?}: the window is not what the documents say", early.flows);
 }
 
 #[test]
@@ -118,7 +168,7 @@ fn who_is_active_stays_so_until_something_is_worse() {
     std::thread::sleep(Duration::from_secs(1));
     assert_eq!(pair.holding().expect("seen").0.len(), 2, "both, not none");
     pair.plug(&first, &link, true).expect("plugged");
-    pair.settled().expect("one again");
+    assert_eq!(Some(pair.settled().expect("one again")), pair.higher(), "of two that are active the higher address stays");
 }
 
 /// The active node, once it is this one or time is over.

@@ -162,7 +162,7 @@ pub fn run(arguments: &Arguments, global: &Global) -> Result<Exit, Trouble> {
     let site = planning::site_digest(&source);
     let system = plan.machines.get(&host).and_then(|m| m.system.as_ref());
     let (mut files, waiting) = system.map(|s| planning::own_files(s, &facts)).unwrap_or_default();
-    files.extend(plan.machines.get(&host).map(planning::pair_files).unwrap_or_default());
+    files.extend(plan.machines.get(&host).map(planning::pair_files).transpose()?.unwrap_or_default());
     waiting.iter().for_each(|w| remark(w));
     let sealed = planning::seal(&model, &plan, &devices, &host, site, link.clone(), files)?;
     let done =

@@ -123,7 +123,7 @@ pub fn run(arguments: &Arguments, global: &Global) -> Result<Exit, Trouble> {
     let wanted = if machine.mode == Mode::Off { &[][..] } else { &machine.sysctls };
     let settings = settings(wanted);
     let (mut own, waiting) = machine.system.as_ref().map(|s| planning::own_files(s, &facts)).unwrap_or_default();
-    own.extend(planning::pair_files(machine));
+    own.extend(planning::pair_files(machine)?);
     let addresses = apply::addresses::differences(&emit::address::own(machine.wanted_addresses()))
         .map_err(|e| Trouble::usage(e.chain(), "the addresses of this machine could not be listed"))?;
     let drift = Drift {

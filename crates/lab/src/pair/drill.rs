@@ -1,10 +1,12 @@
 //! One change of nodes under traffic, measured: what happens to the active node, how long the hole is, what became of the connections.
 //! In come a pair with traffic and an event, out comes the drill in numbers. Afterwards both nodes are whole again and the one that took
-//! over stays active. Never: leaves a node killed or unplugged.
+//! over stays active. Never: leaves a node killed or unplugged, or tells a node what its timer would tell it later: until then another
+//! change may cost connections, and a drill that follows at once says so (`Pair::timers`).
 
 use super::{
     Pair,
     traffic::{Count, Flows, Gap, Opened},
+    watch::{Roles, Watch},
 };
 use crate::error::LabError;
 use serde::Serialize;
@@ -48,18 +50,21 @@ pub struct Drill {
     pub flows: Count,
     /// New connections meanwhile.
     pub arrivals: Opened,
+    /// Who took and gave the addresses, of both nodes.
+    pub roles: Roles,
 }
 
 /// Carries out one drill. Every connection of `flows` is older than 200 ms when it begins.
 pub fn drill(pair: &mut Pair<'_>, flows: &mut Flows<'_>, event: Event) -> Result<Drill, LabError> {
     let from = pair.settled()?;
     std::thread::sleep(TOLD_WITHIN);
-    let (probe, arrivals) = (flows.probe()?, flows.arrivals()?);
+    let (probe, arrivals, watch) = (flows.probe()?, flows.arrivals()?, Watch::begin(pair)?);
     std::thread::sleep(BEFORE);
     let done = happen(pair, &from, &event);
     std::thread::sleep(AFTER);
-    let (gap, arrivals) = (probe.end(), arrivals.end());
+    let (gap, arrivals, roles) = (probe.end(), arrivals.end(), watch.end());
     done?;
+    let roles = roles?;
     let to = match event {
         // A dead node has its addresses still, and nobody reaches it.
         Event::Kill => pair.other(&from)?,
@@ -67,11 +72,8 @@ pub fn drill(pair: &mut Pair<'_>, flows: &mut Flows<'_>, event: Event) -> Result
     };
     let flows = flows.ask();
     restore(pair, &from, &event)?;
-    // From here on the new active node tells the other one of everything, as its timer would.
-    let now = pair.settled()?;
-    pair.tell_states(&pair.other(&now)?, false)?;
-    pair.tell_states(&now, true)?;
-    Ok(Drill { event, from, to, gap, flows, arrivals })
+    pair.settled()?;
+    Ok(Drill { event, from, to, gap, flows, arrivals, roles })
 }
 
 fn happen(pair: &mut Pair<'_>, node: &str, event: &Event) -> Result<(), LabError> {

@@ -4,9 +4,11 @@
 
 mod drill;
 mod traffic;
+mod watch;
 
 pub use drill::{Drill, Event, drill};
-pub use traffic::{Count, Flows, Gap, Opened};
+pub use traffic::{Count, Flows, Gap, Kinds, Opened};
+pub use watch::{Roles, Turns};
 
 use crate::{
     enter::{Isolation, isolation},
@@ -203,9 +205,11 @@ impl<'s> Pair<'s> {
         out
     }
 
-    /// Hands everything to the other node, or takes the word back: the node that has it keeps it.
+    /// Hands everything to the other node, or takes the word back: the node that has it keeps it. The file is replaced, as `ravelin pair
+    /// drain` does it.
     pub fn drain(&self, name: &str, on: bool) -> Result<(), LabError> {
-        write(&self.node(name)?.health(), &format!("{}\n", if on { emit::keepalived::DRAINED } else { 0 }))
+        let number = format!("{}\n", if on { emit::keepalived::DRAINED } else { 0 });
+        sys::file::replace_as(&self.node(name)?.health(), number.as_bytes(), 0o644).map_err(|e| LabError::Other(e.to_string()))
     }
 
     /// A node loses, or gets back, its device in a zone. What configures a machine's network puts its routes back then.
@@ -253,7 +257,7 @@ impl<'s> Pair<'s> {
         Ok(())
     }
 
-    /// Takes the pair's addresses off a node that was killed, as a boot does.
+    /// Takes the pair's addresses and every tracked connection off a node that was killed, as a boot does.
     pub fn forget(&self, name: &str) -> Result<(), LabError> {
         let node = self.node(name)?;
         let space = self.stage.lab.space(name)?;
@@ -261,7 +265,7 @@ impl<'s> Pair<'s> {
             // What is not there needs not be taken off.
             let _ = space.attempt("ip", &["address", "del", &a.address.to_string(), "dev", &a.device], None)?;
         }
-        Ok(())
+        space.program("conntrack", &["-F"], None).map(drop)
     }
 
     /// Stops a node's daemons for a while; its kernel goes on.
@@ -271,6 +275,32 @@ impl<'s> Pair<'s> {
         std::thread::sleep(how_long);
         node.running.iter().for_each(|(_, c)| signal(c, Signal::CONT));
         Ok(())
+    }
+
+    /// What the timers of both nodes do, one after the other; until the node that is not active knows about as much as the other one.
+    pub fn timers(&self) -> Result<(), LabError> {
+        let active = self.settled()?;
+        let other = self.other(&active)?;
+        self.tell_states(&other, false)?;
+        self.tell_states(&active, true)?;
+        let known = |name: &str| -> Result<u64, LabError> {
+            let out = self.stage.lab.space(name)?.program("sysctl", &["-n", "net.netfilter.nf_conntrack_count"], None)?;
+            String::from_utf8_lossy(&out.stdout).trim().parse().map_err(|_| LabError::Other("the kernel counts no connections".into()))
+        };
+        let begun = Instant::now();
+        // A tenth are the active node's own, and what comes and goes meanwhile.
+        while known(&other)? * 10 < known(&active)? * 9 {
+            if begun.elapsed() > SETTLES_WITHIN {
+                return Err(LabError::Other(format!("{active} told {other} of its connections, and it knows too few{}", self.logs())));
+            }
+            std::thread::sleep(10 * LOOK);
+        }
+        Ok(())
+    }
+
+    /// The node whose own address on the link is the higher one: of two that are active it stays so.
+    pub fn higher(&self) -> Option<String> {
+        self.nodes.iter().max_by_key(|n| n.plan.here).map(|n| n.name.clone())
     }
 
     /// What the timer does on the active node (`ravelin-applier states`), and on the other one.

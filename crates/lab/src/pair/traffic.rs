@@ -32,13 +32,29 @@ struct Way {
     src: IpAddr,
     dst: SocketAddr,
     proto: Proto,
+    /// One of its addresses is another one behind the edge.
+    translated: bool,
 }
 
 /// Connections that are open.
 pub struct Flows<'s> {
     stage: &'s Stage,
     ways: Vec<Way>,
-    held: Vec<(Proto, Held)>,
+    /// With the way each takes.
+    held: Vec<(usize, Held)>,
+}
+
+/// How many connections are open, by what is different about them; one may count in several.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Kinds {
+    /// Over TCP.
+    pub tcp: usize,
+    /// Over UDP.
+    pub udp: usize,
+    /// Over IPv6.
+    pub v6: usize,
+    /// Translated by the edge, at either end.
+    pub translated: usize,
 }
 
 /// What became of connections.
@@ -68,7 +84,11 @@ impl<'s> Flows<'s> {
                 continue;
             }
             if connect::keep(stage.lab.space(&a.node)?, Some(*src), *dst, *proto)?.is_ok() {
-                ways.push(Way { node: a.node.clone(), src: *src, dst: *dst, proto: *proto });
+                let published = !stage.lab.topology.nodes[to].ports.iter().flat_map(|p| &p.addresses).any(|n| n.addr() == dst.ip());
+                // Nobody outside has a way back to a private address.
+                let private = |a: IpAddr| matches!(a, IpAddr::V4(a) if a.is_private());
+                let translated = published || private(*src) && dst.is_ipv4() && !private(dst.ip());
+                ways.push(Way { node: a.node.clone(), src: *src, dst: *dst, proto: *proto, translated });
             }
         }
         if ways.is_empty() {
@@ -80,14 +100,15 @@ impl<'s> Flows<'s> {
     /// Opens so many more connections, spread over all ways; every one of them must open.
     pub fn open(&mut self, more: usize) -> Result<(), LabError> {
         for n in 0..more {
-            let way = &self.ways[n % self.ways.len()];
+            let number = n % self.ways.len();
+            let way = &self.ways[number];
             let space = self.stage.lab.space(&way.node)?;
             let mut opened = connect::keep(space, Some(way.src), way.dst, way.proto)?;
             if opened.is_err() {
                 opened = connect::keep(space, Some(way.src), way.dst, way.proto)?;
             }
             match opened {
-                Ok(held) => self.held.push((way.proto, held)),
+                Ok(held) => self.held.push((number, held)),
                 Err(answer) => {
                     return Err(LabError::Other(format!("{} -> {} {} did not open: {answer:?}", way.node, way.dst, way.proto)));
                 }
@@ -96,10 +117,15 @@ impl<'s> Flows<'s> {
         Ok(())
     }
 
-    /// How many are open, by protocol.
-    pub fn open_now(&self) -> (usize, usize) {
-        let tcp = self.held.iter().filter(|(p, _)| *p == Proto::Tcp).count();
-        (tcp, self.held.len() - tcp)
+    /// How many are open.
+    pub fn open_now(&self) -> Kinds {
+        let count = |of: &dyn Fn(&Way) -> bool| self.held.iter().filter(|(w, _)| of(&self.ways[*w])).count();
+        Kinds {
+            tcp: count(&|w| w.proto == Proto::Tcp),
+            udp: count(&|w| w.proto == Proto::Udp),
+            v6: count(&|w| w.dst.is_ipv6()),
+            translated: count(&|w| w.translated),
+        }
     }
 
     /// Asks every connection; those that are gone are held no longer.

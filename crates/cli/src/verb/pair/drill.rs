@@ -68,7 +68,7 @@ impl Face for Drills {
             let (f, a) = (&d.flows, &d.arrivals);
             let verdict = if lost(d) { paint(BAD, "LOST") } else { paint(GOOD, "ok  ") };
             out += &format!(
-                "{verdict} {} -> {}: longest hole {:.0} ms; {} connections before, {} survived, {} reset, {} silent; new ones: {} opened, {} at the second try, {} refused\n",
+                "{verdict} {} -> {}: longest hole {:.0} ms; {} connections before, {} survived, {} reset, {} silent; new ones: {} opened, {} at the second try, {} refused; {} changeovers, both active for {:.0} ms\n",
                 d.from,
                 d.to,
                 d.gap.longest.as_secs_f64() * 1e3,
@@ -78,7 +78,9 @@ impl Face for Drills {
                 f.silent,
                 a.opened,
                 a.again,
-                a.refused
+                a.refused,
+                d.roles.changeovers(),
+                d.roles.both.as_secs_f64() * 1e3
             );
         }
         let longest = self.0.iter().map(|d| d.gap.longest).max().unwrap_or_default();
@@ -120,6 +122,8 @@ pub fn run(arguments: &Arguments, global: &Global) -> Result<Exit, Trouble> {
     let mut drills = Vec::new();
     for _ in 0..arguments.runs {
         drills.push(drill(&mut pair, &mut flows, event.clone()).map_err(trouble)?);
+        // Runs are apart by what a node's timer needs to tell the other one.
+        pair.timers().map_err(trouble)?;
     }
     let bad = drills.iter().any(lost);
     show(global, &Drills(drills))?;
