@@ -122,10 +122,10 @@ impl Application {
             Known::Unknown => self.look(toward, bytes, ports, Transport::Tcp, parsers),
             Known::Failed => Read { used: bytes.len(), found: false },
             Known::Is(_) => {
-                if self.view.sides[index(toward)] == Known::Unknown {
-                    if let Known::Is(app) = self.view.flow {
-                        self.view.sides[index(toward)] = Known::Is(app);
-                    }
+                if self.view.sides[index(toward)] == Known::Unknown
+                    && let Known::Is(app) = self.view.flow
+                {
+                    self.view.sides[index(toward)] = Known::Is(app);
                 }
                 let used = self.feed(toward, Input::Bytes(bytes), bytes.len());
                 Read { used, found: false }

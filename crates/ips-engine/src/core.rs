@@ -35,6 +35,8 @@ const MAX_TURNS: usize = 4;
 pub struct Core {
     settings: Settings,
     flows: Table<Flow>,
+    // Boxes are handed from flow to flow as they are.
+    #[expect(clippy::vec_box, reason = "a session moves between flow and pool without being copied")]
     pool: Vec<Box<Session>>,
     parsers: Parsers,
     expectations: Expectations,
@@ -300,14 +302,14 @@ impl Core {
         if !flow.quiet {
             out.flow(&flow, reason);
         }
-        if let Some(mut session) = flow.session.take() {
-            if self.pool.len() < MAX_POOL {
-                session.clear();
-                for side in [Toward::Server, Toward::Client] {
-                    session.side_mut(side).buffer.shrink();
-                }
-                self.pool.push(session);
+        if let Some(mut session) = flow.session.take()
+            && self.pool.len() < MAX_POOL
+        {
+            session.clear();
+            for side in [Toward::Server, Toward::Client] {
+                session.side_mut(side).buffer.shrink();
             }
+            self.pool.push(session);
         }
     }
 

@@ -166,12 +166,12 @@ impl Inspector {
             hits.list.retain(|h| h.stream || h.tx.is_some());
         }
         let verdict = tables.settle(&seen, Some(&mut flow.detect), memory, hits);
-        if let Some(raw) = raw {
-            if let Some(session) = &mut flow.session {
-                let side = session.side_mut(toward);
-                side.buffer.raw = raw.to;
-                side.push_raw = false;
-            }
+        if let Some(raw) = raw
+            && let Some(session) = &mut flow.session
+        {
+            let side = session.side_mut(toward);
+            side.buffer.raw = raw.to;
+            side.push_raw = false;
         }
         verdict
     }

@@ -17,7 +17,7 @@ pub struct Arguments {
 #[derive(Debug, Subcommand)]
 enum What {
     /// Rules in Suricata's language: check, list, explain
-    Rules(rules::Arguments),
+    Rules(Box<rules::Arguments>),
     /// Captures through the engine: alerts, application events and flows as lines of JSON
     Pcap(Box<pcap::Arguments>),
 }

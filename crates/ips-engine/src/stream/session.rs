@@ -456,9 +456,7 @@ impl Session {
     }
 
     fn closed(&mut self, s: &Segment<'_>, taken: &mut Taken) {
-        if s.has(RST) {
-            taken.valid = true;
-        } else if s.has(SYN) && !s.has(ACK) {
+        if s.has(RST) || s.has(SYN) && !s.has(ACK) {
             taken.valid = true;
         } else {
             // What was under way when it ended: its numbers fit, its bytes come too late.
@@ -488,7 +486,7 @@ impl Session {
         }
         // At once only where it stands exactly at the next byte, or at what was acknowledged (RFC 5961, 3.2).
         let fits = s.seq == from.next_seq || s.seq == from.last_ack || from.fin.is_some_and(|f| s.seq == f || s.seq == f.wrapping_add(1));
-        if !fits && !(one_sided && before(s.seq, from.next_win)) {
+        if !(fits || one_sided && before(s.seq, from.next_win)) {
             return false;
         }
         taken.valid = true;

@@ -13,14 +13,11 @@ use crate::{
     trouble::Trouble,
 };
 use clap::Args;
-use plan::standing::{Part, Standing};
+use plan::standing::{LOOK, Part, Standing};
 use ruleset::compare::{Difference, compare};
 use serde::Serialize;
-use std::{collections::BTreeSet, path::PathBuf, time::Duration};
+use std::{collections::BTreeSet, path::PathBuf};
 use words::HostName;
-
-/// Between the two readings: the daemons speak several times a second.
-const LOOK: Duration = Duration::from_secs(2);
 
 /// Arguments of `pair status`.
 #[derive(Debug, Args)]
