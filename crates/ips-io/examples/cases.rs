@@ -1,6 +1,6 @@
 //! `cases DIRECTORY [--only TEXT] [--show]`: runs every case below the directory (see its README: `input.*`, `test.rules`, `expect.json`) and
 //! prints how many pass, how many of those with alerts only, and what the others miss. `--captures RULES TSV DIRECTORY` runs rules over
-//! captures and compares (capture, sid, count) rows.
+//! captures and compares (capture, sid, count) rows. `--least N`, last: fails where fewer pass, or fewer rows are the same.
 
 #![allow(clippy::print_stdout, reason = "its output is its purpose")]
 
@@ -11,17 +11,27 @@ use serde_json::Value;
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
+    process::ExitCode,
 };
 use words::SourceFile;
 
-fn main() {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
+fn main() -> ExitCode {
+    let mut arguments: Vec<String> = std::env::args().skip(1).collect();
+    let least = arguments.iter().position(|a| a == "--least").map_or(0, |at| {
+        let given = arguments.split_off(at);
+        given.get(1).and_then(|n| n.parse().ok()).unwrap_or(usize::MAX)
+    });
+    if run(&arguments) < least { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+}
+
+/// How many pass.
+fn run(arguments: &[String]) -> usize {
     if arguments.first().is_some_and(|a| a == "--captures") {
         return captures(&arguments[1..]);
     }
     let Some(directory) = arguments.first() else {
-        println!("cases DIRECTORY [--only TEXT] [--show]");
-        return;
+        println!("cases DIRECTORY [--only TEXT] [--show] [--least N]");
+        return 0;
     };
     let only = arguments.iter().position(|a| a == "--only").and_then(|i| arguments.get(i + 1));
     let show = arguments.iter().any(|a| a == "--show");
@@ -63,6 +73,7 @@ fn main() {
     println!(
         "{passed} of {all} pass; of those the peer passes {trusted_passed} of {trusted}, with alerts only {alerts_passed} of {alerts_all}"
     );
+    passed
 }
 
 struct Case {
@@ -97,10 +108,8 @@ impl Case {
         let mut words = joined.split_whitespace();
         while let Some(w) = words.next() {
             match w {
-                "-k" => {
-                    if words.next() == Some("none") {
-                        config.engine.checksums = Checksums::Ignore;
-                    }
+                "-k" if words.next() == Some("none") => {
+                    config.engine.checksums = Checksums::Ignore;
                 }
                 "--simulate-ips" => inline = true,
                 "--set" => {
@@ -149,7 +158,7 @@ impl Case {
             })
             .collect();
         let (mut session, refused) = Session::new(set.rules, rejected.len(), config, Vec::new());
-        faults.extend(session.load_sets(&[self.path.clone()]));
+        faults.extend(session.load_sets(std::slice::from_ref(&self.path)));
         if let Some(categories) = reputation.0 {
             faults.extend(session.load_reputations(&categories, &reputation.1));
         }
@@ -158,10 +167,10 @@ impl Case {
             .flatten()
             .filter_map(|e| e.ok().map(|e| e.path()))
             .find(|p| p.file_name().is_some_and(|n| n.to_string_lossy().starts_with("input.pcap")));
-        if let Some(input) = input {
-            if let Err(e) = session.capture(&input, &mut |_| true) {
-                faults.push(e.to_string());
-            }
+        if let Some(input) = input
+            && let Err(e) = session.capture(&input, &mut |_| true)
+        {
+            faults.push(e.to_string());
         }
         let events: Vec<Value> = match session.end() {
             Ok(end) => end
@@ -267,12 +276,15 @@ fn matches(event: &Value, wanted: &Value) -> bool {
 }
 
 /// Rules over captures, rows compared.
-fn captures(arguments: &[String]) {
+fn captures(arguments: &[String]) -> usize {
     let [rules, tsv, directory] = arguments else {
-        println!("cases --captures RULES TSV DIRECTORY");
-        return;
+        println!("cases --captures RULES TSV DIRECTORY [--least N]");
+        return 0;
     };
-    let Ok(bytes) = std::fs::read(rules) else { return println!("{rules}: cannot be read") };
+    let Ok(bytes) = std::fs::read(rules) else {
+        println!("{rules}: cannot be read");
+        return 0;
+    };
     let source = SourceFile::new(rules.clone(), String::from_utf8_lossy(&bytes));
     let set = Set::read(&[source], &Tables::default());
     let mut wanted: BTreeMap<(String, u64), u64> = BTreeMap::new();
@@ -317,4 +329,5 @@ fn captures(arguments: &[String]) {
         }
     }
     println!("{same} rows the same, of {} wanted", wanted.len());
+    same
 }

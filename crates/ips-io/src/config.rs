@@ -264,9 +264,10 @@ impl Config {
             return Ok(());
         }
         if let Some(rest) = key.strip_prefix("app-layer.protocols.http.libhtp.default-config.")
-            && let Some(done) = self.http(rest, value) {
-                return done.ok_or_else(wrong);
-            }
+            && let Some(done) = self.http(rest, value)
+        {
+            return done.ok_or_else(wrong);
+        }
         if let Some(rest) = key.strip_prefix("outputs.").and_then(|k| k.split_once('.')).map(|(_, k)| k) {
             if let Some(rest) = rest.strip_prefix("eve-log.") {
                 self.output(rest, value);

@@ -191,7 +191,7 @@ fn live(stage: &Stage, node: &str) -> ruleset::Ruleset {
 /// How the pair stands, as this node's own counters tell it.
 fn standing(stage: &Stage, node: &str) -> Standing {
     let first = live(stage, node);
-    std::thread::sleep(Duration::from_secs(2));
+    std::thread::sleep(plan::standing::LOOK);
     Standing::between(&first, &live(stage, node))
 }
 
@@ -204,7 +204,7 @@ fn each_node_tells_its_part_and_what_it_does_not_hear() {
     let mut pair = Pair::start(&stage).expect("started");
     let active = pair.settled().expect("one");
     let other = pair.other(&active).expect("two");
-    let well = |part| Standing { part, hears_states: true, tells_states: true };
+    let well = |part| Standing { part, hears_states: true, tells_states: true, renewed: false };
     assert_eq!((standing(&stage, &active), standing(&stage, &other)), (well(Part::Active), well(Part::Standby)));
     // Both hold the same policy, and one element changed by hand on one of them is found and named.
     let differences = |node: &str| {
