@@ -19,7 +19,7 @@ fn machine() {
     succeeds("mount", &["-t", "tmpfs", "-o", "mode=755", "none", "/etc"]);
     fs::create_dir("/etc/keepalived").expect("makes");
     fs::write("/etc/keepalived/ravelin.conf", ELECTION).expect("writes");
-    succeeds("ip", &["link", "add", "dmz", "type", "dummy"]);
+    succeeds("ip", &["link", "add", "dmz", "type", "veth", "peer", "name", "far"]);
     succeeds("ip", &["link", "set", "dmz", "up"]);
     succeeds("ip", &["address", "add", "10.20.10.1/32", "dev", "dmz"]);
 }
@@ -42,7 +42,7 @@ fn a_drain_is_readable_for_the_daemon_and_says_whether_anything_moved() {
     // Nobody listens: the word is given, and the addresses are named.
     let out = ravelin("pair drain");
     assert!(out.status.code() == Some(1) && said(&out).contains("still holds 10.20.10.1"), "{}", said(&out));
-    assert_eq!(fs::read_to_string(HEALTH).expect("reads"), "-50\n");
+    assert_eq!(fs::read_to_string(HEALTH).expect("reads"), "-200\n");
     assert_eq!(fs::metadata(HEALTH).expect("there").permissions().mode() & 0o777, 0o644);
     // Replaced, never half of it: another file has its name.
     let first = fs::metadata(HEALTH).expect("there").ino();
