@@ -50,7 +50,7 @@ fn daemons_run_with_their_files_and_are_gone_with_them() {
     assert_eq!(node.drift(), [""; 0]);
     // Another priority: read again, nothing given up.
     systemd::calls();
-    node.apply(files(&ELECTION.replace("priority 200", "priority 150")), &ALL, true);
+    node.apply(files(&ELECTION.replace("priority 250", "priority 150")), &ALL, true);
     assert_eq!(systemd::calls(), ["enable keepalived.service", "reload-or-restart keepalived.service"]);
     run("/usr/local/sbin/systemctl", &["stop", "keepalived.service"]);
     assert_eq!(node.drift(), ["keepalived.service does not run"]);

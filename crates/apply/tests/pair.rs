@@ -30,7 +30,7 @@ fn an_election_gets_the_addresses_where_they_are() {
     applied(&node.state(), &["apply", &again, "--auto-confirm"]);
     assert_eq!(addresses_on(LAN), [OWN, PUBLISHED]);
     // A changed file is drift.
-    fs::write(Daemon::Keepalived.path(), ELECTION.replace("priority 200", "priority 250")).expect("writes");
+    fs::write(Daemon::Keepalived.path(), ELECTION.replace("priority 250", "priority 240")).expect("writes");
     assert!(node.drift().iter().any(|d| d.starts_with("/etc/keepalived/ravelin.conf differs")), "{:?}", node.drift());
     // Without a pair the files go, and what the election had is not ours to take.
     node.apply(vec![], &["192.0.2.7/32"], false);
