@@ -65,8 +65,9 @@ fn what_keepalived_would_refuse_is_told_before_anything_changes() {
     }
     let mut node = Node::new();
     node.apply(vec![], &[GATEWAY], false);
-    // Each line is of the forms a bundle may have; that the instance says of no address it is told of keepalived alone.
-    let wrong = ELECTION.replace("    unicast_src_ip 10.255.0.1\n", "    unicast_src_ip 2001:db8::2\n");
+    // Each line is of the forms a bundle may have; that an instance over IPv4 needs an address of IPv4 is told by keepalived alone.
+    let wrong = ELECTION.replacen("10.20.20.1/32 dev chain no_track", "2001:db8:20:20::9/128 dev chain no_track preferred_lft 0", 1);
+    assert_ne!(wrong, ELECTION);
     let path = node.bundle(files(&wrong), &[GATEWAY], true);
     let out = applier(&node.state(), &["apply", &path, "--auto-confirm"]);
     let said = String::from_utf8_lossy(&out.stderr).into_owned();
