@@ -279,7 +279,10 @@ mod tests {
         out
     }
 
-    fn all(bytes: &[u8]) -> Result<(Vec<(u64, Vec<u8>)>, Counted), Trouble> {
+    /// Times and bytes of frames.
+    type Frames = Vec<(u64, Vec<u8>)>;
+
+    fn all(bytes: &[u8]) -> Result<(Frames, Counted), Trouble> {
         let mut out = Vec::new();
         let read = read_from(Path::new("x"), bytes, &mut |f| {
             out.push((f.time, f.bytes.to_vec()));

@@ -261,7 +261,7 @@ mod tests {
         #[test]
         fn dates_are_those_of_the_calendar(day in 0u64..60_000) {
             let (y, m, d) = date(day);
-            let leap = |y: u64| y % 4 == 0 && (y % 100 != 0 || y % 400 == 0);
+            let leap = |y: u64| y.is_multiple_of(4) && (!y.is_multiple_of(100) || y.is_multiple_of(400));
             let before: u64 = (1970..y).map(|y| if leap(y) { 366 } else { 365 }).sum();
             let months = [31, if leap(y) { 29 } else { 28 }, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
             prop_assert_eq!(before + months[..m as usize - 1].iter().sum::<u64>() + d - 1, day);

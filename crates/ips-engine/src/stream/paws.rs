@@ -49,7 +49,7 @@ mod tests {
         c.start(Some(100), 0);
         assert!(c.accepts(Some(100), 1) && !c.accepts(Some(99), 1) && c.accepts(None, 1) && c.accepts(Some(99), STALE + 1));
         c.take(Some(u32::MAX - 5), 2);
-        assert!(!c.accepts(Some(u32::MAX), 3) == (super::super::seq::distance(u32::MAX, 100) < 0));
+        assert_ne!(c.accepts(Some(u32::MAX), 3), super::super::seq::distance(u32::MAX, 100) < 0);
         c.start(Some(u32::MAX), 0);
         c.take(Some(3), 1);
         assert!(!c.accepts(Some(u32::MAX), 2), "stamps wrap");
