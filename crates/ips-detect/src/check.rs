@@ -4,7 +4,7 @@
 use crate::{
     fields,
     memory::{Memory, Owner},
-    seen::{FlowView, Known, Seen, side},
+    seen::{FlowView, Known, Seen},
     state::FlowState,
 };
 use ips_proto::Toward;
@@ -227,7 +227,7 @@ fn application(f: &FlowView, toward: Toward, want: Known, apps: u64, mode: AppMo
         if negated && now == Known::Unknown && want != Known::Unknown { false } else { is(now) != negated }
     };
     match mode {
-        AppMode::Direction => asked(f.app.sides[side(toward)]),
+        AppMode::Direction => asked(f.app.sides[toward.index()]),
         AppMode::ToServer => asked(f.app.sides[0]),
         AppMode::ToClient => asked(f.app.sides[1]),
         AppMode::Either => asked(f.app.sides[0]) || asked(f.app.sides[1]),

@@ -6,7 +6,7 @@ use crate::{
     hit::{Hit, Hits},
     inspect::{self, View},
     memory::{Memory, Sets},
-    seen::{Known, Seen, side},
+    seen::{Known, Seen},
     state::FlowState,
     tables::{Group, Kind, Layer, PROTOCOLS, Ready, Scratch, Tables},
     text,
@@ -75,7 +75,7 @@ impl Ready {
 
     /// Whether the header fits the packet.
     pub(crate) fn header_fits(&self, seen: &Seen<'_>) -> bool {
-        if self.sides != 3 && self.direction != Direction::Transaction && (seen.flow.is_none() || self.sides >> side(seen.toward) & 1 == 0)
+        if self.sides != 3 && self.direction != Direction::Transaction && (seen.flow.is_none() || self.sides >> seen.toward.index() & 1 == 0)
         {
             return false;
         }
@@ -86,7 +86,7 @@ impl Ready {
             Direction::To => self.ends_fit(seen, false),
             Direction::Either => self.ends_fit(seen, false) || self.ends_fit(seen, true),
             // Written for the direction to the server.
-            Direction::Transaction => self.ends_fit(seen, side(seen.toward) == 1),
+            Direction::Transaction => self.ends_fit(seen, seen.toward.index() == 1),
         }
     }
 
@@ -95,7 +95,7 @@ impl Ready {
         self.apps == 0
             || seen.flow.as_ref().is_some_and(|f| {
                 let is = |k: Known| matches!(k, Known::Is(app) if self.apps & app_bit(app) != 0);
-                is(f.app.flow) || is(f.app.sides[side(seen.toward)])
+                is(f.app.flow) || is(f.app.sides[seen.toward.index()])
             })
     }
 }
@@ -266,7 +266,7 @@ impl Tables {
         }
         let mut candidates = std::mem::take(&mut scratch.candidates);
         candidates.clear();
-        let way = side(seen.toward);
+        let way = seen.toward.index();
         let class = class(seen);
         debug_assert!(class < PROTOCOLS);
         // By address only: once in each direction.

@@ -92,10 +92,3 @@ pub struct AppView {
     pub found_now: bool,
 }
 
-/// Index of pairs by direction.
-pub(crate) fn side(toward: Toward) -> usize {
-    match toward {
-        Toward::Server => 0,
-        Toward::Client => 1,
-    }
-}

@@ -7,7 +7,7 @@ use crate::{
     inspect::{self, View},
     memory::{Memory, Sets},
     packet,
-    seen::{Seen, side},
+    seen::Seen,
     state::{DONE, FlowState, TxState, find, keep},
     tables::{Group, Scratch, Slot, Tables, TxCond},
     text,
@@ -26,13 +26,6 @@ enum Said {
     Yes,
     No,
     Wait,
-}
-
-fn other(toward: Toward) -> Toward {
-    match toward {
-        Toward::Server => Toward::Client,
-        Toward::Client => Toward::Server,
-    }
 }
 
 /// Buffers that come bit by bit.
@@ -54,7 +47,7 @@ impl Tables {
         memory: &mut Memory,
         hits: &mut Hits,
     ) {
-        let way = side(seen.toward);
+        let way = seen.toward.index();
         if state.sides[way].closed || flow.passed || flow.bypassed {
             return;
         }
@@ -130,7 +123,7 @@ impl Tables {
         hits: &mut Hits,
     ) {
         let r = &self.ready[rule as usize];
-        let way = side(seen.toward);
+        let way = seen.toward.index();
         let both = r.direction == Direction::Transaction;
         let list = if both { &state.both } else { &state.sides[way].rules };
         let known = find(list, rule).ok().map(|at| list[at].holds);
@@ -153,7 +146,7 @@ impl Tables {
                 continue;
             }
             // A rule about both directions looks back at the other one's buffers too.
-            let toward = if g.sides >> way & 1 != 0 { seen.toward } else { other(seen.toward) };
+            let toward = if g.sides >> way & 1 != 0 { seen.toward } else { seen.toward.other() };
             let one = self.group(g, scratch, seen, toward, tx, &mut around.memory.sets);
             match one {
                 Said::Yes => holds |= 1 << at,
@@ -196,7 +189,7 @@ impl Tables {
 
     /// Fetches an instance of a buffer, transformed; none where there is none.
     fn slot(&self, scratch: &mut Scratch, tx: &dyn Transaction, place: u16, toward: Toward, index: usize) -> Option<usize> {
-        let way = side(toward);
+        let way = toward.index();
         let known = scratch.slots[..scratch.used].iter().position(|s| s.place == place && s.index == index && s.toward == way);
         if let Some(at) = known {
             return scratch.slots[at].there.then_some(at);

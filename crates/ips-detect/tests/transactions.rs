@@ -46,7 +46,7 @@ impl Transaction for Fake {
         4
     }
     fn done(&self, toward: Toward) -> bool {
-        self.done[usize::from(toward == Toward::Client)]
+        self.done[toward.index()]
     }
     fn ready(&self, buffer: Buffer, toward: Toward) -> bool {
         !self.waits.contains(&buffer) && (self.done(toward) || self.buffers.iter().any(|(b, t, _)| *b == buffer && *t == toward))

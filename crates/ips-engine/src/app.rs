@@ -2,7 +2,6 @@
 //! either direction in order, out comes what is open. A conversation may go on as another application; the earlier one stays until its
 //! transactions are told.
 
-use crate::{flow::index, stream::session::other};
 use ips_detect::{AppView, Known, TxState};
 use ips_proto::{
     Expected, Input, Parser, Parsers, Step, Toward, Transaction,
@@ -122,10 +121,10 @@ impl Application {
             Known::Unknown => self.look(toward, bytes, ports, Transport::Tcp, parsers),
             Known::Failed => Read { used: bytes.len(), found: false },
             Known::Is(_) => {
-                if self.view.sides[index(toward)] == Known::Unknown
+                if self.view.sides[toward.index()] == Known::Unknown
                     && let Known::Is(app) = self.view.flow
                 {
-                    self.view.sides[index(toward)] = Known::Is(app);
+                    self.view.sides[toward.index()] = Known::Is(app);
                 }
                 let used = self.feed(toward, Input::Bytes(bytes), bytes.len());
                 Read { used, found: false }
@@ -138,12 +137,12 @@ impl Application {
         if self.view.flow == Known::Unknown && !bytes.is_empty() {
             match identify::identify(Transport::Udp, toward, bytes, ports) {
                 Identified::Found(app) => {
-                    self.view.sides[index(toward)] = Known::Is(app);
+                    self.view.sides[toward.index()] = Known::Is(app);
                     self.start(app, Transport::Udp, parsers);
                 }
                 Identified::More => {}
                 Identified::Unknown => {
-                    self.view.sides[index(toward)] = Known::Failed;
+                    self.view.sides[toward.index()] = Known::Failed;
                     if self.view.sides.iter().all(|s| *s == Known::Failed) {
                         self.fail();
                     }
@@ -160,7 +159,7 @@ impl Application {
         match self.view.flow {
             // Without its beginning nothing is found.
             Known::Unknown => {
-                self.view.sides[index(toward)] = Known::Failed;
+                self.view.sides[toward.index()] = Known::Failed;
                 self.fail();
             }
             Known::Is(_) => {
@@ -172,7 +171,7 @@ impl Application {
 
     /// Nothing more comes this way.
     pub fn end(&mut self, toward: Toward) {
-        if std::mem::replace(&mut self.ended[index(toward)], true) {
+        if std::mem::replace(&mut self.ended[toward.index()], true) {
             return;
         }
         if let Known::Is(_) = self.view.flow {
@@ -198,7 +197,7 @@ impl Application {
     }
 
     fn look(&mut self, toward: Toward, bytes: &[u8], ports: Ports, transport: Transport, parsers: &Parsers) -> Read {
-        let side = index(toward);
+        let side = toward.index();
         if self.view.sides[side] == Known::Unknown {
             match identify::identify(transport, toward, bytes, ports) {
                 Identified::Found(app) => {
@@ -258,11 +257,11 @@ impl Application {
 
     /// Rules are to look again, in this direction.
     pub fn fresh(&self, toward: Toward) -> bool {
-        self.conversations.iter().any(|c| c.fresh[index(toward)])
+        self.conversations.iter().any(|c| c.fresh[toward.index()])
     }
 
     /// Whether both directions were looked at since something was new.
     pub fn settled(&self) -> bool {
-        !self.fresh(Toward::Server) && !self.fresh(other(Toward::Server))
+        !self.fresh(Toward::Server) && !self.fresh(Toward::Server.other())
     }
 }

@@ -2,13 +2,13 @@
 
 use crate::{
     expect::Expectations,
-    flow::{Fate, Flow, Reason, index},
+    flow::{Fate, Flow, Reason},
     inspect::{Around, Inspector},
     key::{Ends, Key},
     output::{At, Dropped, Output},
     settings::{Checksums, Settings},
     stats::Stats,
-    stream::{Exception, Session, State, StreamEvent, StreamEvents, buffer::Next, session::other},
+    stream::{Exception, Session, State, StreamEvent, StreamEvents, buffer::Next},
     table::{Phase, Table},
 };
 use ips_detect::{Memory, Scratch, Tables};
@@ -263,7 +263,7 @@ impl Core {
         }
         if taken.turn {
             flow.turn();
-            *toward = other(*toward);
+            *toward = toward.other();
         }
         if taken.valid {
             deliver(flow, *toward, false, &self.settings, &self.parsers, &mut around.stream_events, &mut self.stats);
@@ -352,7 +352,7 @@ fn deliver(
     let mut found = true;
     while std::mem::take(&mut found) && turns < MAX_TURNS {
         turns += 1;
-        for side in [other(toward), toward] {
+        for side in [toward.other(), toward] {
             found |= deliver_one(flow, side, all, settings, parsers, events, stats);
         }
     }
@@ -434,7 +434,7 @@ fn deliver_one(
 /// Forgets bytes that everybody has seen.
 fn tidy(session: &mut Session, settings: &crate::stream::Settings) {
     for toward in [Toward::Server, Toward::Client] {
-        let keep = if settings.inline { settings.chunk[index(toward)] } else { 0 };
+        let keep = if settings.inline { settings.chunk[toward.index()] } else { 0 };
         let side = session.side_mut(toward);
         let acked = side.acked();
         if side.silent {

@@ -136,7 +136,7 @@ impl Flow {
     }
     /// Counts a packet.
     pub fn count(&mut self, packet: &Packet<'_>, toward: Toward) {
-        let side = index(toward);
+        let side = toward.index();
         self.packets[side] += 1;
         self.bytes[side] += u64::from(packet.length);
         self.last = self.last.max(packet.time);
@@ -162,10 +162,3 @@ impl Flow {
     }
 }
 
-/// Index of pairs by direction.
-pub fn index(toward: Toward) -> usize {
-    match toward {
-        Toward::Server => 0,
-        Toward::Client => 1,
-    }
-}

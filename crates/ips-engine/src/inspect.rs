@@ -3,7 +3,7 @@
 
 use crate::{
     app::Conversation,
-    flow::{Fate, Flow, index},
+    flow::{Fate, Flow},
     output::{Alert, Anomaly, At, Dropped, Output},
     stats::Stats,
     stream::{Session, State, StreamEvents, buffer::Next},
@@ -232,7 +232,7 @@ impl Inspector {
         let raw = flow.session.as_deref().map_or([false; 2], waits);
         for toward in [Toward::Server, Toward::Client] {
             // Datagrams were looked at when they came.
-            if flow.protocol != 6 || !(raw[index(toward)] || flow.app.fresh(toward)) || flow.fate != Fate::Open {
+            if flow.protocol != 6 || !(raw[toward.index()] || flow.app.fresh(toward)) || flow.fate != Fate::Open {
                 continue;
             }
             let packet = stand_in(flow, toward);
@@ -318,7 +318,7 @@ fn look(
     memory: &mut Memory,
     hits: &mut Hits,
 ) {
-    if !std::mem::take(&mut c.fresh[index(seen.toward)]) {
+    if !std::mem::take(&mut c.fresh[seen.toward.index()]) {
         return;
     }
     for at in 0..c.parser.count() {
@@ -338,7 +338,7 @@ fn tell_conversation(c: &mut Conversation, at: &At<'_>, quiet: bool, all: bool, 
         }
         kept.events = events.len();
         for toward in [Toward::Server, Toward::Client] {
-            let told = &mut kept.files[index(toward)];
+            let told = &mut kept.files[toward.index()];
             while *told < MAX_FILES {
                 let Some(file) = tx.file(toward, *told) else { break };
                 // More may come behind what was lost.

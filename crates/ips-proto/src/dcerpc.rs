@@ -3,11 +3,11 @@
 
 use crate::{
     json,
+    open::{Open, many},
     tls::hello::Bytes,
     transaction::{Input, Interface, Parser, Piece, Step, Toward, Transaction},
 };
 use ips_rules::{buffer::Buffer, condition::Quantity, header::App};
-use std::collections::VecDeque;
 
 /// Bytes of arguments or results kept of a call, as in the peer.
 const STUB: usize = 1 << 20;
@@ -74,12 +74,7 @@ struct Call {
 pub struct Dcerpc {
     held: [Vec<u8>; 2],
     offers: Vec<Offer>,
-    open: VecDeque<Call>,
-    next: u64,
-}
-
-fn index(toward: Toward) -> usize {
-    usize::from(toward == Toward::Client)
+    open: Open<Call>,
 }
 
 /// Numbers in the sender's order.
@@ -113,21 +108,18 @@ fn text(u: &[u8; 16]) -> String {
 impl Dcerpc {
     fn call(&mut self, number: u32, version: (u8, u8), fresh: bool) -> &mut Call {
         let at = if fresh { None } else { self.open.iter().rposition(|c| c.number == number && !c.parts[1].done) };
-        let at = at.unwrap_or_else(|| {
-            if self.open.len() >= OPEN {
-                self.open.pop_front();
-            }
-            let (id, parts, offers, events) = (self.next, Default::default(), Vec::new(), Vec::new());
-            self.next += 1;
-            self.open.push_back(Call { id, number, version, opnum: None, first: false, parts, offers, events });
-            self.open.len() - 1
-        });
-        &mut self.open[at]
+        match at {
+            Some(at) => &mut self.open[at],
+            None => self.open.begin(OPEN, |id| {
+                let (parts, offers, events) = (Default::default(), Vec::new(), Vec::new());
+                Call { id, number, version, opnum: None, first: false, parts, offers, events }
+            }),
+        }
     }
 
     /// A whole packet; none where it is malformed.
     fn packet(&mut self, toward: Toward, packet: &[u8]) -> Option<()> {
-        let s = index(toward);
+        let s = toward.index();
         let [version, minor, kind, flags, order, ..] = packet else { return None };
         let (kind, flags, order) = (*kind, *flags, Order(order & 0x10 != 0));
         let authentication = order.u16(&mut Bytes(packet.get(10..)?))?;
@@ -221,7 +213,7 @@ impl Dcerpc {
     }
 
     fn read(&mut self, toward: Toward, bytes: &[u8]) -> bool {
-        let s = index(toward);
+        let s = toward.index();
         let mut held = std::mem::take(&mut self.held[s]);
         let mut rest = bytes;
         if !held.is_empty() {
@@ -262,7 +254,7 @@ impl Parser for Dcerpc {
             Input::Bytes(bytes) => self.read(toward, bytes),
             Input::Gap(_) => false,
             Input::End => {
-                self.open.iter_mut().for_each(|c| c.parts[index(toward)].done = true);
+                self.open.iter_mut().for_each(|c| c.parts[toward.index()].done = true);
                 true
             }
         };
@@ -273,19 +265,7 @@ impl Parser for Dcerpc {
         Step::Failed
     }
 
-    fn count(&self) -> usize {
-        self.open.len()
-    }
-
-    fn get(&self, at: usize) -> &dyn Transaction {
-        &self.open[at]
-    }
-
-    fn looked(&mut self, _toward: Toward) {}
-
-    fn forget(&mut self, count: usize) {
-        self.open.drain(..count.min(self.open.len()));
-    }
+    many!(open);
 }
 
 impl Transaction for Call {
@@ -298,7 +278,7 @@ impl Transaction for Call {
     }
 
     fn done(&self, toward: Toward) -> bool {
-        self.parts[index(toward)].done
+        self.parts[toward.index()].done
     }
 
     fn ready(&self, _buffer: Buffer, toward: Toward) -> bool {
@@ -306,7 +286,7 @@ impl Transaction for Call {
     }
 
     fn piece<'a>(&'a self, buffer: Buffer, toward: Toward, at: usize, _scratch: &'a mut Vec<u8>) -> Option<Piece<'a>> {
-        let stub = &self.parts[index(toward)].stub;
+        let stub = &self.parts[toward.index()].stub;
         let there = buffer == Buffer::DceStub && at == 0 && !stub.is_empty();
         there.then_some(Piece { bytes: stub, offset: 0, last: self.done(toward) })
     }
@@ -319,10 +299,6 @@ impl Transaction for Call {
         let called = self.opnum.is_some();
         let mut taken = self.offers.iter().filter(|o| called && o.result.is_none_or(|r| r.0 == 0));
         taken.nth(at).map(|o| Interface { uuid: o.uuid, version: o.version, first: self.first })
-    }
-
-    fn named(&self, _keyword: &str, _value: &str) -> Option<bool> {
-        None
     }
 
     fn events(&self) -> &[&'static str] {

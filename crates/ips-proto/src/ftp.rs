@@ -5,6 +5,7 @@ use crate::{
     body::{Body, Window},
     json,
     lines::{Line, Lines},
+    open::{Open, many, one},
     transaction::{Expected, File, FileState, Input, Parser, Piece, Step, Toward, Transaction},
 };
 use ips_rules::{buffer::Buffer, condition::Quantity, header::App};
@@ -39,8 +40,7 @@ struct Exchange {
 pub struct Ftp {
     client: Lines,
     server: Lines,
-    open: VecDeque<Exchange>,
-    next: u64,
+    open: Open<Exchange>,
     /// Where the next file goes: whose port, which, the address.
     place: Option<(Toward, u16, Vec<u8>)>,
     expected: VecDeque<Expected>,
@@ -57,8 +57,7 @@ impl Default for Ftp {
         Self {
             client: Lines::new(LINE),
             server: Lines::new(LINE),
-            open: VecDeque::new(),
-            next: 0,
+            open: Open::default(),
             place: None,
             expected: VecDeque::new(),
             within: None,
@@ -93,18 +92,6 @@ fn extended(text: &[u8]) -> Option<(Vec<u8>, u16)> {
 }
 
 impl Ftp {
-    fn push(&mut self) -> &mut Exchange {
-        if self.open.len() >= OPEN {
-            self.open.pop_front();
-        }
-        self.open.push_back(Exchange { id: self.next, ..Exchange::default() });
-        self.next += 1;
-        match self.open.back_mut() {
-            Some(e) => e,
-            None => unreachable!("one was pushed"),
-        }
-    }
-
     fn command(&mut self, line: Line<'_>) {
         let text = line.text.trim_ascii_start();
         let n = text.iter().position(|b| *b == b' ').unwrap_or(text.len());
@@ -129,7 +116,7 @@ impl Ftp {
             };
             self.expected.push_back(Expected { listener, port, address, app: App::FtpData, command: word.clone(), name: file });
         }
-        let e = self.push();
+        let e = self.open.begin(OPEN, Exchange::new);
         e.command = word;
         e.data = data;
         e.cut = line.cut;
@@ -142,14 +129,10 @@ impl Ftp {
 
     fn reply(&mut self, line: Line<'_>) {
         let digits = line.text.first_chunk::<3>().filter(|d| d.iter().all(u8::is_ascii_digit));
-        let at = match self.open.iter().position(|e| !e.done) {
-            Some(at) => at,
-            None => {
-                self.push();
-                self.open.len() - 1
-            }
+        let e = match self.open.iter().position(|e| !e.done) {
+            Some(at) => &mut self.open[at],
+            None => self.open.begin(OPEN, Exchange::new),
         };
-        let e = &mut self.open[at];
         if line.cut {
             e.reply_cut = true;
             if !e.events.contains(&"ftp.response_command_too_long") {
@@ -218,22 +201,16 @@ impl Parser for Ftp {
         Step::Going
     }
 
-    fn count(&self) -> usize {
-        self.open.len()
-    }
-
-    fn get(&self, at: usize) -> &dyn Transaction {
-        &self.open[at]
-    }
-
-    fn looked(&mut self, _toward: Toward) {}
-
-    fn forget(&mut self, count: usize) {
-        self.open.drain(..count.min(self.open.len()));
-    }
+    many!(open);
 
     fn expected(&mut self) -> Option<Expected> {
         self.expected.pop_front()
+    }
+}
+
+impl Exchange {
+    fn new(id: u64) -> Self {
+        Self { id, ..Self::default() }
     }
 }
 
@@ -352,22 +329,12 @@ impl Parser for Data {
         Step::Going
     }
 
-    fn count(&self) -> usize {
-        usize::from(self.present)
-    }
-
-    fn get(&self, _at: usize) -> &dyn Transaction {
-        self
-    }
+    one!(present);
 
     fn looked(&mut self, toward: Toward) {
         if toward == self.toward {
             self.body.looked();
         }
-    }
-
-    fn forget(&mut self, count: usize) {
-        self.present &= count == 0;
     }
 }
 
@@ -411,10 +378,6 @@ impl Transaction for Data {
 
     fn named(&self, keyword: &str, value: &str) -> Option<bool> {
         (keyword == "ftpdata_command").then(|| self.command.eq_ignore_ascii_case(value.as_bytes()))
-    }
-
-    fn events(&self) -> &[&'static str] {
-        &[]
     }
 
     fn file(&self, toward: Toward, index: usize) -> Option<File<'_>> {

@@ -13,6 +13,7 @@ pub mod http2;
 pub mod identify;
 pub mod json;
 mod lines;
+mod open;
 pub mod quic;
 pub mod settings;
 pub mod smtp;

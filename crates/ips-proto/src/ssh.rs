@@ -3,9 +3,10 @@
 
 use crate::{
     json,
+    open::one,
     transaction::{Input, Parser, Piece, Step, Toward, Transaction},
 };
-use ips_rules::{buffer::Buffer, condition::Quantity, header::App};
+use ips_rules::{buffer::Buffer, header::App};
 use md5::{Digest as _, Md5};
 
 /// Bytes of a banner (RFC 4253, 4.2).
@@ -38,10 +39,6 @@ pub struct Ssh {
     sides: [Side; 2],
     events: Vec<&'static str>,
     present: bool,
-}
-
-fn index(toward: Toward) -> usize {
-    usize::from(toward == Toward::Client)
 }
 
 impl Default for Ssh {
@@ -142,7 +139,7 @@ fn hassh(message: &[u8], server: bool) -> Option<(String, Vec<u8>)> {
 
 impl Parser for Ssh {
     fn feed(&mut self, toward: Toward, input: Input<'_>) -> Step {
-        let side = &mut self.sides[index(toward)];
+        let side = &mut self.sides[toward.index()];
         match input {
             Input::Bytes(bytes) => {
                 if !side.push(bytes, toward == Toward::Client, &mut self.events) {
@@ -155,19 +152,7 @@ impl Parser for Ssh {
         if self.sides.iter().all(|s| s.keys) { Step::Opaque } else { Step::Going }
     }
 
-    fn count(&self) -> usize {
-        usize::from(self.present)
-    }
-
-    fn get(&self, _at: usize) -> &dyn Transaction {
-        self
-    }
-
-    fn looked(&mut self, _toward: Toward) {}
-
-    fn forget(&mut self, count: usize) {
-        self.present &= count == 0;
-    }
+    one!(present);
 }
 
 impl Transaction for Ssh {
@@ -180,12 +165,12 @@ impl Transaction for Ssh {
     }
 
     fn done(&self, toward: Toward) -> bool {
-        let s = &self.sides[index(toward)];
+        let s = &self.sides[toward.index()];
         s.keys || s.over
     }
 
     fn ready(&self, buffer: Buffer, toward: Toward) -> bool {
-        let s = &self.sides[index(toward)];
+        let s = &self.sides[toward.index()];
         let known = match buffer {
             Buffer::SshProto | Buffer::SshSoftware => s.banner,
             _ => s.hassh.is_some(),
@@ -193,11 +178,11 @@ impl Transaction for Ssh {
         known || self.done(toward)
     }
 
-    fn piece<'a>(&'a self, buffer: Buffer, toward: Toward, index_: usize, _scratch: &'a mut Vec<u8>) -> Option<Piece<'a>> {
-        let s = &self.sides[index(toward)];
+    fn piece<'a>(&'a self, buffer: Buffer, toward: Toward, index: usize, _scratch: &'a mut Vec<u8>) -> Option<Piece<'a>> {
+        let s = &self.sides[toward.index()];
         let server = toward == Toward::Client;
         let bytes: &[u8] = match (buffer, server) {
-            _ if index_ > 0 || !s.banner => return None,
+            _ if index > 0 || !s.banner => return None,
             (Buffer::SshProto, _) => &s.protocol,
             (Buffer::SshSoftware, _) => &s.software,
             (Buffer::SshHassh, false) | (Buffer::SshHasshServer, true) => s.hassh.as_ref()?.0.as_bytes(),
@@ -205,14 +190,6 @@ impl Transaction for Ssh {
             _ => return None,
         };
         Some(Piece { bytes, offset: 0, last: true })
-    }
-
-    fn quantity(&self, _quantity: Quantity, _toward: Toward, _index: usize) -> Option<u64> {
-        None
-    }
-
-    fn named(&self, _keyword: &str, _value: &str) -> Option<bool> {
-        None
     }
 
     fn events(&self) -> &[&'static str] {

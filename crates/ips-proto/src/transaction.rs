@@ -12,6 +12,21 @@ pub enum Toward {
     Client,
 }
 
+impl Toward {
+    /// Its place in pairs by direction: to the server first.
+    pub fn index(self) -> usize {
+        self as usize
+    }
+
+    /// The other way.
+    pub fn other(self) -> Self {
+        match self {
+            Self::Server => Self::Client,
+            Self::Client => Self::Server,
+        }
+    }
+}
+
 /// What comes next in one direction.
 #[derive(Debug, Clone, Copy)]
 pub enum Input<'a> {
@@ -97,11 +112,19 @@ pub trait Transaction {
     /// `absent` and negated contents are decided by the caller once the direction is `done` or the buffer `ready`).
     fn piece<'a>(&'a self, buffer: Buffer, toward: Toward, index: usize, scratch: &'a mut Vec<u8>) -> Option<Piece<'a>>;
     /// A field that is compared as a number; `index` as above.
-    fn quantity(&self, quantity: Quantity, toward: Toward, index: usize) -> Option<u64>;
+    fn quantity(&self, quantity: Quantity, toward: Toward, index: usize) -> Option<u64> {
+        let _ = (quantity, toward, index);
+        None
+    }
     /// Something closed that has a name: keyword and value of [`ips_rules::condition::Check::Named`], versions and states of TLS.
-    fn named(&self, keyword: &str, value: &str) -> Option<bool>;
+    fn named(&self, keyword: &str, value: &str) -> Option<bool> {
+        let _ = (keyword, value);
+        None
+    }
     /// What was unusual, by the peer's names (`http.invalid_response_chunk_len`), in the order seen.
-    fn events(&self) -> &[&'static str];
+    fn events(&self) -> &[&'static str] {
+        &[]
+    }
     /// A file; `index` counts those of this direction. An engine that keeps digests feeds them from the buffer `file.data`.
     fn file(&self, toward: Toward, index: usize) -> Option<File<'_>> {
         let _ = (toward, index);
@@ -151,7 +174,9 @@ pub trait Parser: Send {
     /// One of them.
     fn get(&self, at: usize) -> &dyn Transaction;
     /// The engine has looked at all there was: growing buffers may forget what is no longer needed in front.
-    fn looked(&mut self, toward: Toward);
+    fn looked(&mut self, toward: Toward) {
+        let _ = toward;
+    }
     /// Forgets the oldest `count` transactions; each was done in both directions, logged and looked at.
     fn forget(&mut self, count: usize);
     /// A flow announced since the last call.

@@ -3,11 +3,11 @@
 
 use crate::{
     json,
+    open::{Open, many},
     transaction::{Input, Parser, Piece, Step, Toward, Transaction},
 };
 use flate2::{Decompress, FlushDecompress};
 use ips_rules::{buffer::Buffer, condition::Quantity, header::App};
-use std::collections::VecDeque;
 
 /// Bytes kept of a message, as in the peer.
 const PAYLOAD: usize = 0xffff;
@@ -43,8 +43,7 @@ struct Side {
 #[derive(Default)]
 pub struct Websocket {
     sides: [Side; 2],
-    open: VecDeque<Frame>,
-    next: u64,
+    open: Open<Frame>,
 }
 
 /// The bytes a header has, by its first two.
@@ -148,7 +147,7 @@ impl Side {
 
 impl Parser for Websocket {
     fn feed(&mut self, toward: Toward, input: Input<'_>) -> Step {
-        let at = usize::from(toward == Toward::Client);
+        let at = toward.index();
         let mut bytes = match input {
             Input::Bytes(bytes) => bytes,
             Input::End => return Step::Going,
@@ -158,31 +157,14 @@ impl Parser for Websocket {
         while !bytes.is_empty() {
             let (rest, frame) = self.sides[at].step(bytes, toward);
             bytes = rest;
-            if let Some(mut frame) = frame {
-                frame.id = self.next;
-                self.next += 1;
-                if self.open.len() >= OPEN {
-                    self.open.pop_front();
-                }
-                self.open.push_back(frame);
+            if let Some(frame) = frame {
+                self.open.begin(OPEN, |id| Frame { id, ..frame });
             }
         }
         Step::Going
     }
 
-    fn count(&self) -> usize {
-        self.open.len()
-    }
-
-    fn get(&self, at: usize) -> &dyn Transaction {
-        &self.open[at]
-    }
-
-    fn looked(&mut self, _toward: Toward) {}
-
-    fn forget(&mut self, count: usize) {
-        self.open.drain(..count.min(self.open.len()));
-    }
+    many!(open);
 }
 
 const NAMES: [(u8, &str); 6] = [(0, "continuation"), (1, "text"), (2, "binary"), (8, "connection_close"), (9, "ping"), (10, "pong")];
@@ -228,10 +210,6 @@ impl Transaction for Frame {
             },
             _ => None,
         }
-    }
-
-    fn events(&self) -> &[&'static str] {
-        &[]
     }
 
     fn describe(&self, out: &mut Vec<u8>) {
@@ -288,7 +266,7 @@ mod tests {
         for part in talk().chunks(cut) {
             p.feed(Toward::Server, Input::Bytes(part));
         }
-        p.open.into_iter().map(|f| (f.opcode, f.payload, f.mask)).collect()
+        p.open.iter().map(|f| (f.opcode, f.payload.clone(), f.mask)).collect()
     }
 
     #[test]

@@ -180,7 +180,7 @@ impl Session {
             _ => self.open(&segment, settings, &mut taken),
         }
         // What was turned round belongs to the other end from here on.
-        let toward = if taken.turn { other(toward) } else { toward };
+        let toward = if taken.turn { toward.other() } else { toward };
         if self.state != State::None {
             self.side_mut(toward).flags |= tcp.flags();
         }
@@ -685,14 +685,6 @@ impl Session {
             from.push_raw = true;
             to.push_raw = true;
         }
-    }
-}
-
-/// The other way.
-pub fn other(toward: Toward) -> Toward {
-    match toward {
-        Toward::Server => Toward::Client,
-        Toward::Client => Toward::Server,
     }
 }
 

@@ -6,11 +6,13 @@ mod message;
 #[cfg(test)]
 mod tests;
 
-use crate::transaction::{Input, Parser, Piece, Step, Toward, Transaction};
+use crate::{
+    open::{Open, many},
+    transaction::{Input, Parser, Piece, Step, Toward, Transaction},
+};
 pub use describe::Form;
 use ips_rules::{buffer::Buffer, condition::Quantity, header::App};
 use message::{Message, Span};
-use std::collections::VecDeque;
 
 /// Messages that wait to be looked at, at most: more than the largest input holds of honest ones.
 const OPEN: usize = 1 << 13;
@@ -48,8 +50,7 @@ pub struct Dns {
     held: [Vec<u8>; 2],
     /// A gap was met: bytes are given up until the side begins a message again.
     lost: [bool; 2],
-    open: VecDeque<Exchange>,
-    next: u64,
+    open: Open<Exchange>,
 }
 
 /// A message as a transaction.
@@ -61,14 +62,10 @@ struct Exchange {
     message: Message,
 }
 
-fn side(toward: Toward) -> usize {
-    usize::from(toward == Toward::Client)
-}
-
 impl Dns {
     /// Begins one; `app` is DNS or one of its relatives of the same form.
     pub fn new(app: App, stream: bool, form: Form) -> Self {
-        Self { app, form, stream, held: [Vec::new(), Vec::new()], lost: [false; 2], open: VecDeque::new(), next: 0 }
+        Self { app, form, stream, held: [Vec::new(), Vec::new()], lost: [false; 2], open: Open::default() }
     }
 
     fn take(&mut self, toward: Toward, bytes: &[u8]) -> bool {
@@ -88,8 +85,7 @@ impl Dns {
         if message.opcode() >= 7 {
             message.events.push("dns.invalid_opcode");
         }
-        let id = self.next;
-        self.next += 1;
+        let id = self.open.number();
         if self.open.len() < OPEN {
             self.open.push_back(Exchange { app: self.app, form: self.form, id, toward, message });
         } else {
@@ -107,7 +103,7 @@ impl Dns {
     }
 
     fn stream(&mut self, toward: Toward, bytes: &[u8]) -> Step {
-        let s = side(toward);
+        let s = toward.index();
         if self.lost[s] {
             // What follows a gap is taken up where it looks like a message again.
             if looks_like_stream(bytes) != Some(true) {
@@ -147,8 +143,8 @@ impl Parser for Dns {
         match input {
             Input::Bytes([]) | Input::End => Step::Going,
             Input::Gap(_) => {
-                self.held[side(toward)].clear();
-                self.lost[side(toward)] = true;
+                self.held[toward.index()].clear();
+                self.lost[toward.index()] = true;
                 Step::Going
             }
             Input::Bytes(bytes) if self.stream => self.stream(toward, bytes),
@@ -159,19 +155,7 @@ impl Parser for Dns {
         }
     }
 
-    fn count(&self) -> usize {
-        self.open.len()
-    }
-
-    fn get(&self, at: usize) -> &dyn Transaction {
-        &self.open[at]
-    }
-
-    fn looked(&mut self, _toward: Toward) {}
-
-    fn forget(&mut self, count: usize) {
-        self.open.drain(..count.min(self.open.len()));
-    }
+    many!(open);
 }
 
 impl Exchange {
@@ -248,10 +232,6 @@ impl Transaction for Exchange {
             }
             _ => None,
         }
-    }
-
-    fn named(&self, _keyword: &str, _value: &str) -> Option<bool> {
-        None
     }
 
     fn events(&self) -> &[&'static str] {

@@ -510,10 +510,6 @@ impl Transaction for Exchange {
         }
     }
 
-    fn named(&self, _keyword: &str, _value: &str) -> Option<bool> {
-        None
-    }
-
     fn events(&self) -> &[&'static str] {
         &self.events
     }

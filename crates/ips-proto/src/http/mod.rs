@@ -68,14 +68,6 @@ pub struct Http {
     failed: bool,
 }
 
-fn side(toward: Toward) -> usize {
-    usize::from(toward == Toward::Client)
-}
-
-fn other(toward: Toward) -> Toward {
-    if toward == Toward::Server { Toward::Client } else { Toward::Server }
-}
-
 impl Http {
     /// Begins one.
     pub fn new(config: &Config) -> Self {
@@ -121,7 +113,7 @@ impl Http {
     /// Reads, turning to the other direction as long as each turn reads something. What waits is neither read again nor moved before the
     /// other direction has gone on, so that a byte costs the same however many wait.
     fn drive(&mut self, toward: Toward, bytes: &[u8]) -> Step {
-        let mine = &mut self.waiting[side(toward)];
+        let mine = &mut self.waiting[toward.index()];
         if mine.left() + bytes.len() > WAITING && mine.left() > 0 {
             return Step::Failed;
         }
@@ -134,11 +126,11 @@ impl Http {
             Ok(read) => read,
             Err(end) => return end,
         };
-        self.waiting[side(toward)].bytes.extend_from_slice(&bytes[read..]);
-        let mut turn = other(toward);
+        self.waiting[toward.index()].bytes.extend_from_slice(&bytes[read..]);
+        let mut turn = toward.other();
         let mut moved = read > 0;
-        while moved && self.waiting[side(turn)].left() > 0 {
-            let held = std::mem::take(&mut self.waiting[side(turn)]);
+        while moved && self.waiting[turn.index()].left() > 0 {
+            let held = std::mem::take(&mut self.waiting[turn.index()]);
             let step = self.step(turn, &held.bytes[held.read..]);
             let read = match step {
                 Ok(read) => read,
@@ -146,9 +138,9 @@ impl Http {
                 Err(Step::Becomes(app, left)) => return Step::Becomes(app, if turn == toward { left.min(bytes.len()) } else { 0 }),
                 Err(end) => return end,
             };
-            self.waiting[side(turn)] = Waiting { read: held.read + read, bytes: held.bytes };
+            self.waiting[turn.index()] = Waiting { read: held.read + read, bytes: held.bytes };
             moved = read > 0;
-            turn = other(turn);
+            turn = turn.other();
         }
         self.waiting.iter_mut().for_each(Waiting::settle);
         Step::Going
@@ -182,7 +174,7 @@ impl Parser for Http {
             (_, Input::Bytes([])) => Step::Going,
             (_, Input::Bytes(bytes)) => self.drive(toward, bytes),
             (_, Input::Gap(n)) => {
-                self.waiting[side(toward)] = Waiting::default();
+                self.waiting[toward.index()] = Waiting::default();
                 let n = usize::try_from(n).unwrap_or(usize::MAX);
                 let flow = if toward == Toward::Server { self.connection.request_gap(n) } else { self.connection.response_gap(n) };
                 if flow == Flow::Failed { Step::Failed } else { Step::Going }
@@ -202,7 +194,7 @@ impl Parser for Http {
         };
         let turned = matches!(step, Step::Becomes(..));
         self.settle(toward, turned);
-        self.settle(other(toward), turned);
+        self.settle(toward.other(), turned);
         if matches!(input, Input::End) {
             self.connection.observer_mut().end(toward);
         }

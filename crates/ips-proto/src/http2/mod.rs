@@ -8,13 +8,14 @@ mod tests;
 
 use crate::{
     http::{Exchange, Known, Text},
+    open::{Open, many},
     settings,
     transaction::{File, Input, Parser, Piece, Step, Toward, Transaction},
 };
 use flate2::{Decompress, FlushDecompress};
 use hpack::{Decoder, Field};
 use ips_rules::{buffer::Buffer, condition::Quantity, header::App};
-use std::{collections::VecDeque, sync::Arc};
+use std::sync::Arc;
 
 /// What a client says first (RFC 9113, 3.4).
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -98,47 +99,36 @@ struct Side {
 pub struct Http2 {
     settings: Arc<settings::Http>,
     sides: [Side; 2],
-    open: VecDeque<Stream>,
-    next: u64,
+    open: Open<Stream>,
     failed: bool,
-}
-
-fn side(toward: Toward) -> usize {
-    usize::from(toward == Toward::Client)
 }
 
 impl Http2 {
     /// Begins one.
     pub fn new(settings: Arc<settings::Http>) -> Self {
-        Self { settings, sides: Default::default(), open: VecDeque::new(), next: 0, failed: false }
+        Self { settings, sides: Default::default(), open: Open::default(), failed: false }
     }
 
     /// The stream's transaction; a new one where there is none, and always for stream 0.
     fn stream(&mut self, number: u32) -> &mut Stream {
         let at = self.open.iter().rposition(|s| s.number == number && number != 0);
-        let at = at.unwrap_or_else(|| {
-            if self.open.len() >= OPEN {
-                self.open.pop_front();
-            }
-            let exchange = Exchange::new(self.next, 0, &self.settings);
-            self.next += 1;
-            self.open.push_back(Stream {
+        match at {
+            Some(at) => &mut self.open[at],
+            None => self.open.begin(OPEN, |id| Stream {
                 number,
-                exchange,
+                exchange: Exchange::new(id, 0, &self.settings),
                 notes: Default::default(),
                 headers: Default::default(),
                 known: [number == 0; 2],
                 ended: [number == 0; 2],
                 inflate: Default::default(),
-            });
-            self.open.len() - 1
-        });
-        &mut self.open[at]
+            }),
+        }
     }
 
     /// Reads what is there; false: this is no HTTP/2.
     fn read(&mut self, toward: Toward, mut bytes: &[u8]) -> bool {
-        let s = side(toward);
+        let s = toward.index();
         while !bytes.is_empty() {
             let me = &mut self.sides[s];
             if toward == Toward::Server && me.preface < PREFACE.len() {
@@ -184,7 +174,7 @@ impl Http2 {
 
     /// Bytes of a data frame, padding among them.
     fn data(&mut self, toward: Toward, mut part: &[u8]) {
-        let s = side(toward);
+        let s = toward.index();
         let me = &mut self.sides[s];
         if me.padding.is_none() {
             let Some((n, rest)) = part.split_first() else { return };
@@ -202,7 +192,7 @@ impl Http2 {
     }
 
     fn frame_ends(&mut self, toward: Toward) {
-        let s = side(toward);
+        let s = toward.index();
         let me = &mut self.sides[s];
         me.header.clear();
         let (kind, flags, number) = (me.kind, me.flags, me.stream);
@@ -215,7 +205,7 @@ impl Http2 {
     }
 
     fn frame(&mut self, toward: Toward, kind: u8, flags: u8, number: u32, mut payload: &[u8]) {
-        let s = side(toward);
+        let s = toward.index();
         let word = |p: &[u8]| p.first_chunk::<4>().map(|n| u32::from_be_bytes(*n));
         match kind {
             DATA if flags & 1 != 0 => self.stream(number).end(s),
@@ -256,7 +246,7 @@ impl Http2 {
             }
             RESET | GOAWAY => {
                 let code = if kind == RESET { word(payload) } else { payload.get(4..).and_then(word) };
-                let stream = self.last_or(number, s);
+                let stream = self.last_or(number);
                 if let Some(code) = code {
                     stream.note(s, Note::Error(code));
                 }
@@ -266,7 +256,7 @@ impl Http2 {
                 }
             }
             SETTINGS if flags & 1 == 0 => {
-                let stream = self.last_or(number, s);
+                let stream = self.last_or(number);
                 for setting in payload.chunks_exact(6) {
                     let id = u16::from_be_bytes([setting[0], setting[1]]);
                     if let Some(value) = word(&setting[2..]) {
@@ -276,7 +266,7 @@ impl Http2 {
             }
             WINDOW => {
                 if let Some(size) = word(payload) {
-                    self.last_or(number, s).note(s, Note::Window(size & 0x7fff_ffff));
+                    self.last_or(number).note(s, Note::Window(size & 0x7fff_ffff));
                 }
             }
             _ => {}
@@ -284,7 +274,7 @@ impl Http2 {
     }
 
     /// The transaction a frame was just noted in.
-    fn last_or(&mut self, number: u32, _side: usize) -> &mut Stream {
+    fn last_or(&mut self, number: u32) -> &mut Stream {
         if number == 0
             && let Some(at) = self.open.len().checked_sub(1)
         {
@@ -468,10 +458,10 @@ impl Parser for Http2 {
             Input::Bytes(bytes) => self.failed = !self.read(toward, bytes) || self.failed,
             // A frame's length may be lost.
             Input::Gap(_) => self.failed = true,
-            Input::End => self.open.iter_mut().for_each(|s| s.end(side(toward))),
+            Input::End => self.open.iter_mut().for_each(|s| s.end(toward.index())),
         }
         if self.failed {
-            for s in &mut self.open {
+            for s in self.open.iter_mut() {
                 s.end(0);
                 s.end(1);
             }
@@ -480,22 +470,12 @@ impl Parser for Http2 {
         Step::Going
     }
 
-    fn count(&self) -> usize {
-        self.open.len()
-    }
-
-    fn get(&self, at: usize) -> &dyn Transaction {
-        &self.open[at]
-    }
+    many!(open);
 
     fn looked(&mut self, toward: Toward) {
-        for s in &mut self.open {
+        for s in self.open.iter_mut() {
             s.exchange.looked(toward);
         }
-    }
-
-    fn forget(&mut self, count: usize) {
-        self.open.drain(..count.min(self.open.len()));
     }
 }
 
@@ -509,25 +489,25 @@ impl Transaction for Stream {
     }
 
     fn done(&self, toward: Toward) -> bool {
-        self.ended[side(toward)]
+        self.ended[toward.index()]
     }
 
     fn ready(&self, buffer: Buffer, toward: Toward) -> bool {
         match buffer {
-            Buffer::Http2HeaderName => self.known[side(toward)] || self.done(toward),
+            Buffer::Http2HeaderName => self.known[toward.index()] || self.done(toward),
             b => self.exchange.ready(b, toward) || (self.done(toward) && !matches!(b, Buffer::FileData)),
         }
     }
 
     fn piece<'a>(&'a self, buffer: Buffer, toward: Toward, index: usize, scratch: &'a mut Vec<u8>) -> Option<Piece<'a>> {
         match buffer {
-            Buffer::Http2HeaderName => self.headers[side(toward)].get(index).map(|(n, _)| Piece { bytes: n, offset: 0, last: true }),
+            Buffer::Http2HeaderName => self.headers[toward.index()].get(index).map(|(n, _)| Piece { bytes: n, offset: 0, last: true }),
             b => self.exchange.piece(b, toward, index, scratch),
         }
     }
 
     fn quantity(&self, quantity: Quantity, toward: Toward, index: usize) -> Option<u64> {
-        let notes = || self.notes[side(toward)].iter();
+        let notes = || self.notes[toward.index()].iter();
         match quantity {
             Quantity::Http2Window => notes().filter_map(|n| if let Note::Window(w) = n { Some(u64::from(*w)) } else { None }).nth(index),
             Quantity::Http2Priority => {

@@ -129,7 +129,7 @@ proptest! {
     fn cuts_change_nothing(cut in 1usize..40) {
         let (a, b) = (talk(10_000), talk(cut));
         prop_assert_eq!(events(&a), events(&b));
-        for (x, y) in a.open.iter().zip(&b.open) {
+        for (x, y) in a.open.iter().zip(b.open.iter()) {
             for side in [Toward::Server, Toward::Client] {
                 prop_assert_eq!(text(x, Buffer::FileData, side, 0), text(y, Buffer::FileData, side, 0));
             }

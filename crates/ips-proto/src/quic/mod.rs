@@ -7,15 +7,16 @@ mod tests;
 
 use crate::{
     json,
+    open::{Open, many},
     tls::{
         fingerprint,
         hello::{Bytes, Hello},
     },
     transaction::{Input, Parser, Piece, Step, Toward, Transaction},
 };
-use ips_rules::{buffer::Buffer, condition::Quantity, header::App};
+use ips_rules::{buffer::Buffer, header::App};
 use keys::{Keys, Version};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 
 /// Bytes of a hello at most; the largest have a few thousand.
 const HELLO: usize = 64 << 10;
@@ -51,8 +52,7 @@ struct Said {
 #[derive(Default)]
 pub struct Quic {
     sides: [Side; 2],
-    open: VecDeque<Said>,
-    next: u64,
+    open: Open<Said>,
     datagrams: u32,
     over: bool,
 }
@@ -168,11 +168,7 @@ impl Side {
 
 impl Quic {
     fn tell(&mut self, toward: Toward, version: [u8; 4], hello: Option<Hello>) {
-        if self.open.len() >= OPEN {
-            self.open.pop_front();
-        }
-        self.open.push_back(Said { id: self.next, toward, version, hello });
-        self.next += 1;
+        self.open.begin(OPEN, |id| Said { id, toward, version, hello });
     }
 
     fn initial(&mut self, toward: Toward, p: &Packet<'_>, body: &[u8], at: usize) -> Option<()> {
@@ -213,7 +209,7 @@ impl Parser for Quic {
             if let Some((body, at)) = p.body {
                 // What does not open tells nothing; only lengths of what does are believed further.
                 let _ = self.initial(toward, &p, body, at);
-            } else if self.next == 0 && Version::of(u32::from_be_bytes(p.version)).is_none() && p.first & 0x80 != 0 {
+            } else if self.open.begun() == 0 && Version::of(u32::from_be_bytes(p.version)).is_none() && p.first & 0x80 != 0 {
                 // A version that cannot be opened is told once.
                 self.tell(toward, p.version, None);
             }
@@ -222,19 +218,7 @@ impl Parser for Quic {
         if self.over || self.datagrams > DATAGRAMS { Step::Opaque } else { Step::Going }
     }
 
-    fn count(&self) -> usize {
-        self.open.len()
-    }
-
-    fn get(&self, at: usize) -> &dyn Transaction {
-        &self.open[at]
-    }
-
-    fn looked(&mut self, _toward: Toward) {}
-
-    fn forget(&mut self, count: usize) {
-        self.open.drain(..count.min(self.open.len()));
-    }
+    many!(open);
 }
 
 impl Transaction for Said {
@@ -274,18 +258,6 @@ impl Transaction for Said {
         scratch.clear();
         scratch.extend_from_slice(made.as_bytes());
         Some(Piece { bytes: scratch, offset: 0, last: true })
-    }
-
-    fn quantity(&self, _quantity: Quantity, _toward: Toward, _index: usize) -> Option<u64> {
-        None
-    }
-
-    fn named(&self, _keyword: &str, _value: &str) -> Option<bool> {
-        None
-    }
-
-    fn events(&self) -> &[&'static str] {
-        &[]
     }
 
     fn describe(&self, out: &mut Vec<u8>) {

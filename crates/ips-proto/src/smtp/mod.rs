@@ -9,6 +9,7 @@ use crate::{
     body::Window,
     json,
     lines::{Line, Lines},
+    open::{Open, many},
     transaction::{File, FileState, Input, Parser, Piece, Step, Toward, Transaction},
 };
 use ips_rules::{buffer::Buffer, condition::Quantity, header::App};
@@ -79,8 +80,7 @@ pub struct Smtp {
     waiting: VecDeque<Command>,
     greeted: bool,
     helo: Vec<u8>,
-    open: VecDeque<Mail>,
-    next: u64,
+    open: Open<Mail>,
     turn: bool,
 }
 
@@ -97,22 +97,16 @@ impl Smtp {
             waiting: VecDeque::new(),
             greeted: false,
             helo: Vec::new(),
-            open: VecDeque::new(),
-            next: 0,
+            open: Open::default(),
             turn: false,
         }
     }
 
     fn current(&mut self) -> &mut Mail {
         if self.open.back().is_none_or(|m| m.done) {
-            if self.open.len() >= OPEN {
-                self.open.pop_front();
-            }
-            let (id, helo) = (self.next, self.helo.clone());
-            self.next += 1;
-            self.open.push_back(Mail {
+            return self.open.begin(OPEN, |id| Mail {
                 id,
-                helo,
+                helo: self.helo.clone(),
                 from: None,
                 to: Vec::new(),
                 mime: None,
@@ -122,10 +116,8 @@ impl Smtp {
                 events: Vec::new(),
             });
         }
-        match self.open.back_mut() {
-            Some(m) => m,
-            None => unreachable!("one was pushed where there was none"),
-        }
+        let last = self.open.len() - 1;
+        &mut self.open[last]
     }
 
     /// Something unusual, in the mail at hand.
@@ -404,7 +396,7 @@ impl Smtp {
 
     fn over(&mut self) {
         self.flush(true);
-        for m in &mut self.open {
+        for m in self.open.iter_mut() {
             if let Some(mime) = &mut m.mime
                 && !m.done
                 && !m.ended
@@ -441,13 +433,7 @@ impl Parser for Smtp {
         Step::Going
     }
 
-    fn count(&self) -> usize {
-        self.open.len()
-    }
-
-    fn get(&self, at: usize) -> &dyn Transaction {
-        &self.open[at]
-    }
+    many!(open);
 
     fn looked(&mut self, toward: Toward) {
         if toward == Toward::Server {
@@ -455,10 +441,6 @@ impl Parser for Smtp {
                 f.body.looked();
             }
         }
-    }
-
-    fn forget(&mut self, count: usize) {
-        self.open.drain(..count.min(self.open.len()));
     }
 }
 
@@ -529,10 +511,6 @@ impl Transaction for Mail {
             Quantity::FileSize => self.file(toward, index).map(|f| f.size),
             _ => None,
         }
-    }
-
-    fn named(&self, _keyword: &str, _value: &str) -> Option<bool> {
-        None
     }
 
     fn events(&self) -> &[&'static str] {

@@ -9,7 +9,10 @@ mod record;
 #[cfg(test)]
 mod tests;
 
-use crate::transaction::{Input, Parser, Piece, Step, Toward, Transaction};
+use crate::{
+    open::one,
+    transaction::{Input, Parser, Piece, Step, Toward, Transaction},
+};
 use certificate::Certificate;
 use hello::{Bytes, Hello};
 use ips_rules::{buffer::Buffer, condition::Quantity, header::App};
@@ -90,10 +93,6 @@ pub struct Tls {
     opaque: bool,
 }
 
-fn side(toward: Toward) -> usize {
-    usize::from(toward == Toward::Client)
-}
-
 impl Tls {
     /// Begins one.
     pub fn new(fields: Fields) -> Self {
@@ -122,7 +121,7 @@ impl Tls {
 
     /// A whole handshake message.
     fn message(&mut self, toward: Toward, kind: u8, body: &[u8]) {
-        let s = side(toward);
+        let s = toward.index();
         match (kind, toward) {
             (record::CLIENT_HELLO, Toward::Server) | (record::SERVER_HELLO, Toward::Client) => {
                 let read = if toward == Toward::Server { Hello::client(body) } else { Hello::server(body) };
@@ -195,14 +194,14 @@ impl Tls {
         }();
         match read {
             Some(h) => {
-                self.sides[side(toward)].hello.get_or_insert(h);
+                self.sides[toward.index()].hello.get_or_insert(h);
             }
             None => self.event("tls.invalid_sslv2_header"),
         }
     }
 
     fn application_data(&mut self, toward: Toward) {
-        let s = &mut self.sides[side(toward)];
+        let s = &mut self.sides[toward.index()];
         s.encrypted = true;
         s.data = true;
         s.settled = true;
@@ -213,7 +212,7 @@ impl Tls {
 
 impl Parser for Tls {
     fn feed(&mut self, toward: Toward, input: Input<'_>) -> Step {
-        let s = side(toward);
+        let s = toward.index();
         match input {
             Input::Bytes(bytes) => {
                 let mut records = std::mem::take(&mut self.sides[s].records);
@@ -237,19 +236,7 @@ impl Parser for Tls {
         }
     }
 
-    fn count(&self) -> usize {
-        usize::from(self.present)
-    }
-
-    fn get(&self, _at: usize) -> &dyn Transaction {
-        self
-    }
-
-    fn looked(&mut self, _toward: Toward) {}
-
-    fn forget(&mut self, count: usize) {
-        self.present &= count == 0;
-    }
+    one!(present);
 }
 
 impl Transaction for Tls {
@@ -262,12 +249,12 @@ impl Transaction for Tls {
     }
 
     fn done(&self, toward: Toward) -> bool {
-        let s = &self.sides[side(toward)];
+        let s = &self.sides[toward.index()];
         s.over || s.data || self.opaque
     }
 
     fn ready(&self, buffer: Buffer, toward: Toward) -> bool {
-        let s = &self.sides[side(toward)];
+        let s = &self.sides[toward.index()];
         let hello = s.hello.is_some() || self.done(toward);
         match buffer {
             Buffer::TlsCertificates | Buffer::TlsCertIssuer | Buffer::TlsCertSubject | Buffer::TlsCertSerial => {
@@ -279,7 +266,7 @@ impl Transaction for Tls {
     }
 
     fn piece<'a>(&'a self, buffer: Buffer, toward: Toward, index: usize, scratch: &'a mut Vec<u8>) -> Option<Piece<'a>> {
-        let s = &self.sides[side(toward)];
+        let s = &self.sides[toward.index()];
         if buffer == Buffer::TlsCertificates {
             return s.chain.get(index).map(|c| Piece { bytes: c, offset: 0, last: true });
         }
@@ -311,13 +298,13 @@ impl Transaction for Tls {
 
     fn quantity(&self, quantity: Quantity, toward: Toward, index: usize) -> Option<u64> {
         match quantity {
-            Quantity::TlsChainLength if index == 0 => Some(self.sides[side(toward)].chain.len() as u64),
+            Quantity::TlsChainLength if index == 0 => Some(self.sides[toward.index()].chain.len() as u64),
             _ => None,
         }
     }
 
     fn seconds(&self, what: &str, toward: Toward) -> Option<i64> {
-        let c = self.sides[side(toward)].certificate.as_ref()?;
+        let c = self.sides[toward.index()].certificate.as_ref()?;
         match what {
             "notbefore" => Some(c.not_before),
             "notafter" => Some(c.not_after),

@@ -1,6 +1,6 @@
 //! Records: bytes of one direction in, whole handshake messages and notes of everything else out. It keeps at most one message.
 
-use super::{MESSAGE, Tls, side};
+use super::{MESSAGE, Tls};
 use crate::transaction::Toward;
 
 pub(super) const CLIENT_HELLO: u8 = 1;
@@ -101,14 +101,14 @@ impl Records {
             tls.event("tls.invalid_record_length");
             return Some(Err(()));
         }
-        tls.sides[side(toward)].outer = Some(version);
+        tls.sides[toward.index()].outer = Some(version);
         self.left = length;
         self.beat.clear();
         match self.kind {
             20 => {
                 // From 1.3 on this means nothing, and all that follows comes as application data.
                 let changes = tls.sides[1].hello.as_ref().is_none_or(|h| h.supported.is_none());
-                let s = &mut tls.sides[side(toward)];
+                let s = &mut tls.sides[toward.index()];
                 s.encrypted |= changes;
                 s.settled |= changes;
             }
@@ -130,8 +130,8 @@ impl Records {
             return;
         }
         match self.kind {
-            22 if !tls.sides[side(toward)].encrypted => self.handshake(toward, part, tls),
-            24 if !tls.sides[side(toward)].encrypted => self.heartbeat(toward, part, tls),
+            22 if !tls.sides[toward.index()].encrypted => self.handshake(toward, part, tls),
+            24 if !tls.sides[toward.index()].encrypted => self.heartbeat(toward, part, tls),
             _ => {}
         }
     }
