@@ -1,17 +1,7 @@
 //! Base64 (RFC 4648, RFC 2045) of a hostile sender: decodes as far as it goes. Never fails: what is behind the first byte that does not
 //! belong is left out.
 
-/// The alphabet's values.
-fn value(byte: u8) -> Option<u8> {
-    Some(match byte {
-        b'A'..=b'Z' => byte - b'A',
-        b'a'..=b'z' => byte - b'a' + 26,
-        b'0'..=b'9' => byte - b'0' + 52,
-        b'+' => 62,
-        b'/' => 63,
-        _ => return None,
-    })
-}
+use ips_proto::base64::value;
 
 /// Appends what the bytes decode to. `skip`: bytes outside of the alphabet are passed over (RFC 2045); else they end it. What is left of
 /// a last group of four yields one byte less than it has letters, `=` counted as one; a single letter yields one where something that

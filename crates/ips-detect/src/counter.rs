@@ -36,28 +36,32 @@ impl Counter {
         *self = Self { since: now, count: 1, next: 0 };
     }
 
+    /// What the first match of a time says.
+    fn begin(&mut self, limit: &Limit, now: u64) -> Said {
+        self.restart(now);
+        match limit.kind {
+            LimitKind::Limit => Said::All,
+            LimitKind::Threshold if limit.count == 1 => {
+                self.count = 0;
+                Said::All
+            }
+            LimitKind::Both if limit.count == 1 => Said::All,
+            LimitKind::Backoff(by) if limit.count == 1 => {
+                self.next = u64::from(by);
+                Said::All
+            }
+            LimitKind::Backoff(_) => {
+                self.next = u64::from(limit.count);
+                Said::Quiet
+            }
+            _ => Said::Nothing,
+        }
+    }
+
     /// Counts one match. `new`: it is the first.
     pub fn limit(&mut self, limit: &Limit, now: u64, new: bool) -> Said {
         if new {
-            self.restart(now);
-            return match limit.kind {
-                LimitKind::Limit => Said::All,
-                LimitKind::Threshold | LimitKind::Both if limit.count == 1 => {
-                    if limit.kind == LimitKind::Threshold {
-                        self.count = 0;
-                    }
-                    Said::All
-                }
-                LimitKind::Backoff(by) => {
-                    self.next = u64::from(limit.count);
-                    if limit.count == 1 {
-                        self.next = u64::from(by);
-                        return Said::All;
-                    }
-                    Said::Quiet
-                }
-                _ => Said::Nothing,
-            };
+            return self.begin(limit, now);
         }
         if let LimitKind::Backoff(by) = limit.kind {
             self.count = self.count.saturating_add(1);
@@ -68,17 +72,7 @@ impl Counter {
             return Said::Quiet;
         }
         if !self.within(now, limit.seconds) {
-            self.restart(now);
-            return match limit.kind {
-                LimitKind::Limit => Said::All,
-                LimitKind::Threshold | LimitKind::Both if limit.count == 1 => {
-                    if limit.kind == LimitKind::Threshold {
-                        self.count = 0;
-                    }
-                    Said::All
-                }
-                _ => Said::Nothing,
-            };
+            return self.begin(limit, now);
         }
         self.count = self.count.saturating_add(1);
         match limit.kind {

@@ -75,7 +75,9 @@ impl Ready {
 
     /// Whether the header fits the packet.
     pub(crate) fn header_fits(&self, seen: &Seen<'_>) -> bool {
-        if self.sides != 3 && self.direction != Direction::Transaction && (seen.flow.is_none() || self.sides >> seen.toward.index() & 1 == 0)
+        if self.sides != 3
+            && self.direction != Direction::Transaction
+            && (seen.flow.is_none() || self.sides >> seen.toward.index() & 1 == 0)
         {
             return false;
         }

@@ -91,4 +91,3 @@ pub struct AppView {
     /// It was found, or given up, with this packet; over UDP: now or before, as each datagram is looked at by itself.
     pub found_now: bool,
 }
-

@@ -161,4 +161,3 @@ impl Flow {
         self.ttl.swap(0, 1);
     }
 }
-

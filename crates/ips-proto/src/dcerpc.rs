@@ -101,7 +101,7 @@ impl Order {
 
 /// A UUID in text.
 fn text(u: &[u8; 16]) -> String {
-    let h = |r: std::ops::Range<usize>| String::from_utf8_lossy(&json::hex(&u[r], 0)).into_owned();
+    let h = |r: std::ops::Range<usize>| json::hex(&u[r], 0);
     [h(0..4), h(4..6), h(6..8), h(8..10), h(10..16)].join("-")
 }
 

@@ -131,13 +131,13 @@ pub fn quoted(out: &mut Vec<u8>, value: &[u8]) {
 }
 
 /// Lower-case hexadecimal digits, with `between` between bytes where it is not 0.
-pub fn hex(bytes: &[u8], between: u8) -> Vec<u8> {
-    let mut out = Vec::with_capacity(bytes.len() * 3);
+pub fn hex(bytes: &[u8], between: u8) -> String {
+    let mut out = String::with_capacity(bytes.len() * 3);
     for (i, b) in bytes.iter().enumerate() {
         if i > 0 && between != 0 {
-            out.push(between);
+            out.push(char::from(between));
         }
-        out.extend_from_slice(&[HEX[usize::from(b >> 4)], HEX[usize::from(b & 15)]]);
+        out.extend([HEX[usize::from(b >> 4)], HEX[usize::from(b & 15)]].map(char::from));
     }
     out
 }

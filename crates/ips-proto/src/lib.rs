@@ -4,7 +4,9 @@
 #![forbid(unsafe_code)]
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test that cannot go on ends"))]
 
+pub mod base64;
 pub mod body;
+pub mod calendar;
 pub mod dcerpc;
 pub mod dns;
 pub mod ftp;

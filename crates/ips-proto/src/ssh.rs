@@ -134,7 +134,7 @@ fn hassh(message: &[u8], server: bool) -> Option<(String, Vec<u8>)> {
     }
     let own = usize::from(server);
     let text = [lists[0], lists[2 + own], lists[4 + own], lists[6 + own]].join(&b';');
-    Some((Md5::digest(&text).iter().map(|b| format!("{b:02x}")).collect(), text))
+    Some((json::hex(&Md5::digest(&text), 0), text))
 }
 
 impl Parser for Ssh {

@@ -1,21 +1,66 @@
 //! What was unusual about a packet, by the peer's names of decoder events without their prefix. A set of them is one number: nothing is
 //! allocated.
 
+/// A closed list of events with their names, and a set of them: `$Event` the events, `$TABLE` all of them in order, `$Set` a set, which
+/// is 128 bits.
+#[macro_export]
 macro_rules! events {
-    ($($id:ident $name:literal;)*) => {
-        /// Something unusual while decoding.
+    ($(#[$what:meta])* $Event:ident $TABLE:ident $Set:ident { $($id:ident $name:literal;)* }) => {
+        $(#[$what])*
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
         #[repr(u8)]
         #[allow(missing_docs, reason = "each is the event of its name")]
-        pub enum Event { $($id),* }
+        pub enum $Event { $($id),* }
 
-        /// Every event, in the order of [`Event`].
-        pub const EVENTS: &[(Event, &str)] = &[$((Event::$id, $name)),*];
+        /// Every event, in order.
+        pub const $TABLE: &[($Event, &str)] = &[$(($Event::$id, $name)),*];
+
+        const _: () = assert!($TABLE.len() <= 128, "a set of events is 128 bits");
+
+        impl $Event {
+            /// Its name.
+            pub fn name(self) -> &'static str {
+                $TABLE[self as usize].1
+            }
+        }
+
+        /// A set of events.
+        #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+        pub struct $Set(u128);
+
+        impl $Set {
+            /// Nothing was unusual.
+            pub const NONE: Self = Self(0);
+            /// Adds one.
+            pub fn add(&mut self, event: $Event) {
+                self.0 |= 1 << event as u8;
+            }
+            /// Whether it is in.
+            pub fn has(self, event: $Event) -> bool {
+                self.0 >> event as u8 & 1 == 1
+            }
+            /// Whether there is none.
+            pub fn is_empty(self) -> bool {
+                self.0 == 0
+            }
+            /// Every one, in order.
+            pub fn iter(self) -> impl Iterator<Item = $Event> {
+                // By bits: every packet is asked, and hardly any has one.
+                let mut left = self.0;
+                std::iter::from_fn(move || {
+                    let (event, _) = $TABLE.get(left.trailing_zeros() as usize)?;
+                    left &= left - 1;
+                    Some(*event)
+                })
+            }
+        }
     };
 }
 
 #[rustfmt::skip]
 events! {
+    /// Something unusual while decoding.
+    Event EVENTS Events {
     AfpacketTruncPkt "afpacket.trunc_pkt";
     ChdlcPktTooSmall "chdlc.pkt_too_small";
     DcePktTooSmall "dce.pkt_too_small";
@@ -133,43 +178,13 @@ events! {
     VlanUnknownType "vlan.unknown_type";
     VntagHeaderTooSmall "vntag.header_too_small";
     VntagUnknownType "vntag.unknown_type";
+    }
 }
 
-const _: () = assert!(EVENTS.len() <= 128, "a set of events is 128 bits");
-
 impl Event {
-    /// Its name, such as `ipv4.trunc_pkt`.
-    pub fn name(self) -> &'static str {
-        EVENTS[self as usize].1
-    }
     /// The event of this name.
     pub fn named(name: &str) -> Option<Self> {
         EVENTS.iter().find(|(_, n)| *n == name).map(|(e, _)| *e)
-    }
-}
-
-/// A set of events.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Events(u128);
-
-impl Events {
-    /// Nothing was unusual.
-    pub const NONE: Self = Self(0);
-    /// Adds one.
-    pub fn add(&mut self, event: Event) {
-        self.0 |= 1 << event as u8;
-    }
-    /// Whether it is in.
-    pub fn has(self, event: Event) -> bool {
-        self.0 >> event as u8 & 1 == 1
-    }
-    /// Whether there is none.
-    pub fn is_empty(self) -> bool {
-        self.0 == 0
-    }
-    /// Every one, in the order of [`EVENTS`].
-    pub fn iter(self) -> impl Iterator<Item = Event> {
-        EVENTS.iter().map(|(e, _)| *e).filter(move |e| self.has(*e))
     }
 }
 

@@ -1,20 +1,9 @@
 //! What was unusual in a TCP stream, by the peer's names of stream events. A set of them is one number: nothing is allocated.
 
-macro_rules! events {
-    ($($id:ident $name:literal;)*) => {
-        /// Something unusual in a stream.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-        #[repr(u8)]
-        #[allow(missing_docs, reason = "each is the event of its name")]
-        pub enum StreamEvent { $($id),* }
-
-        /// Every event, in the order of [`StreamEvent`].
-        pub const STREAM_EVENTS: &[(StreamEvent, &str)] = &[$((StreamEvent::$id, $name)),*];
-    };
-}
-
 #[rustfmt::skip]
-events! {
+ips_wire::events! {
+    /// Something unusual in a stream.
+    StreamEvent STREAM_EVENTS StreamEvents {
     HandshakeAckDataInject "3whs_ack_data_inject";
     HandshakeAckInWrongDir "3whs_ack_in_wrong_dir";
     HandshakeAsyncWrongSeq "3whs_async_wrong_seq";
@@ -80,38 +69,5 @@ events! {
     TimewaitAckWrongSeq "timewait_ack_wrong_seq";
     TimewaitInvalidAck "timewait_invalid_ack";
     WrongThread "wrong_thread";
-}
-
-const _: () = assert!(STREAM_EVENTS.len() <= 128, "a set of events is 128 bits");
-
-impl StreamEvent {
-    /// Its name, such as `3whs_synack_with_wrong_ack`.
-    pub fn name(self) -> &'static str {
-        STREAM_EVENTS[self as usize].1
-    }
-}
-
-/// A set of events.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct StreamEvents(u128);
-
-impl StreamEvents {
-    /// Nothing was unusual.
-    pub const NONE: Self = Self(0);
-    /// Adds one.
-    pub fn add(&mut self, event: StreamEvent) {
-        self.0 |= 1 << event as u8;
-    }
-    /// Whether it is in.
-    pub fn has(self, event: StreamEvent) -> bool {
-        self.0 >> event as u8 & 1 == 1
-    }
-    /// Whether there is none.
-    pub fn is_empty(self) -> bool {
-        self.0 == 0
-    }
-    /// Every one, in the order of [`STREAM_EVENTS`].
-    pub fn iter(self) -> impl Iterator<Item = StreamEvent> {
-        STREAM_EVENTS.iter().map(|(e, _)| *e).filter(move |e| self.has(*e))
     }
 }

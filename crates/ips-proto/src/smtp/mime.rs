@@ -1,7 +1,11 @@
 //! Mail as RFC 5322 and MIME write it: lines in, headers, files and links out. Lines may come in pieces. It keeps headers within limits, the
 //! bodies of files within their windows, and nothing else; every byte is looked at a bounded number of times.
 
-use crate::body::{Body, Window};
+use crate::{
+    base64,
+    body::{Body, Window},
+    json,
+};
 use md5::{Digest as _, Md5};
 
 /// Bytes of a header's value at most, as in the peer.
@@ -307,18 +311,14 @@ impl Mime {
     fn base64(&mut self, text: &[u8]) {
         let mut out = Vec::with_capacity(text.len() / 4 * 3 + 3);
         for b in text {
-            let v = match b {
-                b'A'..=b'Z' => b - b'A',
-                b'a'..=b'z' => b - b'a' + 26,
-                b'0'..=b'9' => b - b'0' + 52,
-                b'+' => 62,
-                b'/' => 63,
-                b'=' => {
+            let v = match base64::value(*b) {
+                Some(v) => v,
+                None if *b == b'=' => {
                     self.bits = (0, 0);
                     continue;
                 }
-                b' ' | b'\t' | b'\r' => continue,
-                _ => {
+                None if matches!(b, b' ' | b'\t' | b'\r') => continue,
+                None => {
                     self.event("smtp.mime_invalid_base64");
                     continue;
                 }
@@ -439,7 +439,7 @@ impl Mime {
         self.failed |= !self.begun;
         if whole {
             self.end_part();
-            self.digest = Some(self.md5.clone().finalize().iter().map(|b| format!("{b:02x}")).collect());
+            self.digest = Some(json::hex(&self.md5.clone().finalize(), 0));
         } else if let Some(f) = self.files.last_mut().filter(|_| self.open) {
             f.body.end();
         }

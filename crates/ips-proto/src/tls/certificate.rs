@@ -1,5 +1,6 @@
 //! A certificate: its bytes in, the fields that rules and events name out, in the peer's text form.
 
+use crate::{calendar, json};
 use sha1::{Digest as _, Sha1};
 use x509_parser::{
     extensions::{GeneralName, ParsedExtension},
@@ -64,23 +65,15 @@ fn name(n: &GeneralName<'_>) -> String {
 }
 
 fn colons(bytes: &[u8], upper: bool) -> String {
-    let pairs: Vec<String> = bytes.iter().map(|b| if upper { format!("{b:02X}") } else { format!("{b:02x}") }).collect();
-    pairs.join(":")
+    let lower = json::hex(bytes, b':');
+    if upper { lower.to_uppercase() } else { lower }
 }
 
 /// A time as events write it: `2017-03-23T00:00:00`.
 pub fn date(seconds: i64) -> String {
     let (days, rest) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
-    // Days to a date of the Gregorian calendar, counted in eras of 400 years from the first of March of year 0.
-    let z = days + 719_468;
-    let era = z.div_euclid(146_097);
-    let day = z.rem_euclid(146_097);
-    let year = (day - day / 1460 + day / 36_524 - day / 146_096) / 365;
-    let of_year = day - (365 * year + year / 4 - year / 100);
-    let m = (5 * of_year + 2) / 153;
-    let month = if m < 10 { m + 3 } else { m - 9 };
-    let y = year + era * 400 + i64::from(month <= 2);
-    format!("{y:04}-{month:02}-{:02}T{:02}:{:02}:{:02}", of_year - (153 * m + 2) / 5 + 1, rest / 3600, rest / 60 % 60, rest % 60)
+    let (y, month, day) = calendar::date(days);
+    format!("{y:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}", rest / 3600, rest / 60 % 60, rest % 60)
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! JA3, JA3S and JA4: fingerprints of hello messages, made when asked for.
 
 use super::hello::{Hello, grease};
+use crate::json;
 use md5::{Digest as _, Md5};
 use sha2::Sha256;
 use std::fmt::Write as _;
@@ -36,15 +37,11 @@ pub fn ja3s(h: &Hello) -> String {
 
 /// The digest of one of the above.
 pub fn md5(text: &str) -> String {
-    hex(&Md5::digest(text.as_bytes()))
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|b| format!("{b:02x}")).collect()
+    json::hex(&Md5::digest(text.as_bytes()), 0)
 }
 
 fn twelve(text: &str) -> String {
-    if text.is_empty() { "0".repeat(12) } else { hex(&Sha256::digest(text.as_bytes())[..6]) }
+    if text.is_empty() { "0".repeat(12) } else { json::hex(&Sha256::digest(text.as_bytes())[..6], 0) }
 }
 
 /// JA4 of a client over TCP or QUIC.
@@ -87,7 +84,7 @@ fn protocol(alpn: &[u8]) -> [char; 2] {
     if first.is_ascii_alphanumeric() && last.is_ascii_alphanumeric() {
         return [*first as char, *last as char];
     }
-    let digits = hex(&[*first, *last]);
+    let digits = json::hex(&[*first, *last], 0);
     let mut c = digits.chars();
     [c.next().unwrap_or('0'), c.next_back().unwrap_or('0')]
 }
