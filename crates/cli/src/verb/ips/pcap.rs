@@ -1,12 +1,12 @@
 //! `ravelin ips pcap`: captures through the inspection engine. In come captures, rules and settings, out come events in a file and a summary.
 //! Never: sends a packet; leaves a rule or a setting out without saying so.
 
-use super::rules::Sources;
+use super::rules::{self, Beside};
 use crate::{
     args::Global,
     exit::Exit,
     face::{Face, remark, show},
-    input, paint, progress,
+    input, progress,
     trouble::Trouble,
 };
 use clap::{Args, ValueEnum};
@@ -45,15 +45,8 @@ pub struct Arguments {
     /// Sets one of them, e.g. stream.midstream=true; may be repeated
     #[arg(long, value_name = "KEY=VALUE")]
     set: Vec<String>,
-    /// Classes of rules, in the peer's format
-    #[arg(long, value_name = "FILE")]
-    classification: Option<PathBuf>,
-    /// Kinds of references, in the peer's format
-    #[arg(long, value_name = "FILE")]
-    reference: Option<PathBuf>,
-    /// Suppressions and thresholds, in the peer's format
-    #[arg(long, value_name = "FILE")]
-    threshold: Option<PathBuf>,
+    #[command(flatten)]
+    beside: Beside,
 }
 
 /// Whether checksums are verified.
@@ -188,24 +181,17 @@ fn read(e: &capture::Trouble) -> Trouble {
 /// Reads and tells.
 pub fn run(arguments: &Arguments, global: &Global) -> Result<Exit, Trouble> {
     let mut config = arguments.config()?;
-    let beside = |own: &Option<PathBuf>, named: &Option<String>| own.clone().or(named.as_ref().map(PathBuf::from));
-    let sources = Sources::of(
-        arguments.rules.clone(),
-        config.vars.clone(),
-        beside(&arguments.classification, &config.classification),
-        beside(&arguments.reference, &config.reference),
-        beside(&arguments.threshold, &config.threshold),
-    );
-    let loaded = sources.load()?;
-    for (source, d) in &loaded.beside {
-        remark(paint::diagnostic(d, source).trim_end());
-    }
+    let named = |own: &Option<PathBuf>, configured: &Option<String>| own.clone().or(configured.as_ref().map(PathBuf::from));
+    let beside = Beside {
+        classification: named(&arguments.beside.classification, &config.classification),
+        reference: named(&arguments.beside.reference, &config.reference),
+        threshold: named(&arguments.beside.threshold, &config.threshold),
+    };
+    let loaded = rules::load(&arguments.rules, config.vars.clone(), &beside)?;
+    loaded.remarks("loaded");
     config.eve.take_classes(&loaded.tables);
     config.detect.overrides = loaded.overrides;
     let rejected = loaded.set.rejected.len();
-    if rejected > 0 {
-        remark(&format!("{rejected} rules are not understood and not loaded: `ravelin ips rules check` says why"));
-    }
     for key in &config.unknown {
         remark(&format!("setting `{key}` is not known here"));
     }

@@ -40,18 +40,22 @@ pub struct Sources {
     /// Sets a group, e.g. vars.address-groups.HOME_NET=[10.0.0.0/8]; may be repeated
     #[arg(long, value_name = "KEY=VALUE")]
     set: Vec<String>,
+    #[command(flatten)]
+    beside: Beside,
+}
+
+/// The files beside rules, of every verb that reads rules.
+#[derive(Debug, Args)]
+pub struct Beside {
     /// Classes of rules, in the peer's format
     #[arg(long, value_name = "FILE")]
-    classification: Option<PathBuf>,
+    pub classification: Option<PathBuf>,
     /// Kinds of references, in the peer's format
     #[arg(long, value_name = "FILE")]
-    reference: Option<PathBuf>,
-    /// Suppressions and thresholds, in the peer's format; only checked here
+    pub reference: Option<PathBuf>,
+    /// Suppressions and thresholds, in the peer's format; `ips rules` only checks them
     #[arg(long, value_name = "FILE")]
-    threshold: Option<PathBuf>,
-    /// Groups that were read already.
-    #[arg(skip)]
-    vars: Option<Vars>,
+    pub threshold: Option<PathBuf>,
 }
 
 /// What was read.
@@ -74,60 +78,60 @@ fn text(path: &Path) -> Result<SourceFile, Trouble> {
     Ok(SourceFile::new(path.display().to_string(), String::from_utf8_lossy(&bytes)))
 }
 
-impl Sources {
-    /// For a verb with arguments of its own.
-    pub fn of(
-        files: Vec<PathBuf>,
-        vars: Vars,
-        classification: Option<PathBuf>,
-        reference: Option<PathBuf>,
-        threshold: Option<PathBuf>,
-    ) -> Self {
-        Self { files, config: None, set: Vec::new(), classification, reference, threshold, vars: Some(vars) }
+/// Reads rules against groups, with what stands beside them.
+pub fn load(files: &[PathBuf], vars: Vars, beside: &Beside) -> Result<Loaded, Trouble> {
+    let mut tables = Tables::default();
+    tables.vars = vars;
+    let (mut faults, mut overrides) = (Vec::new(), Vec::new());
+    if let Some(path) = &beside.classification {
+        let source = text(path)?;
+        faults.extend(tables.take_classes(&source).into_iter().map(|d| (source.clone(), d)));
     }
+    if let Some(path) = &beside.reference {
+        let source = text(path)?;
+        faults.extend(tables.take_references(&source).into_iter().map(|d| (source.clone(), d)));
+    }
+    if let Some(path) = &beside.threshold {
+        let source = text(path)?;
+        let (understood, wrong) = ips_rules::thresholds(&source, &tables.vars);
+        overrides = understood;
+        faults.extend(wrong.into_iter().map(|d| (source.clone(), d)));
+    }
+    let sources = files.iter().map(|p| text(p)).collect::<Result<Vec<_>, _>>()?;
+    let set = Set::read(&sources, &tables);
+    Ok(Loaded { sources, set, tables, overrides, beside: faults })
+}
 
-    /// Reads everything.
-    pub fn load(&self) -> Result<Loaded, Trouble> {
-        let mut tables = Tables::default();
-        if let Some(vars) = &self.vars {
-            tables.vars.clone_from(vars);
+impl Loaded {
+    /// Remarks on what was not understood; `what` such rules are not.
+    pub fn remarks(&self, what: &str) {
+        for (source, d) in &self.beside {
+            remark(paint::diagnostic(d, source).trim_end());
         }
-        let (mut beside, mut overrides) = (Vec::new(), Vec::new());
+        if !self.set.rejected.is_empty() {
+            remark(&format!("{} rules are not understood and not {what}: `ravelin ips rules check` says why", self.set.rejected.len()));
+        }
+    }
+}
+
+impl Sources {
+    /// Reads everything.
+    fn load(&self) -> Result<Loaded, Trouble> {
+        let mut vars = Vars::default();
         if let Some(path) = &self.config {
             let help = "its `vars` hold `address-groups` and `port-groups`";
-            tables.vars.take_yaml(text(path)?.text()).map_err(|e| Trouble::usage(format!("{}: {e}", path.display()), help))?;
+            vars.take_yaml(text(path)?.text()).map_err(|e| Trouble::usage(format!("{}: {e}", path.display()), help))?;
         }
         for setting in &self.set {
-            tables.vars.set(setting).map_err(|e| Trouble::usage(e, "write --set vars.address-groups.NAME=VALUE"))?;
+            vars.set(setting).map_err(|e| Trouble::usage(e, "write --set vars.address-groups.NAME=VALUE"))?;
         }
-        if let Some(path) = &self.classification {
-            let source = text(path)?;
-            beside.extend(tables.take_classes(&source).into_iter().map(|d| (source.clone(), d)));
-        }
-        if let Some(path) = &self.reference {
-            let source = text(path)?;
-            beside.extend(tables.take_references(&source).into_iter().map(|d| (source.clone(), d)));
-        }
-        if let Some(path) = &self.threshold {
-            let source = text(path)?;
-            let (understood, faults) = ips_rules::thresholds(&source, &tables.vars);
-            overrides = understood;
-            beside.extend(faults.into_iter().map(|d| (source.clone(), d)));
-        }
-        let sources = self.files.iter().map(|p| text(p)).collect::<Result<Vec<_>, _>>()?;
-        let set = Set::read(&sources, &tables);
-        Ok(Loaded { sources, set, tables, overrides, beside })
+        load(&self.files, vars, &self.beside)
     }
 
     /// As [`Sources::load`], for verbs about what was understood: how many were not is a remark.
     fn understood(&self) -> Result<Loaded, Trouble> {
         let loaded = self.load()?;
-        for (source, d) in &loaded.beside {
-            remark(paint::diagnostic(d, source).trim_end());
-        }
-        if !loaded.set.rejected.is_empty() {
-            remark(&format!("{} rules are not understood and not shown: `ravelin ips rules check` says why", loaded.set.rejected.len()));
-        }
+        loaded.remarks("shown");
         Ok(loaded)
     }
 }
