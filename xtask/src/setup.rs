@@ -49,8 +49,14 @@ const MAY_START: &str = "/usr/sbin/policy-rc.d";
 /// Says no: 101 is "action forbidden".
 const NOTHING: &str = "#!/bin/sh\n# Ravelin's set-up: gone when apt is done.\nexit 101\n";
 
-/// Now as well as at boot: under an administrator's own answer they may have been started.
-const DISABLE: [&str; 2] = ["disable", "--now"];
+/// systemd runs here where this is there (sd_booted(3)).
+const SYSTEMD: &str = "/run/systemd/system";
+
+/// What `systemctl` is told. Under an administrator's own answer they may have been started, so they end now as well; where systemd does not
+/// run nobody started them, and there that word is an error.
+fn disable(systemd_runs: bool) -> &'static [&'static str] {
+    if systemd_runs { &["disable", "--now"] } else { &["disable"] }
+}
 
 /// Kernel switches that forbid unprivileged user namespaces, with the value that forbids.
 const NAMESPACE_SWITCHES: [(&str, &str, &str); 3] = [
@@ -126,9 +132,9 @@ fn quietly(daemons: &[&str], install: impl FnOnce() -> Result<(), Stop>) -> Resu
         std::fs::remove_file(MAY_START).map_err(|e| Stop::fault(format!("remove {MAY_START}, or no package starts its daemon: {e}")))?;
     }
     installed?;
-    // Without systemd there is nobody who would start them.
+    // Without systemd's tools there is nobody who would start them.
     if which("systemctl").is_some() {
-        process::run(Command::new("systemctl").args(DISABLE).args(daemons))?;
+        process::run(Command::new("systemctl").args(disable(Path::new(SYSTEMD).is_dir())).args(daemons))?;
     }
     Ok(())
 }
@@ -181,6 +187,12 @@ fn namespaces() -> Result<(), Stop> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn nothing_is_ended_where_systemd_does_not_run() {
+        assert_eq!(disable(false), ["disable"]);
+        assert_eq!(disable(true), ["disable", "--now"]);
+    }
 
     #[test]
     fn an_answer_that_was_left_behind_is_ours_and_an_administrators_is_not() {
