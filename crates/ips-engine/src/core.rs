@@ -274,7 +274,7 @@ impl Core {
             return Some(why);
         }
         // What belongs to no connection is for the rules to say.
-        let refused = !taken.valid && !taken.midstream && self.settings.stream.drop_invalid;
+        let refused = taken.drop || !taken.valid && !taken.midstream && self.settings.stream.drop_invalid;
         refused.then_some(Dropped::Stream)
     }
 

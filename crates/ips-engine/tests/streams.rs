@@ -127,7 +127,13 @@ fn urgent_bytes_are_out_of_band() {
     let told = t.told(&mut engine(EVIL, settings.clone()));
     assert!(told.alerts == [1] && told.anomalies.is_empty(), "{told:?}");
     settings.stream.urgent = ips_engine::stream::Urgent::Inline;
-    assert!(t.told(&mut engine(EVIL, settings)).alerts.is_empty());
+    assert!(t.told(&mut engine(EVIL, settings.clone())).alerts.is_empty());
+    // Dropped by its own setting, whatever is done with packets that fit no connection.
+    settings.stream.inline = true;
+    settings.stream.drop_invalid = false;
+    assert_eq!(t.told(&mut engine("", settings.clone())).drops, 0);
+    settings.stream.urgent = ips_engine::stream::Urgent::Drop;
+    assert_eq!(t.told(&mut engine("", settings)).drops, 1);
 }
 
 #[test]
