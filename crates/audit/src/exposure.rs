@@ -77,8 +77,7 @@ impl<'a> Exposure<'a> {
         let inside = |s: &Span| field::address(s.last).min(last).saturating_add(1).saturating_sub(field::address(s.first).max(first));
         let covered: u128 =
             by.sources.iter().filter(|s| s.first.is_ipv4() == net.addr().is_ipv4()).map(inside).fold(0, u128::saturating_add);
-        let own: BTreeSet<_> =
-            self.facts.interfaces.iter().flat_map(|i| &i.addresses).map(IpNet::addr).filter(|a| net.contains(a)).collect();
+        let own: BTreeSet<_> = self.facts.addresses().filter(|a| net.contains(a)).collect();
         covered.saturating_add(own.len() as u128) > last - first
     }
 }

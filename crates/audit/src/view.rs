@@ -87,7 +87,7 @@ impl<'a> View<'a> {
             }
         }
         let edge = place.and_then(|(m, h)| m.hosts.get(h)).map(|h| h.edge);
-        let public = facts.interfaces.iter().flat_map(|i| &i.addresses).any(|a| is_public(&a.addr()));
+        let public = facts.addresses().any(|a| is_public(&a));
         let (sshd, exposure) = (Sshd::read(facts), Exposure::of(facts));
         Self { closure: breach::closure(facts), facts, running, units, edge, sshd, exposure, public }
     }

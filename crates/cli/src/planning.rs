@@ -76,9 +76,15 @@ pub fn seal(
     Bundle::seal(draft).map_err(|e| Trouble::bug(format!("the bundle for {host} does not seal: {e}")))
 }
 
-/// The files of the system layer that may be put in place now, and what is said about the others: units whose drop-ins wait for a move,
-/// and units that somebody else wrote.
-pub fn own_files(system: &SystemPlan, facts: &facts::Facts) -> (Vec<OwnFile>, Vec<String>) {
+/// The files of a machine that may be put in place now, and what is said about the others: units whose drop-ins wait for a move, and
+/// units that somebody else wrote.
+pub fn own_files(machine: &MachinePlan, facts: &facts::Facts) -> Result<(Vec<OwnFile>, Vec<String>), Trouble> {
+    let (mut files, told) = machine.system.as_ref().map(|s| system_files(s, facts)).unwrap_or_default();
+    files.extend(pair_files(machine)?);
+    Ok((files, told))
+}
+
+fn system_files(system: &SystemPlan, facts: &facts::Facts) -> (Vec<OwnFile>, Vec<String>) {
     let judged = plan::system::fits(system, facts);
     let mut files = emit::own::files(system, &judged);
     if files.is_empty() {
@@ -97,7 +103,7 @@ pub fn own_files(system: &SystemPlan, facts: &facts::Facts) -> (Vec<OwnFile>, Ve
 
 /// The files of a pair's daemons that may be put in place now. While the layer observes nothing is elected that was not before. Where that
 /// cannot be told nothing is: a bundle without an election that is there would end it.
-pub fn pair_files(machine: &MachinePlan) -> Result<Vec<OwnFile>, Trouble> {
+fn pair_files(machine: &MachinePlan) -> Result<Vec<OwnFile>, Trouble> {
     let Some(pair) = &machine.pair else { return Ok(Vec::new()) };
     let unseen = |e: apply::Error| {
         Trouble::usage(
@@ -113,6 +119,24 @@ fn unmanaged(host: &HostName) -> Trouble {
     Trouble::usage(format!("{host} is not managed by Ravelin"), "set `managed = true`, or leave the machine out")
 }
 
+/// This machine in the site's plan.
+pub struct Here {
+    /// Which one it is.
+    pub host: HostName,
+    /// Its devices, of those the plan speaks of.
+    pub devices: Devices,
+    /// The plan, made for them.
+    pub plan: Plan,
+}
+
+/// The plan made for the machine this is.
+pub fn here(model: &Model, named: Option<&str>, facts: &facts::Facts) -> Result<Here, Trouble> {
+    let host = this_machine(model, named, facts)?;
+    let devices = model.hosts.get(&host).map(|h| devices(h, facts)).unwrap_or_default();
+    let plan = plan_with(model, &devices);
+    Ok(Here { host, devices, plan })
+}
+
 /// Which machine of the site this is: by name if given, else by its own host name, else by its addresses.
 pub fn this_machine(model: &Model, named: Option<&str>, facts: &facts::Facts) -> Result<HostName, Trouble> {
     let known = || model.hosts.keys().map(HostName::as_str).collect::<Vec<_>>().join(", ");
@@ -121,7 +145,7 @@ pub fn this_machine(model: &Model, named: Option<&str>, facts: &facts::Facts) ->
         return by_name(name).ok_or_else(|| Trouble::usage(format!("the site has no host `{name}`"), format!("its hosts are {}", known())));
     }
     let short = facts.host.split('.').next().unwrap_or_default();
-    let own: Vec<IpAddr> = facts.interfaces.iter().flat_map(|i| &i.addresses).map(ipnet::IpNet::addr).collect();
+    let own: Vec<IpAddr> = facts.addresses().collect();
     let by_address = || model.hosts.values().find(|h| h.addresses().any(|a| own.contains(&a))).map(|h| h.name.clone());
     by_name(short).or_else(by_address).ok_or_else(|| {
         Trouble::usage(

@@ -176,6 +176,10 @@ impl Facts {
     pub fn saw(&self, source: Source) -> bool {
         !self.failures.iter().any(|f| f.source == source)
     }
+    /// Addresses of the machine's devices.
+    pub fn addresses(&self) -> impl Iterator<Item = std::net::IpAddr> + '_ {
+        self.interfaces.iter().flat_map(|i| &i.addresses).map(ipnet::IpNet::addr)
+    }
     /// The process with this id.
     pub fn process(&self, pid: u32) -> Option<&Process> {
         self.processes.binary_search_by_key(&pid, |p| p.pid).ok().and_then(|i| self.processes.get(i))

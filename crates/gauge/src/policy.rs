@@ -109,7 +109,7 @@ pub fn of(model: &Model, node: &HostName, devices: &BTreeMap<ZoneName, String>) 
     let uplink = devices.iter().find(|(z, _)| z.is_internet()).map(|(_, d)| d.clone());
     let uplink = uplink.ok_or_else(|| Error::Invalid(format!("{node} has no device to the Internet")))?;
     let (mut permits, mut lines, mut published) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
-    for flow in model.flows.iter().filter(|f| !at_edge(model, &f.from) && !at_edge(model, &f.to)) {
+    for flow in model.flows.iter().filter(|f| !model.edge.has_end_of(f)) {
         let Some(proto) = proto(flow) else { continue };
         for dnat in &flow.publish {
             if let (IpAddr::V4(at), IpAddr::V4(to)) = (dnat.at, dnat.to) {
@@ -133,10 +133,6 @@ pub fn of(model: &Model, node: &HostName, devices: &BTreeMap<ZoneName, String>) 
     let hosts = model.hosts.len();
     let sorted = (permits.into_iter().collect(), lines.into_iter().collect(), published.into_iter().collect());
     Ok(Policy { hosts, zones, permits: sorted.0, lines: sorted.1, published: sorted.2, uplink })
-}
-
-fn at_edge(model: &Model, party: &Party) -> bool {
-    matches!(party, Party::Host(h) if model.edge.nodes.contains(h))
 }
 
 fn proto(flow: &Flow) -> Option<Proto> {

@@ -129,7 +129,7 @@ impl<'a> Owners<'a> {
                 listeners.entry((s.proto, s.local.port())).or_default().push(s);
             }
         }
-        let own = observation.facts.interfaces.iter().flat_map(|i| i.addresses.iter().map(|a| a.addr())).collect();
+        let own = observation.facts.addresses().collect();
         Self { observation, by_ends, listeners, own }
     }
 

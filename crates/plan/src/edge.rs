@@ -8,7 +8,7 @@ use crate::host::{Side, advertised, grants};
 use crate::{MachinePlan, Role, address, election, essential, guard, limit, pair, sysctl, translate};
 use ipnet::IpNet;
 use ruleset::{ChainKind, Data, Element, Hook, Key, MapRef, Policy, Rule, Set, Statement, Value, Verdict};
-use site::model::{FlowKind, Party};
+use site::model::FlowKind;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use words::{Family, HostName, ZoneName};
@@ -30,21 +30,11 @@ pub(crate) fn plan(mut build: Build<'_>) -> MachinePlan {
     MachinePlan { addresses, leaves_addresses, pair, ..build.finish(Role::Edge, sysctls) }
 }
 
-/// Whether a party is one of the edge nodes: its flows are for its own input and output, not for forwarding.
-fn is_edge(b: &Build<'_>, party: &Party) -> bool {
-    matches!(party, Party::Host(h) if b.model.edge.nodes.contains(h))
-}
-
-/// Whether both ends of a flow are edge nodes.
-pub(crate) fn between_nodes(b: &Build<'_>, flow: &site::model::Flow) -> bool {
-    is_edge(b, &flow.from) && is_edge(b, &flow.to)
-}
-
 /// Routed grants by zone pair.
 pub(crate) fn matrix<'a>(b: &Build<'a>, management: bool) -> BTreeMap<(ZoneName, ZoneName), Vec<Grant<'a>>> {
     let mut out: BTreeMap<_, Vec<Grant<'a>>> = BTreeMap::new();
     for flow in b.model.flows.iter().filter(|f| (f.kind == FlowKind::Management) == management) {
-        if is_edge(b, &flow.from) || is_edge(b, &flow.to) {
+        if b.model.edge.has_end_of(flow) {
             continue;
         }
         for leg in flow.legs.iter().filter(|l| l.from_zone != l.to_zone) {

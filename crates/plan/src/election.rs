@@ -4,7 +4,7 @@
 
 use crate::build::Build;
 use crate::pair::Talk;
-use crate::{Address, address, pair};
+use crate::{Address, address};
 use serde::Serialize;
 use site::model::{Flow, Mode, Party};
 use std::collections::BTreeSet;
@@ -59,7 +59,7 @@ pub(crate) fn of(b: &Build<'_>) -> Option<PairPlan> {
     }
     let mine = Party::Host(b.host.name.clone());
     let said = |talk: Talk| {
-        let is = move |f: &&&Flow| pair::carries(b, f) && f.from == Party::Host(b.host.name.clone()) && Talk::of(f) == talk;
+        let is = move |f: &&&Flow| b.model.edge.is_within_pair(f) && f.from == Party::Host(b.host.name.clone()) && Talk::of(f) == talk;
         b.flows.iter().find(is).copied()
     };
     let (vrrp, sync) = (said(Talk::Vrrp)?, said(Talk::Sync)?);

@@ -3,7 +3,7 @@
 
 use crate::build::{Build, addresses, digit, prefix_set};
 use crate::grant::{Grant, admit};
-use crate::{MachinePlan, Role, container, essential, limit, pair, sysctl};
+use crate::{MachinePlan, Role, container, essential, limit, sysctl};
 use ipnet::IpNet;
 use ruleset::{ChainKind, Hook, Key, Policy, Rule, Statement};
 use site::model::{FlowKind, Party};
@@ -24,7 +24,7 @@ pub(crate) fn grants<'a>(build: &Build<'a>, side: Side, management: bool) -> Vec
     let mine = Party::Host(build.host.name.clone());
     let flows = build.flows.iter().copied().filter(|f| (f.kind == FlowKind::Management) == management);
     // What the nodes of a pair say to one another is asked more than an address: it has rules of its own.
-    for flow in flows.filter(|f| !pair::carries(build, f)) {
+    for flow in flows.filter(|f| !build.model.edge.is_within_pair(f)) {
         let (me, other) = if side == Side::In { (&flow.to, &flow.from) } else { (&flow.from, &flow.to) };
         if *other == mine {
             continue;

@@ -4,11 +4,10 @@
 //! pass established connections, and refuse the rest of both protocols by name. Never: lets one of them in from a zone.
 
 use crate::build::{Build, address_type, addresses, digit, one_of};
-use crate::edge::between_nodes;
 use crate::grant::number;
 use ipnet::IpNet;
 use ruleset::{Element, Key, Rule, Set, Statement, Value, Verdict};
-use site::model::{Flow, FlowKind};
+use site::model::Flow;
 use std::collections::BTreeMap;
 use words::{Family, PortSet, Proto};
 
@@ -44,17 +43,12 @@ impl Talk {
     }
 }
 
-/// Whether a flow is what the pair says to itself: it has rules of its own here.
-pub(crate) fn carries(b: &Build<'_>, flow: &Flow) -> bool {
-    flow.kind == FlowKind::Edge && between_nodes(b, flow)
-}
-
 /// Rules of `input` or `output`; none where there is no pair.
 pub(crate) fn rules(b: &mut Build<'_>, input: bool) -> Vec<Rule> {
     if b.model.edge.nodes.len() < 2 {
         return Vec::new();
     }
-    let flows: Vec<&Flow> = b.flows.iter().copied().filter(|f| carries(b, f)).collect();
+    let flows: Vec<&Flow> = b.flows.iter().copied().filter(|f| b.model.edge.is_within_pair(f)).collect();
     let mut out = talk(b, Talk::Vrrp, input, &flows);
     out.extend(talk(b, Talk::Sync, input, &flows));
     out

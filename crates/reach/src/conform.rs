@@ -9,7 +9,7 @@ use crate::{
     field::{self, Field, device, state},
     network::{Network, Stage},
     packet::Packet,
-    policy::{Gather, Moved, Policy, crossing, of_edge, pair},
+    policy::{Gather, Moved, Policy, crossing, pair},
     set::Set,
     trace::{self, Step},
 };
@@ -97,7 +97,7 @@ pub(crate) fn required(net: &mut Network<'_>) -> Required {
     let mut out = Required::default();
     let replies = crossing(model, &model.flows, |l| l.to_zone.clone(), answers);
     out.replies = replies.into_iter().map(|(k, g)| (k, g.on(Field::Sport, store))).collect();
-    for flow in model.flows.iter().filter(|f| !f.publish.is_empty() && !of_edge(model, f)) {
+    for flow in model.flows.iter().filter(|f| !f.publish.is_empty() && !model.edge.has_end_of(f)) {
         for leg in flow.legs.iter().filter(|l| l.from_zone != l.to_zone) {
             let (f, key) = (leg.family, pair(leg));
             for d in flow.publish.iter().filter(|d| Family::of(&d.at) == f && d.at != d.to && leg.from_zone.is_internet()) {

@@ -35,7 +35,7 @@ pub struct Refused {
 /// A machine's place by what it reports: addresses, devices, the main routing table. The flag says whether other tables may
 /// route otherwise.
 pub fn place(facts: &Facts) -> (Place, bool) {
-    let own = facts.interfaces.iter().flat_map(|i| &i.addresses).map(ipnet::IpNet::addr).collect();
+    let own = facts.addresses().collect();
     let mut links: BTreeMap<&str, Link> = BTreeMap::new();
     let routes = facts.routes.iter().filter(|r| r.table == MAIN && r.kind == "unicast");
     for (name, route) in routes.filter_map(|r| Some((r.device.as_deref()?, r))) {

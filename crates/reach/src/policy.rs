@@ -7,7 +7,7 @@ use crate::{
 };
 use ipnet::IpNet;
 use rustc_hash::FxHashMap;
-use site::model::{Flow, FlowKind, Leg, Model, Party};
+use site::model::{Flow, Leg, Model, Party};
 use std::{
     collections::{BTreeMap, BTreeSet},
     net::IpAddr,
@@ -166,7 +166,7 @@ impl<'m> Sides<'m> {
         let mut sides = Self { model, into: BTreeMap::new(), out: BTreeMap::new() };
         let concerns = |p: &Party| !matches!(p, Party::Host(h) if !wanted(h));
         for flow in model.flows.iter().filter(|f| concerns(&f.from) || concerns(&f.to)) {
-            let within_pair = of_pair(model, flow);
+            let within_pair = model.edge.is_within_pair(flow);
             for leg in &flow.legs {
                 let mut add = |side: &mut Side<'m>, party: &'m Party, nets: &'m [IpNet], on_link: bool| {
                     let mut one = |h: &'m HostName| {
@@ -241,7 +241,7 @@ pub(crate) fn crossing<'m, K: Ord>(
     add: impl Fn(&mut Gather<'m>, &'m Leg, &'m ProtoPorts),
 ) -> BTreeMap<K, Gather<'m>> {
     let mut gathered: BTreeMap<K, Gather<'m>> = BTreeMap::new();
-    for flow in flows.into_iter().filter(|f| !of_edge(model, f)) {
+    for flow in flows.into_iter().filter(|f| !model.edge.has_end_of(f)) {
         for leg in flow.legs.iter().filter(|l| l.from_zone != l.to_zone) {
             add(gathered.entry(key(leg)).or_default(), leg, &flow.target);
         }
@@ -328,18 +328,6 @@ impl Policy {
         }
         moved.bring(store, model, &mut self.forward, Field::Dport, pair, Gather::add);
     }
-}
-
-/// Whether a flow begins or ends at an edge node: not forwarded by it.
-pub(crate) fn of_edge(model: &Model, flow: &Flow) -> bool {
-    let edge = |p: &Party| matches!(p, Party::Host(h) if model.edge.nodes.contains(h));
-    edge(&flow.from) || edge(&flow.to)
-}
-
-/// Whether a flow is what the nodes of a pair say to one another about themselves.
-pub(crate) fn of_pair(model: &Model, flow: &Flow) -> bool {
-    let edge = |p: &Party| matches!(p, Party::Host(h) if model.edge.nodes.contains(h));
-    flow.kind == FlowKind::Edge && edge(&flow.from) && edge(&flow.to)
 }
 
 /// A flow's legs as one set.

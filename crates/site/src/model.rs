@@ -175,6 +175,21 @@ pub struct Edge {
     pub origin: Origin,
 }
 
+impl Edge {
+    /// Whether this is one of its nodes.
+    pub fn is_node(&self, party: &Party) -> bool {
+        matches!(party, Party::Host(h) if self.nodes.contains(h))
+    }
+    /// Whether a flow begins or ends at a node: it is for the node's own input and output, not forwarded.
+    pub fn has_end_of(&self, flow: &Flow) -> bool {
+        self.is_node(&flow.from) || self.is_node(&flow.to)
+    }
+    /// Whether a flow is what the nodes of a pair say to one another about themselves.
+    pub fn is_within_pair(&self, flow: &Flow) -> bool {
+        flow.kind == FlowKind::Edge && self.is_node(&flow.from) && self.is_node(&flow.to)
+    }
+}
+
 /// One machine.
 #[derive(Debug, Clone, Serialize)]
 pub struct Host {

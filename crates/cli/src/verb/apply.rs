@@ -127,9 +127,7 @@ pub fn run(arguments: &Arguments, global: &Global) -> Result<Exit, Trouble> {
     }
     let (model, source, told) = input::told(&arguments.site.site, global)?;
     let facts = machine::facts();
-    let host = planning::this_machine(&model, arguments.host.as_deref(), &facts)?;
-    let devices = model.hosts.get(&host).map(|h| planning::devices(h, &facts)).unwrap_or_default();
-    let plan = planning::plan_with(&model, &devices);
+    let planning::Here { host, devices, plan } = planning::here(&model, arguments.host.as_deref(), &facts)?;
     let live = machine::rulesets(&facts)?;
     let here = Here { host: &host, devices: &devices, live: &live, ufw: facts.ufw.as_ref() };
     guard::one_master(&host, &model, &plan, facts.ufw.as_ref())?;
@@ -160,9 +158,8 @@ pub fn run(arguments: &Arguments, global: &Global) -> Result<Exit, Trouble> {
     let parent = status.confirmed.as_ref().map(|c| c.digest);
     let link = Link { generation: status.next_generation, parent, seeds: Vec::new(), ufw: facts.ufw.clone() };
     let site = planning::site_digest(&source);
-    let system = plan.machines.get(&host).and_then(|m| m.system.as_ref());
-    let (mut files, waiting) = system.map(|s| planning::own_files(s, &facts)).unwrap_or_default();
-    files.extend(plan.machines.get(&host).map(planning::pair_files).transpose()?.unwrap_or_default());
+    let machine = plan.machines.get(&host);
+    let (files, waiting) = machine.map(|m| planning::own_files(m, &facts)).transpose()?.unwrap_or_default();
     waiting.iter().for_each(|w| remark(w));
     let sealed = planning::seal(&model, &plan, &devices, &host, site, link.clone(), files)?;
     let done =

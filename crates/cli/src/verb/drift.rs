@@ -105,9 +105,7 @@ pub fn run(arguments: &Arguments, global: &Global) -> Result<Exit, Trouble> {
     let (model, _) = input::model(&arguments.site.site, global)?;
     // Accounts, units and processes are asked about only where the system layer is to be held against them.
     let facts = if model.layers.system == Mode::Enforce { machine::facts() } else { machine::network() };
-    let host = planning::this_machine(&model, arguments.host.as_deref(), &facts)?;
-    let devices = model.hosts.get(&host).map(|h| planning::devices(h, &facts)).unwrap_or_default();
-    let plan = planning::plan_with(&model, &devices);
+    let planning::Here { host, plan, .. } = planning::here(&model, arguments.host.as_deref(), &facts)?;
     let machine = plan
         .machines
         .get(&host)
@@ -122,8 +120,7 @@ pub fn run(arguments: &Arguments, global: &Global) -> Result<Exit, Trouble> {
     let rules = differences.into_iter().map(|difference| Found { why: why(machine, &difference), difference }).collect();
     let wanted = if machine.mode == Mode::Off { &[][..] } else { &machine.sysctls };
     let settings = settings(wanted);
-    let (mut own, waiting) = machine.system.as_ref().map(|s| planning::own_files(s, &facts)).unwrap_or_default();
-    own.extend(planning::pair_files(machine)?);
+    let (own, waiting) = planning::own_files(machine, &facts)?;
     let addresses = apply::addresses::differences(&emit::address::own(machine.wanted_addresses()))
         .map_err(|e| Trouble::usage(e.chain(), "the addresses of this machine could not be listed"))?;
     let drift = Drift {

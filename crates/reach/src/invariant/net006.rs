@@ -7,7 +7,7 @@ use crate::{
     field::{Field, device, state},
     network::{Network, Stage},
     packet::Packet,
-    policy::{Gather, crossing, of_edge, pair},
+    policy::{Gather, crossing, pair},
     set::Set,
 };
 use site::model::{Flow, FlowKind};
@@ -159,7 +159,7 @@ fn through_edge(cx: &mut Cx<'_, '_>, like: &Packet) {
                 let mut v = Violation::new(cx.code, e, format!("{e} may cut the management path from {from} to {to}"), HELP);
                 v.witness = Some(w);
                 let between =
-                    |f: &&Flow| manages(f) && !of_edge(model, f) && f.legs.iter().any(|l| l.from_zone == *from && l.to_zone == *to);
+                    |f: &&Flow| manages(f) && !model.edge.has_end_of(f) && f.legs.iter().any(|l| l.from_zone == *from && l.to_zone == *to);
                 for f in model.flows.iter().filter(between) {
                     v.blame_origins(&f.origins);
                 }

@@ -92,9 +92,7 @@ fn elected(text: &str) -> BTreeSet<IpAddr> {
 fn left(election: &BTreeSet<IpAddr>) -> BTreeSet<IpAddr> {
     let begun = Instant::now();
     loop {
-        let facts = machine::network();
-        let here = facts.interfaces.iter().flat_map(|i| &i.addresses).map(ipnet::IpNet::addr);
-        let held: BTreeSet<IpAddr> = here.filter(|a| election.contains(a)).collect();
+        let held: BTreeSet<IpAddr> = machine::network().addresses().filter(|a| election.contains(a)).collect();
         if held.is_empty() || begun.elapsed() >= GONE_WITHIN {
             return held;
         }

@@ -93,9 +93,7 @@ impl Face for Status {
 pub fn run(arguments: &Arguments, global: &Global) -> Result<Exit, Trouble> {
     let (model, _) = input::model(&arguments.site.site, global)?;
     let facts = machine::network();
-    let host = planning::this_machine(&model, arguments.host.as_deref(), &facts)?;
-    let devices = model.hosts.get(&host).map(|h| planning::devices(h, &facts)).unwrap_or_default();
-    let plan = planning::plan_with(&model, &devices);
+    let planning::Here { host, plan, .. } = planning::here(&model, arguments.host.as_deref(), &facts)?;
     let none = || {
         Trouble::usage(
             format!("{host} is no node of a pair"),
@@ -109,7 +107,7 @@ pub fn run(arguments: &Arguments, global: &Global) -> Result<Exit, Trouble> {
     let facts = machine::network();
     let live = machine::rulesets(&facts)?;
     let standing = Standing::between(&first, &live);
-    let there: BTreeSet<_> = facts.interfaces.iter().flat_map(|i| &i.addresses).map(ipnet::IpNet::addr).collect();
+    let there: BTreeSet<_> = facts.addresses().collect();
     let held = (pair.addresses.iter().filter(|a| there.contains(&a.address.addr())).count(), pair.addresses.len());
     let mut troubles: Vec<String> = standing.troubles().into_iter().map(str::to_owned).collect();
     let meant = match standing.part {

@@ -13,7 +13,7 @@ use crate::{
     topology::{Node, SYNC},
 };
 use ipnet::IpNet;
-use site::model::{Flow, FlowKind, Host, Party};
+use site::model::{Flow, Host};
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 use words::Proto;
@@ -84,8 +84,7 @@ impl Attacker<'_> {
 
     /// The port the nodes tell one another of connections at.
     fn sync_port(&self) -> Option<u16> {
-        let edge = |p: &Party| matches!(p, Party::Host(h) if self.model.edge.nodes.contains(h));
-        let sync = |f: &&Flow| f.kind == FlowKind::Edge && f.target.proto == Proto::Udp && edge(&f.from) && edge(&f.to);
+        let sync = |f: &&Flow| f.target.proto == Proto::Udp && self.model.edge.is_within_pair(f);
         self.model.flows.iter().find(sync)?.target.ports.ranges().first().map(|r| r.first())
     }
 }
