@@ -64,6 +64,7 @@ codes! {
     DLN003 "Deadlines are to be asked for, and no miner is named.";
     DLN004 "No node that is asked can see whether a proof has landed.";
     DLN005 "A token would leave this machine unencrypted.";
+    DLN006 "Who is to ask for deadlines may not reach the nodes for that.";
     WEAK001 "Wider than the catalogue's intended reach: `why` and `until` are required.";
     WEAK002 "A weakening ends soon.";
     WEAK003 "A weakening has ended.";

@@ -73,6 +73,7 @@ copy    = "backup1:/srv/keys"
 
 [deadlines]
 nodes       = ["daemon1", { on = "wss://node.example", token = "/etc/ravelin/node.token" }]
+from        = ["ops", "market1"]
 miners      = ["f01234"]
 jobs        = [{ on = "miner1", token = "/etc/ravelin/miner.token" }]
 sealing     = "wait"
@@ -143,6 +144,14 @@ fn those_asked_for_deadlines_have_urls_from_where_one_stands() {
     assert_eq!(urls(&d.nodes[0], Some("daemon1")).expect("here")[0], "http://127.0.0.1:1234/rpc/v1");
     assert_eq!(urls(&d.nodes[1], None), Ok(vec!["wss://node.example:443/rpc/v1".to_owned()]));
     assert_eq!(urls(&d.jobs[0], None).expect("miner1")[0], "http://10.20.30.11:2345/rpc/v0");
+    let asks = m.flows.iter().filter(|f| f.why.contains("asks for proving deadlines"));
+    let mut opened: Vec<String> = asks.map(|f| format!("{} to {} {}", f.from, f.to, f.target)).collect();
+    opened.sort();
+    // The URL outside gets none: [external] says that.
+    assert_eq!(
+        opened,
+        ["market1 to daemon1 1234/tcp", "market1 to miner1 2345/tcp", "zone ops to daemon1 1234/tcp", "zone ops to miner1 2345/tcp"]
+    );
     let alone = model("[site]\nminers = [\"f01\"]\n[hosts.sp1]\nruns = [\"lotus\"]\n[deadlines]\nnodes = [\"sp1\"]\n");
     let asked = &alone.deadlines.as_ref().expect("deadlines").nodes[0];
     assert!(site::asked::urls(&alone, asked, None).is_err_and(|why| why.contains("listens on sp1 alone")));

@@ -44,7 +44,7 @@ pub(crate) fn wider(model: &Model, from: &Party, service: &Service, endpoint: &E
 }
 
 /// Whether a party is where the management path comes from.
-fn operator(model: &Model, from: &Party) -> bool {
+pub(crate) fn operator(model: &Model, from: &Party) -> bool {
     let management = &model.management;
     let covered = |n: &IpNet| {
         let zones = management.zones.iter().filter_map(|z| model.zones.get(z)).flat_map(|z| &z.subnets);

@@ -9,6 +9,7 @@
 //! | [`publish`] | from the Internet |
 //! | [`storage`] | to stores |
 //! | [`management`] | the operators' way in |
+//! | [`deadlines`] | from those who ask for deadlines |
 //! | [`allow`] | exceptions |
 //! | [`ways`], [`book`] | addresses on the way, merging, ids |
 //! | [`intent`], [`weak`] | what is wider than intended |
@@ -16,6 +17,7 @@
 mod allow;
 pub(crate) mod bind;
 mod book;
+mod deadlines;
 mod egress;
 mod intent;
 mod management;
@@ -99,6 +101,7 @@ pub(crate) fn derive(cx: &mut Cx<'_>, root: &Node, resolved: Resolved<'_>) -> Mo
     publish::enter(cx, &mut d, &publishes);
     egress::enter(cx, &mut d, &infrastructure);
     let parties = Parties { zones: &zones, hosts: &hosts, externals: &model.externals };
+    deadlines::enter(cx, &mut d, root, &parties);
     allow::enter(cx, &mut d, root, &parties);
     let Deriver { book, weak, .. } = d;
     let (flows, ids) = book.close();

@@ -7,7 +7,7 @@ mod elsewhere;
 mod place;
 mod runs;
 
-use catalog::{Class, Intended};
+use catalog::{Class, Intended, Role};
 use elsewhere::Elsewhere;
 use facts::{Facts, Source};
 use place::{Places, host_name};
@@ -40,6 +40,7 @@ pub fn propose(machines: &[Facts]) -> String {
     zones(&mut out, &places);
     hosts(&mut out, &machines, &places, &elsewhere);
     publishes(&mut out, &machines);
+    deadlines(&mut out, &machines);
     questions(&mut out, &machines, &elsewhere);
     out
 }
@@ -141,6 +142,19 @@ fn publishes(out: &mut String, machines: &[Machine<'_>]) {
                 out.push('\n');
             }
         }
+    }
+}
+
+/// Who could be asked for proving deadlines. A comment: the miners' ids are in no process and no socket.
+fn deadlines(out: &mut String, machines: &[Machine<'_>]) {
+    let with = |roles: &[Role]| -> Vec<&str> {
+        let runs = |m: &&Machine<'_>| m.found.iter().any(|f| roles.contains(&f.service.role));
+        machines.iter().filter(runs).map(|m| m.name.as_str()).collect()
+    };
+    let (nodes, proving) = (with(&[Role::ChainNode]), with(&[Role::Miner, Role::ClusterNode]));
+    if !nodes.is_empty() && !proving.is_empty() {
+        out.push_str("# What interrupts a service would wait for the proof and end before the next deadline; needs `miners` above.\n");
+        let _ = writeln!(out, "# [deadlines]\n# nodes = [{}]\n", quoted(&nodes));
     }
 }
 

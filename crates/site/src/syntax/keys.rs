@@ -489,6 +489,13 @@ pub static DEADLINES: Section = Section {
             "Chain nodes that are asked, each a host, `host/instance` or a URL, or a table with a token. Several are held against each other.",
             "nodes = [\"daemon1\", { on = \"daemon2/lotus\", token = \"/etc/ravelin/lotus.token\" }, \"https://node.example/rpc/v1\"]",
         ),
+        may(
+            "from",
+            Kind::Texts,
+            "none: only hosts that reach the nodes for their own work can ask",
+            "Who else asks: hosts, groups, or zones that operators come from. Opens the interfaces of `nodes` and `jobs` to them.",
+            "from = [\"ops\"]",
+        ),
         may("miners", Kind::Texts, "`site.miners`", "Miner ids whose proofs must not be missed.", "miners = [\"f01234\"]"),
         may(
             "jobs",
