@@ -1,6 +1,6 @@
 //! `cargo xtask bench`: what has figures in `docs/performance.md`. `ruleset`, `shape`, `commit` and `text` are run by the
-//! `gauge` crate in namespaces of its own, `check` runs the product itself on generated sites and `audit` on this machine;
-//! everything else is a criterion benchmark of the workspace, all or one by name.
+//! `gauge` crate in namespaces of its own, `check` runs the product itself on generated sites, `audit` on this machine and
+//! `ips` over captures beside the peer; everything else is a criterion benchmark of the workspace, all or one by name.
 
 use crate::process::{self, Stop, cargo, root};
 
@@ -13,7 +13,7 @@ pub fn run(arguments: &[String]) -> Result<(), Stop> {
         Some((name, _)) if GAUGE.contains(&name.as_str()) => {
             process::run(cargo().args(["run", "--release", "--quiet", "--package", "gauge", "--"]).args(arguments))
         }
-        Some((name, rest)) if ["check", "audit"].contains(&name.as_str()) => {
+        Some((name, rest)) if ["check", "audit", "ips"].contains(&name.as_str()) => {
             process::run(cargo().args(["build", "--release", "--quiet", "--bin", "ravelin"]))?;
             let program = root().join("target/release/ravelin");
             process::run(cargo().args(["run", "--release", "--quiet", "--package", "gauge", "--", name]).arg(program).args(rest))

@@ -13,13 +13,17 @@
 //! - [`race`]: variants by turns, medians, intervals
 //! - [`commit`]: how long a load takes, and what the socket refuses
 //! - [`whole`]: the product as a process, and `ravelin check` of generated sites
+//! - [`mix`]: one large capture out of small ones
+//! - [`inspection`]: the inspection engine beside the peer, over that capture
 //! - [`auditing`]: `ravelin audit` where there is little and where there is much to judge
 
 pub mod auditing;
 pub mod commit;
 pub mod emitted;
 pub mod frames;
+pub mod inspection;
 pub mod lists;
+pub mod mix;
 pub mod policy;
 pub mod race;
 pub mod sender;

@@ -3,7 +3,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command for the terminal")]
 
 use gauge::{
-    Error, auditing, commit,
+    Error, auditing, commit, inspection,
     policy::Policy,
     race::{self, Cost, Extent, Load, Variant},
     sender::Sender,
@@ -24,6 +24,8 @@ const HELP: &str = "gauge COMMAND
   shape [ROUNDS [PACKETS [LAP]]] [NAME...]     the same with parts of the emitted shape left out
   check PROGRAM [HOSTS...]     time and memory of `PROGRAM check` on generated sites
   audit PROGRAM [TIMES]        time and memory of `PROGRAM audit`, as root, as nobody, and on a large firewall
+  ips PROGRAM RULES CAPTURES... [COPIES [ROUNDS]]
+                               processor time of `PROGRAM ips pcap` over copies of captures, beside the peer's where it is installed
   text [HOSTS]                 what an edge node of a generated site holds, as nft reads it
   commit [ELEMENTS...]         time of one load and of one replacement, or what the socket refused
 ";
@@ -75,6 +77,9 @@ fn run(arguments: &[String]) -> Result<ExitCode, Error> {
     }
     if command == "audit" {
         return audits(names.first(), numbers.first().copied().unwrap_or(AUDITS)).map(|()| ExitCode::SUCCESS);
+    }
+    if command == "ips" {
+        return inspections(&names, &numbers).map(|()| ExitCode::SUCCESS);
     }
     if command == "check" {
         return checks(names.first(), &numbers).map(|()| ExitCode::SUCCESS);
@@ -215,6 +220,48 @@ fn audits(program: Option<&String>, times: usize) -> Result<(), Error> {
     }
     for a in &all {
         println!("\ngoal {AUDIT_WITHIN} s, {}: {}", a.place, if a.cost.seconds.value < AUDIT_WITHIN { "met" } else { "missed" });
+    }
+    Ok(())
+}
+
+/// Copies of the captures where none are asked for: some 2 GB out of a usual collection.
+const COPIES: usize = 20;
+/// Pairs of runs where none are asked for.
+const PAIRS: usize = 15;
+
+fn inspections(names: &[String], numbers: &[usize]) -> Result<(), Error> {
+    let [program, rules, captures @ ..] = names else {
+        return Err(Error::Invalid("which? `gauge ips PROGRAM RULES CAPTURES... [COPIES [ROUNDS]]`".into()));
+    };
+    let copies = numbers.first().copied().unwrap_or(COPIES);
+    let copies = u8::try_from(copies).map_err(|_| Error::Invalid(format!("{copies} copies: at most 255 have addresses of their own")))?;
+    let rounds = numbers.get(1).copied().unwrap_or(PAIRS);
+    let paths: Vec<_> = captures.iter().map(Into::into).collect();
+    let files = ips_io::capture::files(&paths).map_err(|e| Error::Invalid(e.to_string()))?;
+    let course = inspection::Course::lay(program.as_ref(), &files, rules.as_ref(), copies)?;
+    let mixed = course.mixed;
+    println!(
+        "# {} frames, {} bytes ({} a frame), {copies} copies of {} captures; {rounds} pairs by turns, processor time of the packets alone\n",
+        mixed.frames,
+        mixed.bytes,
+        mixed.bytes / mixed.frames.max(1),
+        files.len()
+    );
+    println!("| output | engine | seconds | Gbit/s of a core | largest memory | events |\n|---|---|---:|---:|---:|---:|");
+    for output in [inspection::Output::Alerts, inspection::Output::Everything] {
+        let race = course.race(output, rounds, |round| {
+            if io::stderr().is_terminal() {
+                eprint!("\r\x1b[K{output:?}: round {round}");
+            }
+        })?;
+        for e in &race.engines {
+            let seconds = gauge::stats::median(&e.seconds).map_or("-".into(), |m| show(m, 2));
+            let rate = e.rate.map_or("-".into(), |m| show(m, 2));
+            println!("| {output:?} | {} | {seconds} | {rate} | {} MB | {} |", e.name, e.memory / 1024, e.events);
+        }
+        if let Some(ratio) = race.ratio {
+            println!("| {output:?} | peer's time over ours | {} | | | |", show(ratio, 2));
+        }
     }
     Ok(())
 }

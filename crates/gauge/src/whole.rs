@@ -65,29 +65,51 @@ pub struct Cost {
     pub said: String,
 }
 
+/// One run of a process.
+#[derive(Debug, Clone)]
+pub struct Run {
+    /// Time on the wall.
+    pub time: Duration,
+    /// Processor time of all its threads, user's and system's.
+    pub cpu: Duration,
+    /// Largest resident set, KiB.
+    pub memory: u64,
+    /// Exit code.
+    pub code: Option<i32>,
+    /// What it wrote to its standard output.
+    pub said: String,
+}
+
+/// Runs a command once.
+pub fn run(mut command: Command) -> Result<Run, Error> {
+    let out = tempfile::NamedTempFile::new().map_err(Error::call("file for the output"))?;
+    let handle = out.reopen().map_err(Error::call("file for the output"))?;
+    command.stdin(Stdio::null()).stdout(handle).stderr(Stdio::null());
+    let start = Instant::now();
+    let mut child = command.spawn().map_err(Error::call(format!("cannot run {}", command.get_program().display())))?;
+    let (mut memory, mut cpu) = (0, 0.0f64);
+    let status = loop {
+        memory = memory.max(high_water(child.id()));
+        cpu = cpu.max(processor(child.id()));
+        if let Some(status) = child.try_wait().map_err(Error::call("waiting for the program"))? {
+            break status;
+        }
+        std::thread::sleep(INTERVAL);
+    };
+    let time = start.elapsed();
+    let said = fs::read_to_string(out.path()).map_err(Error::call("reading the output"))?;
+    Ok(Run { time, cpu: Duration::from_secs_f64(cpu), memory, code: status.code(), said })
+}
+
 /// Runs a command so many times.
 pub fn cost(times: usize, command: impl Fn() -> Command) -> Result<Cost, Error> {
     let (mut samples, mut spent, mut memory, mut code, mut said) = (Vec::new(), Vec::new(), 0, None, String::new());
     for _ in 0..times {
-        let out = tempfile::NamedTempFile::new().map_err(Error::call("file for the output"))?;
-        let handle = out.reopen().map_err(Error::call("file for the output"))?;
-        let mut command = command();
-        command.stdin(Stdio::null()).stdout(handle).stderr(Stdio::null());
-        let start = Instant::now();
-        let mut child = command.spawn().map_err(Error::call(format!("cannot run {}", command.get_program().display())))?;
-        let mut cpu = 0.0f64;
-        let status = loop {
-            memory = memory.max(high_water(child.id()));
-            cpu = cpu.max(processor(child.id()));
-            if let Some(status) = child.try_wait().map_err(Error::call("waiting for the program"))? {
-                break status;
-            }
-            std::thread::sleep(INTERVAL);
-        };
-        samples.push(start.elapsed().as_secs_f64());
-        spent.push(cpu);
-        code = status.code();
-        said = fs::read_to_string(out.path()).map_err(Error::call("reading the output"))?;
+        let run = run(command())?;
+        samples.push(run.time.as_secs_f64());
+        spent.push(run.cpu.as_secs_f64());
+        memory = memory.max(run.memory);
+        (code, said) = (run.code, run.said);
     }
     let seconds = stats::median(&samples).ok_or_else(|| Error::Invalid("no samples".into()))?;
     let cpu = stats::median(&spent).ok_or_else(|| Error::Invalid("no samples".into()))?;
