@@ -8,7 +8,7 @@ use std::{path::Path, process::Command};
 type Tool = (&'static str, &'static str, &'static str);
 
 /// What the demonstration and the tests run.
-const NEEDED: [Tool; 7] = [
+const NEEDED: [Tool; 9] = [
     ("nft", "nftables", "loads and lists rulesets"),
     ("iptables-save", "iptables", "reads what iptables, UFW and Docker hold"),
     ("conntrack", "conntrack", "reads and seeds connection tracking"),
@@ -16,13 +16,13 @@ const NEEDED: [Tool; 7] = [
     ("sysctl", "procps", "reads kernel settings"),
     ("unshare", "util-linux", "makes the namespaces"),
     ("cc", "gcc", "links the binaries"),
-];
-
-/// What the tests run besides.
-const TESTED_WITH: [Tool; 15] = [
     // Their packages start them, which is not asked for here: see `DAEMONS`.
     ("keepalived", "keepalived", "checks and runs a pair's election, in namespaces of its own"),
     ("conntrackd", "conntrackd", "carries connections between a pair's nodes, in namespaces of its own"),
+];
+
+/// What the tests run besides.
+const TESTED_WITH: [Tool; 13] = [
     ("openssl", "openssl", "encrypts the backup of a restore test"),
     ("newuidmap", "uidmap", "gives tests of owners accounts of their own where they do not run as root"),
     // Its package starts nothing: it is off until `ufw enable`.
@@ -40,7 +40,7 @@ const TESTED_WITH: [Tool; 15] = [
     ("mkfs.ext4", "e2fsprogs", "makes the image's file system"),
 ];
 
-/// Packages that start a daemon as soon as they are there, and at every boot. The tests run these in namespaces and want none on the
+/// Packages that start a daemon as soon as they are there, and at every boot. Demonstration and tests run these in namespaces and want none on the
 /// machine: while apt works, Debian's own question whether a unit may start (`policy-rc.d`) is answered with no, and afterwards the
 /// units are disabled. Daemons that were installed before are nobody's business here.
 const DAEMONS: [&str; 2] = ["keepalived", "conntrackd"];

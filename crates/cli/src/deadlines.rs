@@ -1,28 +1,25 @@
 //! Chain nodes, asked for proving deadlines. In comes a model, out comes what its nodes say now, or a wait until an interruption fits.
-//! What is believed and what is done about it is decided in `deadline`; here are the nodes, the clock and the waiting.
+//! What is believed and done about it is decided in `deadline`, asking and waiting is `lotus`.
 
 use crate::{face::remark, trouble::Trouble};
-use deadline::{Act, Jobs, Look, Policy, Reply, Wait, gate::act, outlook::NodeSaid};
+use deadline::{Look, Policy, Wait, outlook::NodeSaid};
 use indicatif::{ProgressBar, ProgressStyle};
 use jiff::{Timestamp, tz::TimeZone};
-use lotus::{Depth, JobKind, Node};
+use lotus::{Depth, JobKind, Node, Passed};
 use serde::Serialize;
 use site::{
     asked,
-    model::{Asked, Deadlines, Model},
+    model::{Asked, Model},
 };
-use std::{
-    thread,
-    time::{Duration, Instant},
-};
+use std::time::Duration;
 use words::HostName;
 
-/// Who is asked, from this machine.
+/// Who is asked, from this machine, and what the site file says about the answers.
 pub struct Asker {
-    nodes: Vec<Node>,
-    jobs: Vec<(Node, JobKind)>,
-    /// What the site file says.
-    pub site: Deadlines,
+    /// Who, and about what.
+    pub who: lotus::Asker,
+    /// When nobody answers, and how long is waited.
+    pub policy: Policy,
 }
 
 /// Whether an interruption fits now, for a verb that shows what it would do.
@@ -59,76 +56,48 @@ pub fn complaint(said: &NodeSaid) -> Option<String> {
     }
 }
 
-/// What a wait ended with.
-pub enum Passed {
-    /// It fits, until then.
-    Fits(Box<Look>, u64),
-    /// Nobody knows, and the site file says to go on.
-    Blind(Box<Look>, String),
-    /// Not within the longest wait, or not at all.
-    Refused(Box<Look>, String),
-}
-
 impl Asker {
     /// Where the site file names nodes.
     pub fn new(model: &Model, here: Option<&HostName>) -> Option<Self> {
         let site = model.deadlines.clone()?;
         let node = |a: &Asked| Node { name: asked::name(a), urls: asked::urls(model, a, here), token: a.token.as_ref().map(Into::into) };
         let kind = |a: &Asked| if asked::is_cluster(model, a) { JobKind::Curio } else { JobKind::Miner };
-        let jobs = site.jobs.iter().map(|a| (node(a), kind(a))).collect();
-        Some(Self { nodes: site.nodes.iter().map(node).collect(), jobs, site })
-    }
-
-    /// Asks everybody at once.
-    pub fn look(&self, depth: Depth) -> Look {
-        let timeout = Duration::from_secs(self.site.timeout);
-        let (replies, jobs): (Vec<Reply>, Vec<Jobs>) = thread::scope(|scope| {
-            let nodes: Vec<_> = self.nodes.iter().map(|n| scope.spawn(move || lotus::ask(n, &self.site.miners, depth, timeout))).collect();
-            let jobs: Vec<_> = self.jobs.iter().map(|(n, kind)| scope.spawn(move || lotus::jobs(n, *kind, timeout))).collect();
-            (nodes.into_iter().filter_map(|t| t.join().ok()).collect(), jobs.into_iter().filter_map(|t| t.join().ok()).collect())
-        });
-        deadline::look(&replies, &jobs, &self.site.miners, now(), self.site.settings)
+        let who = lotus::Asker {
+            nodes: site.nodes.iter().map(node).collect(),
+            jobs: site.jobs.iter().map(|a| (node(a), kind(a))).collect(),
+            miners: site.miners,
+            settings: site.settings,
+            timeout: Duration::from_secs(site.timeout),
+        };
+        Some(Self { who, policy: site.policy })
     }
 
     /// Whether an interruption of so many seconds fits now.
     pub fn brief(&self, seconds: u64) -> Brief {
-        Brief { seconds, look: crate::progress::during("asking chain nodes", || self.look(Depth::Next)) }
+        Brief { seconds, look: crate::progress::during("asking chain nodes", || self.who.look(Depth::Next)) }
     }
 
     /// Waits until it fits, at most as long as the policy says; tells on standard error what is waited for.
     pub fn wait(&self, seconds: u64, policy: Policy) -> Passed {
-        let begun = Instant::now();
         let bar = ProgressBar::new_spinner();
         if let Ok(style) = ProgressStyle::with_template("{spinner} {msg}, waited {elapsed}") {
             bar.set_style(style);
         }
         let mut told = String::new();
-        loop {
-            // Only a whole period tells whether what is longer than the usual window fits anywhere; once is enough.
-            let look = self.look(if told.is_empty() { Depth::All } else { Depth::Next });
-            let waited = begun.elapsed().as_secs();
-            let next = act(&look, seconds, waited, policy);
-            let look = Box::new(look);
-            let again = match next {
-                Act::Go { ends } => return Passed::Fits(look, ends),
-                Act::Proceed { why } => return Passed::Blind(look, why),
-                Act::Refuse { why } => return Passed::Refused(look, why),
-                Act::Wait { again } => again,
-            };
-            let reason = why(&look);
+        self.who.wait(seconds, policy, &mut |look| {
+            let reason = why(look);
             if reason != told {
                 bar.suspend(|| remark(&format!("waiting for {} without a proof due: {reason}", span(seconds))));
                 told.clone_from(&reason);
             }
             bar.set_message(reason);
             bar.enable_steady_tick(Duration::from_millis(200));
-            thread::sleep(Duration::from_secs(again.max(1)));
-        }
+        })
     }
 
     /// Before a service is interrupted for so many seconds: waits, and gives what is recorded; `force` is how to do without.
     pub fn gate(&self, seconds: u64, force: &str) -> Result<String, Trouble> {
-        match self.wait(seconds, self.site.policy) {
+        match self.wait(seconds, self.policy) {
             Passed::Fits(look, ends) => {
                 let by: Vec<&str> = look.miners.iter().flat_map(|m| &m.seen_by).map(String::as_str).collect();
                 let mut by: Vec<&str> = if by.is_empty() { vec!["the schedule"] } else { by };
@@ -210,7 +179,7 @@ mod tests {
             other => panic!("{:?}", other.map_err(|e| e.to_string())),
         };
         let mut impatient = asker(&not_yet, "");
-        impatient.site.policy.max_wait = 0;
+        impatient.policy.max_wait = 0;
         let said = refused(impatient);
         assert!(said.contains("has not landed; nothing was changed") && said.contains("--force WHY forces it (recorded)"), "{said}");
 

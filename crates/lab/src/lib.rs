@@ -9,12 +9,14 @@
 //! - [`foreign`] puts rules of others beside ours, and says in plain words what they refuse;
 //! - [`packet`] writes single packets, [`volley`] fires many and accounts for every one of them;
 //! - [`pair`] runs a redundant pair's daemons and measures what a change of nodes costs;
+//! - [`chain`] answers as a chain node does about proving deadlines;
 //! - [`count`] reads what each rule and element counted.
 //!
 //! Never: touches the network, the firewall or the accounts of the machine it runs on.
 
 pub mod attempt;
 pub mod build;
+pub mod chain;
 pub mod connect;
 pub mod count;
 pub mod demo;

@@ -8,6 +8,7 @@
 //! | [`token`] | tokens, redacted by type |
 //! | [`wire`] | total decoding of answers |
 //! | [`mod@ask`] | a node's conversation |
+//! | [`wait`] | everybody asked at once, until an interruption fits |
 //! | `http`, `ws`, `tls` | the two ways to speak |
 
 pub mod ask;
@@ -16,12 +17,14 @@ mod http;
 pub mod method;
 mod tls;
 pub mod token;
+pub mod wait;
 pub mod wire;
 mod ws;
 
 pub use ask::{Depth, JobKind, Node, ask, jobs};
 pub use method::Method;
 pub use token::Token;
+pub use wait::{Asker, Passed};
 
 /// Largest answer in bytes. A head has some 30 KB; partitions of a large deadline, every second sector faulty, some MB.
 pub const MAX_ANSWER: u64 = 16 << 20;

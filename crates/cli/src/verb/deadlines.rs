@@ -3,7 +3,7 @@
 
 use crate::{
     args::Global,
-    deadlines::{Asker, Passed, at, complaint, span},
+    deadlines::{Asker, at, complaint, span},
     exit::Exit,
     face::{Face, remark, show},
     input::{self, SiteArgument},
@@ -14,7 +14,7 @@ use crate::{
 };
 use clap::Args;
 use deadline::{Landed, Look, Need, Policy, Standing, Wait, outlook::NodeSaid, split};
-use lotus::Depth;
+use lotus::{Depth, Passed};
 use serde::Serialize;
 use std::ops::Range;
 
@@ -163,11 +163,11 @@ pub fn run(arguments: &Arguments, global: &Global) -> Result<Exit, Trouble> {
             "add [deadlines] with nodes = [\"HOST\"]: a host that runs a chain node",
         )
     })?;
-    if let Some(other) = arguments.miner.iter().find(|m| !asker.site.miners.contains(m)) {
-        return Err(Trouble::usage(format!("the site has no miner `{other}`"), format!("it has {}", asker.site.miners.join(", "))));
+    if let Some(other) = arguments.miner.iter().find(|m| !asker.who.miners.contains(m)) {
+        return Err(Trouble::usage(format!("the site has no miner `{other}`"), format!("it has {}", asker.who.miners.join(", "))));
     }
     if !arguments.miner.is_empty() {
-        asker.site.miners.retain(|m| arguments.miner.contains(m));
+        asker.who.miners.retain(|m| arguments.miner.contains(m));
     }
     let pieces: Vec<u64> = arguments.pieces.iter().map(|t| seconds(*t)).collect::<Result<_, _>>()?;
     let first = pieces.first().copied().unwrap_or(0);
@@ -175,8 +175,8 @@ pub fn run(arguments: &Arguments, global: &Global) -> Result<Exit, Trouble> {
         if pieces.is_empty() {
             return Err(Trouble::usage("a wait is for a window of some length", "say how long: --wait --for 5m"));
         }
-        let max_wait = arguments.max_wait.map(seconds).transpose()?.unwrap_or(asker.site.policy.max_wait);
-        match asker.wait(first, Policy { max_wait, ..asker.site.policy }) {
+        let max_wait = arguments.max_wait.map(seconds).transpose()?.unwrap_or(asker.policy.max_wait);
+        match asker.wait(first, Policy { max_wait, ..asker.policy }) {
             Passed::Fits(look, _) => (look, None, false),
             Passed::Blind(look, why) => {
                 remark(&why);
@@ -185,7 +185,7 @@ pub fn run(arguments: &Arguments, global: &Global) -> Result<Exit, Trouble> {
             Passed::Refused(look, why) => (look, Some(why), false),
         }
     } else {
-        (Box::new(progress::during("asking chain nodes", || asker.look(Depth::All))), None, false)
+        (Box::new(progress::during("asking chain nodes", || asker.who.look(Depth::All))), None, false)
     };
     let rounds = look.longest.map(|longest| split::rounds(&pieces, look.free(), longest));
     if let Some(Err(e)) = &rounds {

@@ -10,6 +10,7 @@ mod change;
 mod fold;
 mod table;
 mod tried;
+mod uptime;
 
 pub use change::ports;
 pub use fold::folded;
@@ -99,6 +100,10 @@ pub fn run(mut model: Model, tell: &mut dyn FnMut(Progress<'_>)) -> Result<Demo,
     }
     scene(&mut demo, tell, "A change that would cut the operator takes itself back", || broken::cut_operator(&stage))?;
     scene(&mut demo, tell, "A rule deleted behind Ravelin's back is found and put back", || broken::drift(&stage))?;
+    scene(&mut demo, tell, "A restart waits for the proof of the open deadline", || uptime::restart_waits(&stage))?;
+    if stage.lab.topology.edges.len() > 1 {
+        scene(&mut demo, tell, "The active edge node dies under load", || uptime::node_dies(&stage))?;
+    }
     demo.right = demo.scenes.iter().all(|s| s.right) && demo.rows.iter().all(|r| r.right);
     Ok(demo)
 }
