@@ -145,7 +145,7 @@ pub enum TrustError {
     #[error("{0} keys: at most {MOST_KEYS}")]
     TooMany(usize),
     /// Nobody could ever sign.
-    #[error("rule `{rule}` needs {} or more apply keys, there are {there}", .rule.keys_for_trust())]
+    #[error("rule `{rule}` needs {} or more apply keys, not {there}", .rule.keys_for_trust())]
     TooFew {
         /// The rule.
         rule: Rule,
