@@ -23,7 +23,7 @@ const TESTED_WITH: [Tool; 15] = [
     // Their packages start them, which is not asked for here: see `DAEMONS`.
     ("keepalived", "keepalived", "checks and runs a pair's election, in namespaces of its own"),
     ("conntrackd", "conntrackd", "carries connections between a pair's nodes, in namespaces of its own"),
-    ("openssl", "openssl", "encrypts the backup of a restore test"),
+    ("openssl", "openssl", "encrypts the backup of a restore test, reads and writes keys of another test"),
     ("newuidmap", "uidmap", "gives tests of owners accounts of their own where they do not run as root"),
     // Its package starts nothing: it is off until `ufw enable`.
     ("ufw", "ufw", "reads and writes rule files, in namespaces of its own"),
