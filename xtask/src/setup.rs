@@ -23,7 +23,7 @@ const NEEDED: [Tool; 9] = [
 
 /// What the tests run besides.
 const TESTED_WITH: [Tool; 13] = [
-    ("openssl", "openssl", "encrypts the backup of a restore test"),
+    ("openssl", "openssl", "encrypts the backup of a restore test, reads and writes keys of another test"),
     ("newuidmap", "uidmap", "gives tests of owners accounts of their own where they do not run as root"),
     // Its package starts nothing: it is off until `ufw enable`.
     ("ufw", "ufw", "reads and writes rule files, in namespaces of its own"),

@@ -4,6 +4,7 @@ use crate::{
     Error, read_back,
     state::{Entry, Phase, Process, State},
     timer,
+    trust::{self, Shown, Trusting},
     way_in::Proof,
 };
 use bundle::LayerMode;
@@ -21,6 +22,8 @@ pub struct Status {
     pub confirmed: Option<Confirmed>,
     /// The one under way.
     pub pending: Option<Waiting>,
+    /// Whom this machine believes; `None` where root's word is enough.
+    pub trust: Option<Trusting>,
     /// The number the next bundle must have at least.
     pub next_generation: Generation,
     /// Where the kernel differs from what should be in force, in words.
@@ -40,6 +43,8 @@ pub struct Confirmed {
     pub policy: Digest,
     /// What its confirmation rested on, where it was not the probes alone.
     pub proof: Option<Proof>,
+    /// Whose signatures it came with; none where it came without a trust.
+    pub signed_by: Vec<Shown>,
     /// Mode of each layer.
     pub layers: BTreeMap<String, LayerMode>,
 }
@@ -69,13 +74,21 @@ pub fn status(state: &State) -> Result<Status, Error> {
     };
     let highest = state.highest()?.map(|(g, _)| g);
     let known = confirmed.as_ref().map(|c| c.draft().generation).max(highest).unwrap_or_default();
+    let mut drift = in_force.map(|b| read_back::differences(b.draft())).transpose()?.unwrap_or_default();
+    // Nothing is taken then; that must be seen, and must not hide the rest.
+    let trust = trust::show(state).unwrap_or_else(|e| {
+        drift.push(format!("whom this machine believes is not known, so it takes nothing: {}", e.chain()));
+        None
+    });
     Ok(Status {
-        drift: in_force.map(|b| read_back::differences(b.draft())).transpose()?.unwrap_or_default(),
+        drift,
+        trust,
         confirmed: confirmed.map(|c| Confirmed {
             generation: c.draft().generation,
             digest: c.digest(),
             // A note that cannot be read must not hide the state.
             proof: state.proof(c.digest()).ok().flatten(),
+            signed_by: state.signers(c.digest()).unwrap_or_default(),
             policy: c.draft().policy(),
             layers: c.draft().layers.clone(),
         }),
@@ -99,13 +112,17 @@ impl fmt::Display for Status {
         match &self.confirmed {
             Some(c) => {
                 let proof = c.proof.as_ref().map(|p| format!(", {p}")).unwrap_or_default();
-                writeln!(f, "confirmed: generation {} ({:?}){proof}", c.generation, c.digest)?;
+                let by = if c.signed_by.is_empty() { String::new() } else { format!(", signed by {}", trust::named(&c.signed_by)) };
+                writeln!(f, "confirmed: generation {} ({:?}){by}{proof}", c.generation, c.digest)?;
             }
             None => writeln!(f, "confirmed: nothing yet")?,
         }
         if let Some(p) = &self.pending {
             let timer = if p.timer { "the timer runs" } else { "NO TIMER RUNS" };
             writeln!(f, "pending:   generation {} ({:?}), reverts in {} s, {timer}", p.generation, p.digest, p.reverts_in)?;
+        }
+        if let Some(trust) = &self.trust {
+            writeln!(f, "{trust}")?;
         }
         for line in &self.drift {
             writeln!(f, "drift:     {line}")?;

@@ -76,6 +76,8 @@ pub enum Verb {
     Plan(verb::plan::Arguments),
     /// This machine's part of the plan as one transaction: stage, probe, confirm or roll back
     Apply(verb::apply::Arguments),
+    /// Keys that sign what machines take, and whom machines believe
+    Keys(verb::keys::Arguments),
     /// When a service may be interrupted: after the current proof has landed, before the next challenge is drawn
     Deadlines(verb::deadlines::Arguments),
     /// A service that runs as root gets its own account, files and all; shows what it would do unless --yes

@@ -18,6 +18,7 @@ pub mod harden;
 pub mod import_ansible;
 pub mod init;
 pub mod ips;
+pub mod keys;
 pub mod lab;
 pub mod learn;
 pub mod pair;
@@ -49,6 +50,7 @@ pub fn run(cli: &Cli) -> Result<Exit, Trouble> {
         Verb::Reach(a) => reach::run(a, global),
         Verb::Plan(a) => plan::run(a, global),
         Verb::Apply(a) => apply::run(a, global),
+        Verb::Keys(a) => keys::run(a, global),
         Verb::Deadlines(a) => deadlines::run(a, global),
         Verb::Adopt(a) => adopt::run(a, global),
         Verb::Report(a) => report::run(a, global),
