@@ -224,7 +224,7 @@ impl<'s> Search<'s, '_> {
             self.anybody(&[name, to], &[part, into], blurred, Some(at));
             // What a sender may send there goes through the translation with the sender's own sources.
             let senders: Vec<_> = self.senders.iter().map(|(h, p)| (*h, p.within(self.prover.store(), start))).collect();
-            for (h, p) in senders.into_iter().filter(|(_, p)| p.may != [Set::EMPTY; 2]) {
+            for (h, p) in senders.into_iter().filter(|(h, p)| *h != name && *h != to && p.may != [Set::EMPTY; 2]) {
                 let store = self.prover.store();
                 let sources = Part { may: p.may.map(|s| of_sender(store, s)), plan: p.plan.map(|s| of_sender(store, s)) };
                 self.tell(&Way {
@@ -267,6 +267,10 @@ impl<'s> Search<'s, '_> {
             return;
         }
         for (h, part) in self.senders.clone() {
+            // A machine is under one plan at a time: it is no other's neighbour of itself.
+            if machines.contains(&h) {
+                continue;
+            }
             self.tell(&Way { sender: Some(h), machines: machines.to_vec(), parts: with(part), blurred, sent_to, outside });
         }
     }
