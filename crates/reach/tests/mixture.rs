@@ -113,6 +113,8 @@ fn honest() -> Vec<(&'static str, String, String)> {
     let wide = format!("{mini}\n[[allow]]\nfrom = \"ops\"\nto = \"h1\"\nport = \"7001-7009/tcp\"\nwhy = \"a probe\"\n");
     let more =
         mini.replace("\n[[publish]]", "h4 = { zone = \"chain\", address = [\"10.1.1.14\"], runs = [\"node-exporter\"] }\n\n[[publish]]");
+    let two_more = format!("{}\n[[allow]]\nfrom = \"h1\"\nto = [\"h4\", \"h5\"]\nport = \"7001/tcp\"\nwhy = \"a probe\"\n", more)
+        .replace("h4 = ", "h5 = { zone = \"chain\", address = [\"10.1.1.15\"], runs = [\"node-exporter\"] }\nh4 = ");
     let both = mini.replace("h1 = { zone = \"chain\", address = [\"10.1.1.11\"], runs = [\"lotus-miner\"] }", "");
     let moved = mini
         .replace(
@@ -132,6 +134,7 @@ fn honest() -> Vec<(&'static str, String, String)> {
         ("an address moves", mini.clone(), swap("10.1.0.12", "10.1.0.22")),
         ("two machines swap addresses", mini.clone(), swap("10.1.1.10", "X").replace("10.1.1.11", "10.1.1.10").replace('X', "10.1.1.11")),
         ("a machine comes", mini.clone(), more.clone()),
+        ("two machines come, and one that is there changes", mini.clone(), two_more),
         ("a machine goes", more, mini.clone()),
         ("another one goes", mini.clone(), both),
         ("another public port", mini.clone(), swap("port = 20001", "port = 20002")),

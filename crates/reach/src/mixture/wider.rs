@@ -11,6 +11,7 @@ use super::{
     side::{Both, PLANS, Sides},
 };
 use crate::{
+    conform::own_business,
     eval::Past,
     field::{self, Field},
     network::{Prover, Sender, Stage},
@@ -56,6 +57,9 @@ fn mixed(store: &mut Store, parts: &[Part], blurred: Option<usize>) -> Vec<(Vec<
     let unions: Vec<Set> = parts.iter().map(|p| p.either(store)).collect();
     let every = product(store, &|i| unions[i]);
     let known = parts.iter().all(|p| p.plan == p.may);
+    // What a network needs of ICMP and of its links is the same on every site, and each machine takes and sends its own share of it:
+    // beside a machine that filters something unknown that would always look wider.
+    let aside = if known { Set::EMPTY } else { own_business(store) };
     if known && blurred.is_none() {
         let left = store.minus(every, plans[0]);
         if store.within(left, plans[1]) {
@@ -69,6 +73,7 @@ fn mixed(store: &mut Store, parts: &[Part], blurred: Option<usize>) -> Vec<(Vec<
             plan[*i] = bits >> n & 1;
         }
         let mut set = product(store, &|i| parts[i].may[plan[i]]);
+        set = store.minus(set, aside);
         for p in PLANS {
             if blurred.is_none_or(|b| plan[b] == p) {
                 set = store.minus(set, plans[p]);
@@ -98,7 +103,7 @@ struct Search<'s, 'a> {
 
 /// Everything that mixtures let through beyond both plans, at most [`MOST`], and whether there is more.
 pub(super) fn wider(sides: &Sides<'_>, prover: &mut Prover, past: Past) -> (Vec<Wider>, bool) {
-    let changed = sides.machines.iter().filter(|(_, m)| m.changes());
+    let changed = sides.machines.iter().filter(|(_, m)| m.changes() && m.is_certain());
     let senders: Vec<_> = changed.map(|(h, m)| (h, sent(sides, prover, past, m))).filter(|(_, p)| !p.is_same()).collect();
     let store = prover.store();
     let gather = |store: &mut Store, of: fn(&Part) -> [Set; 2]| PLANS.map(|p| store.any(senders.iter().map(|(_, s)| of(s)[p])));
