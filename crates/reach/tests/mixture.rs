@@ -157,6 +157,34 @@ fn honest_changes_have_no_wider_mixture() {
 }
 
 #[test]
+fn a_first_rollout_is_proved_where_machines_are_known_to_filter_nothing() {
+    let (mut old, new) = two();
+    old.rulesets.values_mut().for_each(|r| *r = Ruleset::default());
+    let found = between(&old, &new);
+    assert!(found.is_proved() && found.changed.len() == 5, "{:?}", found.wider);
+}
+
+#[test]
+fn what_a_machine_filters_that_nobody_manages_is_not_taken_for_allowed() {
+    let (mut old, mut new) = two();
+    old.rulesets.remove(&host("h2"));
+    assert!(between(&old, &new).is_proved(), "a machine that comes under the plan is no trouble by itself");
+    first(&mut new.rulesets, "fw-a", "fwd/ops/dmz", rule(7001, Verdict::Accept));
+    let found = between(&old, &new);
+    assert!(!found.wider.is_empty() && found.wider.iter().all(|w| w.unsure && w.old == names(&["h2"])), "{:?}", found.wider);
+    assert!(found.wider.iter().any(|w| w.packet.dport() == 7001), "{:?}", found.wider);
+}
+
+#[test]
+fn rules_that_cannot_be_read_leave_it_unproven() {
+    let (mut old, new) = two();
+    old.rulesets.get_mut(&host("h1")).expect("h1").unread.push("an XDP program".into());
+    first(&mut old.rulesets, "h2", "input", rule(7001, Verdict::Accept));
+    let found = between(&old, &new);
+    assert!(found.wider.is_empty() && !found.is_proved() && found.unproven == ["h1: an XDP program cannot be read"], "{found:?}");
+}
+
+#[test]
 fn a_service_that_moves_is_cut_unless_in_order() {
     let (_, old, new) = honest().into_iter().find(|h| h.0 == "a published service moves").expect("case");
     let found = between(&Planned::read("old", &old), &Planned::read("new", &new));
