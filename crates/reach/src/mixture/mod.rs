@@ -15,6 +15,7 @@ mod cut;
 mod order;
 mod sets;
 mod side;
+mod way;
 mod wider;
 
 pub use cut::Cut;
