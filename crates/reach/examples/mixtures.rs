@@ -37,7 +37,7 @@ fn main() {
             two.map(|(from, to)| format!("{text}\n[[allow]]\nfrom = \"{from}\"\nto = \"{to}\"\nport = \"7070/tcp\"\nwhy = \"a probe\"\n"));
         let changes = [
             ("a line more", line.unwrap_or_default()),
-            ("other operators, so every machine", text.replace("198.51.100.7/32", "198.51.100.8/32")),
+            ("other operators outside", text.replace("198.51.100.7/32", "198.51.100.8/32")),
             ("other public ports", text.replace("port    = 200", "port    = 210")),
         ];
         for (what, text) in changes {
