@@ -15,6 +15,7 @@
 //! | [`signed`] | signatures before what they are about |
 //! | [`trust`] | which keys a machine believes, and which trust may follow |
 //! | [`narrower`] | whether a bundle lets through no more than the one before, by form alone |
+//! | [`trial`] | connections to try from a machine, and what became of them |
 //! | [`seed`] | connections under way before the first apply, from what hosts report |
 //!
 //! Pure. Checks signatures and never makes one. Never sends, or looks at a machine.
@@ -29,6 +30,7 @@ pub mod pair;
 pub mod seal;
 pub mod seed;
 pub mod signed;
+pub mod trial;
 pub mod trust;
 pub mod ufw;
 mod unit;
