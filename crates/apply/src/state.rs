@@ -78,6 +78,9 @@ pub struct Pending {
     /// Keys that stand behind it, where this machine has a trust.
     #[serde(default)]
     pub signed_by: Vec<Shown>,
+    /// Number of the trust by which it was taken.
+    #[serde(default)]
+    pub epoch: Option<u64>,
 }
 
 /// A process that cannot be mistaken for a later one.

@@ -97,6 +97,7 @@ struct Walk<'a> {
     pending: Option<Pending>,
     told: BTreeSet<After>,
     signed_by: Vec<trust::Shown>,
+    epoch: Option<u64>,
     outcome: Outcome,
 }
 
@@ -121,6 +122,7 @@ pub fn apply(state: &State, offered: &Offered, options: &Options) -> Result<Outc
         pending: None,
         told: BTreeSet::new(),
         signed_by: Vec::new(),
+        epoch: None,
         outcome,
     };
     for step in Step::ALL {
@@ -146,6 +148,10 @@ pub fn confirm(state: &State, digest: Option<Digest>, console: Option<&str>, inj
         }
         other => other.map_err(|e| failed(Step::Verify, e))?,
     };
+    trust::still_believed(state, &pending).map_err(|error| {
+        state.note(Some(pending.generation), Some(Step::Verify), error.chain());
+        Box::new(Failed { step: Step::Verify, error, restored: Ok(Restored::Waits) })
+    })?;
     let proof = came_by::own().and_then(|came| way_in::judge(pending.present.as_ref(), &came, console)).map_err(|error| {
         state.note(Some(pending.generation), Some(Step::Verify), error.chain());
         Box::new(Failed { step: Step::Verify, error, restored: Ok(Restored::Waits) })
@@ -300,8 +306,8 @@ impl Walk<'_> {
         }
         follows(draft, self.bundle.digest(), confirmed.as_ref(), self.state.highest()?)?;
         self.state.note(Some(draft.generation), Some(Step::Verify), believed.to_string());
-        if let Believed::By(keys) = believed {
-            self.signed_by = keys;
+        if let Believed::By { keys, epoch } = believed {
+            (self.signed_by, self.epoch) = (keys, Some(epoch));
         }
         Ok(true)
     }
@@ -319,6 +325,7 @@ impl Walk<'_> {
             owner: Process::own(),
             present: None,
             signed_by: std::mem::take(&mut self.signed_by),
+            epoch: self.epoch,
         };
         self.state.stage(self.bundle, &self.snapshot, &pending)?;
         self.pending = Some(pending);

@@ -4,7 +4,7 @@
 
 use crate::{
     Error, came_by,
-    state::{DEFAULT, State},
+    state::{DEFAULT, Pending, State},
     transaction::{LOCK_PATIENCE, Options},
     way_in::{self, Proof},
 };
@@ -14,7 +14,10 @@ use bundle::{
     trust::{Role, Rule},
 };
 use serde::{Deserialize, Serialize};
-use std::{fmt, path::Path};
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+};
 use words::{Digest, HostName, KeyName};
 
 /// A bundle as it was handed in.
@@ -46,14 +49,19 @@ pub enum Believed {
     /// This machine has no trust: root's word is enough.
     NoTrust,
     /// These keys, enough of them.
-    By(Vec<Shown>),
+    By {
+        /// The keys.
+        keys: Vec<Shown>,
+        /// Number of the trust that counts them.
+        epoch: u64,
+    },
 }
 
 impl fmt::Display for Believed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NoTrust => f.write_str("done, nobody's signature is asked for"),
-            Self::By(keys) => write!(f, "done, signed by {}", named(keys)),
+            Self::By { keys, .. } => write!(f, "done, signed by {}", named(keys)),
         }
     }
 }
@@ -77,7 +85,14 @@ pub fn believed(state: &State, offered: &Offered, options: &Options) -> Result<B
     if !options.seeds.is_empty() {
         return Err(Error::UnsignedFlows);
     }
-    Ok(Believed::By(by.into_iter().filter_map(|id| trust.key(id)).map(Shown::of).collect()))
+    Ok(Believed::By { keys: by.into_iter().filter_map(|id| trust.key(id)).map(Shown::of).collect(), epoch: trust.epoch() })
+}
+
+/// Whether what waits was taken by the trust that is in force now. Where keys changed meanwhile it has to be handed in again: one of those that
+/// stood behind it may be stolen.
+pub fn still_believed(state: &State, pending: &Pending) -> Result<(), Error> {
+    let now = state.trust()?.map(|(trust, _)| trust.epoch());
+    if now == pending.epoch { Ok(()) } else { Err(Error::TrustChanged { generation: pending.generation }) }
 }
 
 /// A key for people and programs.
@@ -212,15 +227,16 @@ fn brief(t: &Trusting) -> String {
     format!("site {}, machine {}, epoch {}, rule {}: {}", t.site, t.machine, t.epoch, t.rule, keys.join(", "))
 }
 
-/// Refuses to work with another state directory where the machine's own has a trust: whoever may start this program as root, and
-/// nothing else, would go around the trust with a directory of their own. In a network namespace that is not the machine's there is
-/// nothing to go around.
-pub fn not_around(path: &Path) -> Result<(), Error> {
+/// The state directory to work with. Another one than the machine's own is refused where that has a trust: whoever may start this program
+/// as root, and nothing else, would go around the trust with a directory of their own. The own one is named by its own path then: a link
+/// that leads to it now may lead elsewhere in a moment. In a network namespace that is not the machine's there is nothing to go around.
+pub fn directory(path: &Path) -> Result<PathBuf, Error> {
     let real = |p: &Path| std::fs::canonicalize(p).ok();
     let own = Path::new(DEFAULT);
     let guarded = own.join(crate::state::TRUST).exists() && sys::netns::is_machines_own() != Some(false);
-    if guarded && real(path) != real(own) {
-        return Err(Error::OtherState { path: path.to_owned() });
+    match guarded {
+        true if real(path) != real(own) => Err(Error::OtherState { path: path.to_owned() }),
+        true => Ok(own.to_owned()),
+        false => Ok(path.to_owned()),
     }
-    Ok(())
 }

@@ -232,6 +232,33 @@ fn keys_rotate_are_recovered_and_forgotten() {
 }
 
 #[test]
+fn what_waits_goes_back_where_keys_changed_meanwhile() {
+    if !inside("what_waits_goes_back_where_keys_changed_meanwhile") {
+        return;
+    }
+    let (m, [alice, bob]) = (Machine::new(), [(); 2].map(|()| new()));
+    let one = sealed(&ruleset("22"), 1, None);
+    // Before there is a trust at all.
+    applied(&m.state(), &["apply", &written(m.dir.path(), "one", &one)]);
+    m.begin(&trust(1, Rule::One, &[("alice", &alice), ("bob", &bob)], &[]));
+    assert!(m.refuses(&["confirm", "--from-console", "nobody signed it"]).contains("before this machine's trust changed"));
+    applied(&m.state(), &["revert"]);
+    assert!(live().is_empty());
+
+    let two = sealed(&ruleset("22"), 2, None);
+    applied(&m.state(), &["apply", &m.signed(&two, &[&alice])]);
+    let without = trust(2, Rule::One, &[("bob", &bob)], &[]);
+    applied(&m.state(), &["trust", "change", &m.signed_trust(&without, &[&bob])]);
+    assert!(m.refuses(&["confirm", "--from-console", "alice's key was stolen"]).contains("before this machine's trust changed"));
+    assert!(m.journal().contains("before this machine's trust changed"));
+    applied(&m.state(), &["revert"]);
+    let three = sealed(&ruleset("22"), 3, None);
+    applied(&m.state(), &["apply", &m.signed(&three, &[&bob])]);
+    applied(&m.state(), &["confirm", "--from-console", "the probe works where the trust is the same"]);
+    assert!(live().contains("dport 22"));
+}
+
+#[test]
 fn a_damaged_trust_believes_nobody() {
     if !inside("a_damaged_trust_believes_nobody") {
         return;
@@ -337,4 +364,15 @@ fn another_state_directory_is_no_way_around() {
     std::os::unix::fs::symlink(own, &link).expect("links");
     applied(&link, &["apply", &m.signed(&one, &[&alice]), "--auto-confirm"]);
     assert!(live().contains("dport 22"), "the same directory by another name is the same");
+    // And what waits for its bundle stays with it, wherever the link leads by then.
+    let two = sealed(&ruleset("22, 80"), 2, Some(one.digest()));
+    let mut waits = Command::new(env!("CARGO_BIN_EXE_ravelin-applier"));
+    waits.args(["--state", &link.display().to_string(), "apply", "-", "--auto-confirm"]);
+    let mut waits = waits.stdin(std::process::Stdio::piped()).stderr(std::process::Stdio::piped()).spawn().expect("starts");
+    std::thread::sleep(std::time::Duration::from_millis(500));
+    std::fs::remove_file(&link).expect("the link goes");
+    std::os::unix::fs::symlink(m.state(), &link).expect("links elsewhere");
+    std::io::Write::write_all(&mut waits.stdin.take().expect("its input"), &two.to_bytes()).expect("hands in");
+    let out = waits.wait_with_output().expect("ends");
+    assert!(String::from_utf8_lossy(&out.stderr).contains("not signed") && !live().contains("80"), "{out:?}");
 }

@@ -203,9 +203,7 @@ impl Trouble {
 }
 
 fn run(arguments: &Arguments) -> Result<(), Trouble> {
-    let path = absolute(&arguments.state);
-    trust::not_around(&path)?;
-    let state = State::open(&path)?;
+    let state = State::open(&trust::directory(&absolute(&arguments.state))?)?;
     let say = |value: &dyn Face| print(&if arguments.json { value.json() } else { value.text() });
     match &arguments.verb {
         Verb::Apply { bundle, machine, auto_confirm, confirm_within, tracking_period, flows, inject } => {
