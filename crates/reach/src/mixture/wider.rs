@@ -24,6 +24,16 @@ use std::{
 };
 use words::{Family, HostName, ZoneName};
 
+/// A published endpoint on a machine that passes on.
+struct Published {
+    /// Where it is reached.
+    at: (IpAddr, u16),
+    /// Packets to there.
+    to: Set,
+    /// What they become, by the zone they leave to.
+    parts: BTreeMap<ZoneName, Part>,
+}
+
 /// A search under way.
 struct Search<'s, 'a> {
     sides: &'s Sides<'a>,
@@ -87,7 +97,8 @@ impl<'s> Search<'s, '_> {
             if all.judged.is_empty() && all.turned.is_empty() {
                 continue;
             }
-            let elsewhere = self.turns_elsewhere(m);
+            let published = self.published_parts(m);
+            let elsewhere = self.elsewhere_part(m);
             self.leave(name, &all);
             let near: BTreeSet<&ZoneName> = all.plain.keys().chain(all.turned.keys()).collect();
             let sends = self.sends_to_published();
@@ -104,7 +115,11 @@ impl<'s> Search<'s, '_> {
                     let turned = [part(&all.turned), into];
                     let candidates = !mixed(self.prover.store(), &turned, Some(0)).is_empty();
                     if candidates || sends {
-                        self.published_ways(name, m, to, zone, into, elsewhere);
+                        self.published_ways([name, to], zone, into, &published);
+                        if let Some(part) = elsewhere.get(zone) {
+                            self.anybody(&[name, to], &[*part, into], Some(0), None);
+                            self.honest_way(&[name, to], &[*part, into], Some(0), None, false);
+                        }
                     }
                 }
             }
@@ -159,33 +174,45 @@ impl<'s> Search<'s, '_> {
         if turns { rest } else { Set::EMPTY }
     }
 
-    /// Ways with a translated destination: each published endpoint for itself, then what else is translated.
-    fn published_ways(&mut self, name: &'s HostName, m: &Both<'_>, to: &'s HostName, zone: &ZoneName, into: Part, elsewhere: Set) {
-        let (sides, past) = (self.sides, self.past);
-        for at in self.published.clone() {
-            let start = point(self.prover.store(), at);
-            let part = turned_to(&passed(sides, self.prover, past, m, [start; 2]), zone, self.prover.store());
-            let blurred = None;
-            self.anybody(&[name, to], &[part, into], blurred, Some(at));
+    /// What each published endpoint's packets become, by the zone they leave to: the same for every receiver there.
+    fn published_parts(&mut self, m: &Both<'_>) -> Vec<Published> {
+        let all: Vec<_> = self.published.iter().copied().collect();
+        let part = |at| {
+            let to = point(self.prover.store(), at);
+            Published { at, to, parts: self.turned_parts(m, to) }
+        };
+        all.into_iter().map(part).collect()
+    }
+
+    /// The same for everything else that is translated.
+    fn elsewhere_part(&mut self, m: &Both<'_>) -> BTreeMap<ZoneName, Part> {
+        let elsewhere = self.turns_elsewhere(m);
+        if elsewhere.is_empty() { BTreeMap::new() } else { self.turned_parts(m, elsewhere) }
+    }
+
+    fn turned_parts(&mut self, m: &Both<'_>, start: Set) -> BTreeMap<ZoneName, Part> {
+        let all = passed(self.sides, self.prover, self.past, m, [start; 2]);
+        all.turned.iter().map(|(zone, part)| (zone.clone(), bare(*part, self.prover.store()))).collect()
+    }
+
+    /// Ways with a translated destination, each published endpoint for itself.
+    fn published_ways(&mut self, [name, to]: [&'s HostName; 2], zone: &ZoneName, into: Part, published: &[Published]) {
+        for (p, part) in published.iter().filter_map(|p| Some((p, *p.parts.get(zone)?))) {
+            self.anybody(&[name, to], &[part, into], None, Some(p.at));
             // What a sender may send there goes through the translation with the sender's own sources.
-            let senders: Vec<_> = self.senders.iter().map(|(h, p)| (*h, p.within(self.prover.store(), start))).collect();
-            for (h, p) in senders.into_iter().filter(|(h, p)| *h != name && *h != to && p.may != [Set::EMPTY; 2]) {
+            let senders: Vec<_> = self.senders.iter().map(|(h, part)| (*h, part.within(self.prover.store(), p.to))).collect();
+            for (h, sent) in senders.into_iter().filter(|(h, sent)| *h != name && *h != to && sent.may != [Set::EMPTY; 2]) {
                 let store = self.prover.store();
-                let sources = Part { may: p.may.map(|s| of_sender(store, s)), plan: p.plan.map(|s| of_sender(store, s)) };
+                let sources = Part { may: sent.may.map(|s| of_sender(store, s)), plan: sent.plan.map(|s| of_sender(store, s)) };
                 self.tell(&Way {
                     sender: Some(h),
                     machines: vec![name, to],
                     parts: vec![sources, part, into],
-                    blurred,
-                    sent_to: Some(at),
+                    blurred: None,
+                    sent_to: Some(p.at),
                     outside: false,
                 });
             }
-        }
-        if !elsewhere.is_empty() {
-            let part = turned_to(&passed(sides, self.prover, past, m, [elsewhere; 2]), zone, self.prover.store());
-            self.anybody(&[name, to], &[part, into], Some(0), None);
-            self.honest_way(&[name, to], &[part, into], Some(0), None, false);
         }
     }
 
@@ -291,10 +318,9 @@ fn point(store: &mut Store, (at, port): (IpAddr, u16)) -> Set {
 }
 
 /// What one endpoint's packets became, without where they went before: that is known.
-fn turned_to(all: &Passed, zone: &ZoneName, store: &mut Store) -> Part {
-    let part = all.turned.get(zone).copied().unwrap_or_default();
-    let mut bare = |s: Set| store.forget_all(s, &[Field::OrigDst4, Field::OrigDport]);
-    Part { may: part.may.map(&mut bare), plan: part.plan.map(&mut bare) }
+fn bare(part: Part, store: &mut Store) -> Part {
+    let mut forget = |s: Set| store.forget_all(s, &[Field::OrigDst4, Field::OrigDport]);
+    Part { may: part.may.map(&mut forget), plan: part.plan.map(&mut forget) }
 }
 
 /// What a sender sends to one endpoint, for any destination: it is translated next.
