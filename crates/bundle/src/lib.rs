@@ -12,6 +12,7 @@
 //! | [`ufw`] | Ravelin's part of UFW's files |
 //! | [`address`] | the check that an address is one a gateway or a published service can have |
 //! | [`seed`] | connections under way before the first apply, from what hosts report |
+//! | [`trial`] | connections tried from a machine, and what became of them
 //!
 //! Pure. Never signs, sends, or looks at a machine.
 
@@ -22,6 +23,7 @@ pub mod own;
 pub mod pair;
 pub mod seal;
 pub mod seed;
+pub mod trial;
 pub mod ufw;
 mod unit;
 
@@ -31,4 +33,5 @@ pub use file::{After, FileError, OwnFile, Place};
 pub use own::{OwnError, TABLE_FAMILY, TABLE_NAME, only_own_table};
 pub use seal::{Bundle, ReadError};
 pub use seed::SeedFlow;
+pub use trial::{Expect, Is, MOST_TRIALS, Trial, Tried};
 pub use ufw::{PROFILE, UfwFile, UfwFiles, others, ufw_file};
