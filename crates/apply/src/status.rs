@@ -1,7 +1,7 @@
 //! The state for people and programs: one struct, two faces.
 
 use crate::{
-    Error, read_back,
+    Error, addresses, read_back,
     state::{Entry, Phase, Process, State},
     timer,
     way_in::Proof,
@@ -25,6 +25,8 @@ pub struct Status {
     pub next_generation: Generation,
     /// Where the kernel differs from what should be in force, in words.
     pub drift: Vec<String>,
+    /// Whether it holds the addresses of a pair's active node; `None` where it is no node of a pair that is in force.
+    pub active: Option<bool>,
     /// Latest lines of the journal.
     pub journal: Vec<Entry>,
 }
@@ -69,7 +71,9 @@ pub fn status(state: &State) -> Result<Status, Error> {
     };
     let highest = state.highest()?.map(|(g, _)| g);
     let known = confirmed.as_ref().map(|c| c.draft().generation).max(highest).unwrap_or_default();
+    let pair = in_force.as_ref().filter(|b| b.draft().elects());
     Ok(Status {
+        active: pair.map(|b| addresses::any_there(b.draft())).transpose()?,
         drift: in_force.map(|b| read_back::differences(b.draft())).transpose()?.unwrap_or_default(),
         confirmed: confirmed.map(|c| Confirmed {
             generation: c.draft().generation,
@@ -106,6 +110,9 @@ impl fmt::Display for Status {
         if let Some(p) = &self.pending {
             let timer = if p.timer { "the timer runs" } else { "NO TIMER RUNS" };
             writeln!(f, "pending:   generation {} ({:?}), reverts in {} s, {timer}", p.generation, p.digest, p.reverts_in)?;
+        }
+        if let Some(active) = self.active {
+            writeln!(f, "pair:      {}", if active { "holds the addresses" } else { "stands by" })?;
         }
         for line in &self.drift {
             writeln!(f, "drift:     {line}")?;

@@ -11,18 +11,27 @@
 //! | [`ask`] | what is asked of a machine, and what its answer means |
 //! | [`machine`] | the state machine of the transaction |
 //! | [`report`] | what became of it |
+//! | [`transport`] | how a machine's applier is reached |
+//! | [`driver`] | does what the state machine orders |
+//! | [`inject`] | the coordinator dies on purpose |
 //!
 //! Never: parses the site file, plans, seals or signs a bundle (the caller does), or keeps a change that one machine of it could not be asked about.
 
 pub mod ask;
+pub mod driver;
+pub mod inject;
 pub mod machine;
 pub mod report;
 pub mod step;
 pub mod times;
+pub mod transport;
 pub mod wave;
 
+pub use driver::{Begun, Book, Bundles, Driver, Prove, Unwatched, Watch};
+pub use inject::Injection;
 pub use machine::{Agreed, Event, Line, Machine, Order, Partial, Setup};
 pub use report::{Failure, Outcome, Place, Report};
 pub use step::Step;
 pub use times::Times;
+pub use transport::{Transport, Unreachable};
 pub use wave::{Class, Planned, Target, Wave};

@@ -78,8 +78,6 @@ pub enum Event {
     Recorded(Result<(), String>),
     /// Time went by.
     Tick,
-    /// The operator wants it to stop.
-    Stop(String),
 }
 
 /// A line of the ledger.
@@ -272,11 +270,6 @@ impl Machine {
             Event::Proved(result) => self.proved(result, now_ms, &mut out),
             Event::Recorded(result) => self.recorded(result, now_ms, &mut out),
             Event::Tick => self.tick(now_ms, &mut out),
-            Event::Stop(why) => {
-                if self.way == Way::Forward && self.now.is_some() {
-                    self.fail(None, why, now_ms, &mut out);
-                }
-            }
         }
         out
     }
