@@ -26,7 +26,11 @@ pub type Bundles = BTreeMap<HostName, Vec<u8>>;
 /// Plans, seals and proves.
 pub trait Prove {
     /// What each machine that answers is to hold, or every reason why not.
-    fn prove(&mut self, statuses: &BTreeMap<HostName, Status>, skipped: &BTreeMap<HostName, String>) -> Result<(Agreed, Bundles), Vec<String>>;
+    fn prove(
+        &mut self,
+        statuses: &BTreeMap<HostName, Status>,
+        skipped: &BTreeMap<HostName, String>,
+    ) -> Result<(Agreed, Bundles), Vec<String>>;
 }
 
 /// Writes lines that last.
@@ -96,7 +100,7 @@ impl Driver<'_> {
         self.drive(Machine::resume(setup, begun.waves, begun.targets, begun.decided), &id, begun.bundles, None)
     }
 
-    fn drive(mut self, mut machine: Machine, id: &str, mut bundles: Bundles, mut prover: Option<&mut dyn Prove>) -> Report {
+    fn drive(self, mut machine: Machine, id: &str, mut bundles: Bundles, mut prover: Option<&mut dyn Prove>) -> Report {
         let began = Instant::now();
         let now_ms = || u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
         let (sender, answers) = mpsc::channel();

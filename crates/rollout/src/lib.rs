@@ -13,6 +13,7 @@
 //! | [`report`] | what became of it |
 //! | [`transport`] | how a machine's applier is reached |
 //! | [`driver`] | does what the state machine orders |
+//! | [`ledger`] | who changed what, when, and what was proved: only ever added to |
 //! | [`inject`] | the coordinator dies on purpose |
 //!
 //! Never: parses the site file, plans, seals or signs a bundle (the caller does), or keeps a change that one machine of it could not be asked about.
@@ -20,6 +21,7 @@
 pub mod ask;
 pub mod driver;
 pub mod inject;
+pub mod ledger;
 pub mod machine;
 pub mod report;
 pub mod step;

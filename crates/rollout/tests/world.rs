@@ -277,6 +277,7 @@ fn agreed(hosts: &[usize]) -> Agreed {
         waves: vec![wave(&first, None), wave(&second, hosts.contains(&1).then_some(1)), wave(&third, None)],
         targets: hosts.iter().map(|n| (host(*n), target(*n))).collect(),
         probes: hosts.iter().map(|n| (host(*n), if *n == 6 { probes[..1].to_vec() } else { probes.to_vec() })).collect(),
+        proved: vec![],
         notes: vec![],
     }
 }

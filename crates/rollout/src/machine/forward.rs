@@ -26,7 +26,8 @@ impl Machine {
                 true
             }
             Step::Open => {
-                let line = Line::Opened { waves: self.agreed.waves.clone(), targets: self.agreed.targets.clone(), skipped: self.skipped() };
+                let (waves, targets, proved) = (self.agreed.waves.clone(), self.agreed.targets.clone(), self.agreed.proved.clone());
+                let line = Line::Opened { waves, targets, skipped: self.skipped(), proved };
                 out.push(Order::Record(Box::new(line)));
                 true
             }

@@ -54,6 +54,8 @@ pub struct Agreed {
     pub targets: BTreeMap<HostName, Target>,
     /// Connections each machine tries.
     pub probes: BTreeMap<HostName, Vec<Planned>>,
+    /// What was proved, in words, for the ledger.
+    pub proved: Vec<String>,
     /// What should be known besides.
     pub notes: Vec<String>,
 }
@@ -91,6 +93,8 @@ pub enum Line {
         targets: BTreeMap<HostName, Target>,
         /// Machines that are left out, and why.
         skipped: BTreeMap<HostName, String>,
+        /// What was proved, in words.
+        proved: Vec<String>,
     },
     /// It is kept.
     Decided,

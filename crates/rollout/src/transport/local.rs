@@ -2,11 +2,7 @@
 
 use super::{Transport, Unreachable, process};
 use crate::ask::Answer;
-use std::{
-    path::PathBuf,
-    process::Command,
-    time::Duration,
-};
+use std::{path::PathBuf, process::Command, time::Duration};
 use words::HostName;
 
 /// The applier of the machine this program runs on.

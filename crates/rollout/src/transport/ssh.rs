@@ -110,7 +110,10 @@ mod tests {
         let said = "@@@\n@    WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED!     @\nOffending ED25519 key in /h/known_hosts:3\nHost key verification failed.\n";
         assert!(reason(said).contains("not the one that is known (Offending ED25519 key in /h/known_hosts:3)"));
         assert!(reason("No ED25519 host key is known for x.\nHost key verification failed.").contains("is not known"));
-        assert_eq!(reason("ssh: connect to host x port 22: Connection timed out\n"), "ssh: connect to host x port 22: Connection timed out");
+        assert_eq!(
+            reason("ssh: connect to host x port 22: Connection timed out\n"),
+            "ssh: connect to host x port 22: Connection timed out"
+        );
         assert_eq!(reason(""), "ssh: the connection ended");
     }
 }
