@@ -11,6 +11,7 @@
 //! | [`own`] | the check that an nft script touches our own table and no other |
 //! | [`ufw`] | Ravelin's part of UFW's files |
 //! | [`address`] | the check that an address is one a gateway or a published service can have |
+//! | [`trial`] | connections to try from a machine, and what became of them |
 //! | [`seed`] | connections under way before the first apply, from what hosts report |
 //! | [`trial`] | connections tried from a machine, and what became of them
 //!

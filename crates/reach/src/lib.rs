@@ -13,6 +13,8 @@
 //! | [`conform`] | filters against the policy, both ways |
 //! | [`invariant`] | what must never be, NET001 and on |
 //! | [`diff`] | what a change opens and closes, in words |
+//! | [`mixture`](mod@mixture) | some machines on the old plan, some on the new one: nothing wider than either, and what is cut meanwhile |
+//! | [`probes`](mod@probes) | what each machine tries along proved flows, before and after a change |
 //! | [`cut`](mod@cut) | tracked connections that the rules would not let open |
 //! | [`exposure`] | listening sockets against the packet filter: filtered or reachable, and by whom |
 //! | [`dead`](mod@dead) | rules and elements that never decide |
@@ -27,10 +29,12 @@ pub mod eval;
 pub mod exposure;
 pub mod field;
 pub mod invariant;
+pub mod mixture;
 pub mod network;
 pub mod packet;
 pub mod place;
 pub mod policy;
+pub mod probes;
 pub mod set;
 pub mod trace;
 
@@ -40,6 +44,7 @@ pub use diff::{Change, difference, snapshot};
 pub use eval::{Eval, Outcome, Past};
 pub use field::Field;
 pub use invariant::{Proof, Violation, check, prove, prove_made};
+pub use mixture::{Mixture, State};
 pub use network::{Answer, Journey, Maker, Network, Prover, Question, Sender};
 pub use packet::Packet;
 pub use place::{Link, Place};

@@ -68,6 +68,16 @@ impl<'a> Machine<'a> {
         let id = prover.id(&rules, &place);
         Self { host, place, devices, judges_only: OnceCell::new(), rules, forwards, id }
     }
+    /// A machine whose rules are there, apart from any network.
+    pub(crate) fn alone(
+        model: &Model,
+        host: &'a Host,
+        rules: Option<&'a Ruleset>,
+        known: Option<&BTreeMap<ZoneName, String>>,
+        prover: &mut Prover,
+    ) -> Self {
+        Self::new(model, host, Rules::Known(rules), known, prover)
+    }
     /// Other rules on the same place; `told_apart` where what differs is known.
     pub(super) fn change(&mut self, rules: &'a Ruleset, prover: &mut Prover, told_apart: bool) {
         self.rules = Rules::Known(Some(rules));

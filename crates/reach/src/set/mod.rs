@@ -17,8 +17,8 @@ use crate::field::Field;
 use rustc_hash::{FxHashMap, FxHasher};
 use std::hash::Hasher;
 
-/// A set of packets: a handle into the [`Store`] that made it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+/// A set of packets: a handle into the [`Store`] that made it. By default no packet is in it.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Set(u32);
 
 impl Set {
