@@ -24,6 +24,10 @@ impl Digest {
         value.hash(&mut bytes);
         Self::of(&bytes.0)
     }
+    /// The 32 bytes.
+    pub fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
     /// First eight hexadecimal digits, for people.
     pub fn short(&self) -> String {
         self.to_string()[..8].to_owned()

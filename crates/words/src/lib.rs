@@ -22,7 +22,7 @@ pub mod url;
 
 pub use diag::{Code, Diagnostic, Label, Severity, SourceFile, Span};
 pub use digest::{Digest, Generation};
-pub use name::{AccountName, EndpointName, GroupName, HostName, InstanceName, NameError, ServiceName, ZoneName};
+pub use name::{AccountName, EndpointName, GroupName, HostName, InstanceName, KeyName, NameError, ServiceName, ZoneName};
 pub use net::{Family, PortParseError, PortRange, PortSet, Proto, ProtoPorts};
 pub use origin::Origin;
 pub use url::{ApiUrl, Scheme, UrlError};

@@ -122,6 +122,10 @@ name!(
     /// A Unix account.
     AccountName
 );
+name!(
+    /// A signing key: whose it is, e.g. `alice` or `alice-token`.
+    KeyName
+);
 
 impl ZoneName {
     /// The zone that always exists: everything outside.
