@@ -23,6 +23,7 @@ pub mod driver;
 pub mod inject;
 pub mod ledger;
 pub mod machine;
+pub mod order;
 pub mod report;
 pub mod step;
 pub mod times;

@@ -16,6 +16,8 @@ pub struct Times {
     pub record: u64,
     /// What a timer gets beyond what all that is left may take.
     pub margin: u64,
+    /// Milliseconds between two rounds of settling.
+    pub pause_ms: u64,
     /// Longest a machine may have to wait for its confirmation.
     pub longest: u64,
 }
@@ -31,6 +33,8 @@ impl Default for Times {
             probe: 15,
             record: 5,
             margin: 10,
+            // An applier that was ended lets go of its lock at once; a machine that restarts is asked by `resume`.
+            pause_ms: 2_000,
             // A proving deadline: a machine that is cut off is back before the next one is missed.
             longest: 30 * 60,
         }

@@ -17,7 +17,7 @@ use std::{
 use words::{Digest, Generation, HostName};
 
 const MACHINES: usize = 7;
-const TIMES: Times = Times { ask: 2, apply: 4, probe: 3, record: 1, margin: 1, longest: 600 };
+const TIMES: Times = Times { ask: 2, apply: 4, probe: 3, record: 1, margin: 1, pause_ms: 2000, longest: 600 };
 /// Longer than any timer of a machine, in milliseconds.
 const ALL_TIMERS_MS: u64 = 700_000;
 

@@ -9,11 +9,9 @@ use crate::{
 };
 use words::HostName;
 
-/// Rounds of settling. Going back, an applier that still holds the lock has let go of it by the third; going forward, a machine that was
-/// restarting has ten seconds.
+/// Rounds of settling. Going back, an applier that still holds the lock has let go of it by the third; going forward, a word that was lost
+/// is said again.
 const ROUNDS: u32 = 4;
-/// Between two rounds, in milliseconds.
-const PAUSE_MS: u64 = 2_000;
 
 impl Machine {
     pub(super) fn begin_after(&mut self, act: Act, now_ms: u64, out: &mut Vec<Order>) -> bool {
@@ -157,7 +155,7 @@ impl Machine {
         if self.step() != Some(Step::Settle) || self.unsettled().is_empty() || self.settled >= ROUNDS {
             self.next(now_ms, out);
         } else {
-            self.again_ms = Some(now_ms + PAUSE_MS);
+            self.again_ms = Some(now_ms + self.setup.times.pause_ms);
         }
     }
 
