@@ -24,12 +24,32 @@ pub enum Error {
     Damaged { path: PathBuf, why: String },
     #[error("the bundle is not accepted")]
     Bundle(#[from] bundle::ReadError),
+    #[error("what was handed in is not accepted")]
+    Signed(#[from] bundle::signed::SignedError),
+    #[error("the bundle is not signed, and this machine takes only what keys it trusts have signed")]
+    Unsigned,
+    #[error("not believed: {0}")]
+    Distrust(#[from] bundle::trust::Distrust),
+    #[error("a list of flows from elsewhere is not signed, and would let connections through: this machine takes none")]
+    UnsignedFlows,
+    #[error("this machine has a trust already, epoch {epoch}: it is begun once")]
+    TrustExists { epoch: u64 },
+    #[error("this machine has no trust: it takes what root hands in")]
+    NoTrust,
+    #[error("the trust stays: this session came over a connection, it is no console")]
+    ForgetNotConsole,
+    #[error("the trust stays: no reason was given")]
+    ForgetReason,
+    #[error("{path} is not this machine's state directory, and that one has a trust")]
+    OtherState { path: PathBuf },
     #[error("the bundle is for machine `{bundle}`, this is `{here}`")]
     OtherMachine { bundle: HostName, here: HostName },
     #[error("generation {offered} is stale: generation {confirmed} is confirmed here")]
     Stale { offered: Generation, confirmed: Generation },
     #[error("generation {offered} is older than generation {highest}, which was already tried here")]
     Older { offered: Generation, highest: Generation },
+    #[error("generation {offered} is too far from generation {known}: at most {} more at once", crate::transaction::LONGEST_LEAP)]
+    Leap { offered: Generation, known: Generation },
     #[error("the bundle follows {said}, but {is} is confirmed here")]
     OtherParent { said: String, is: String },
     #[error("generation {0} waits to be confirmed or reverted")]
@@ -89,6 +109,22 @@ impl Error {
     pub fn help(&self) -> Option<&'static str> {
         Some(match self {
             Error::Busy { .. } => "wait for it to end, or see `ravelin-applier status`",
+            Error::Unsigned => "sign it: `ravelin apply --key FILE`; `ravelin-applier trust show` names the keys that count here",
+            Error::Distrust(bundle::trust::Distrust::NotEnough { .. }) => {
+                "name a second key as well (--key FILE --key FILE), or have its owner sign the file: `ravelin keys sign`"
+            }
+            Error::Distrust(_) => {
+                "`ravelin-applier trust show` names the keys that count here; a machine that missed a change of keys needs that first"
+            }
+            Error::UnsignedFlows => "leave --flows away: connections to be taken over stand in the bundle",
+            Error::TrustExists { .. } => "keys change with `trust change FILE`, signed by one of those that count; see `trust show`",
+            Error::NoTrust => "`ravelin-applier trust begin FILE --machine NAME` begins one",
+            Error::ForgetNotConsole => {
+                "with keys at hand: `trust change FILE`. Without: go to the machine's console (or its management board's)"
+            }
+            Error::ForgetReason => "say why: --from-console REASON (recorded)",
+            Error::OtherState { .. } => "leave --state away",
+            Error::Leap { .. } => "plan again: numbers go up one by one",
             Error::Stale { .. } | Error::Older { .. } | Error::OtherParent { .. } => "plan again: the state of this machine has moved on",
             Error::StillPending(_) => "`ravelin-applier confirm` or `ravelin-applier revert`",
             Error::BatchTooLarge(_) => {

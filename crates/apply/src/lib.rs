@@ -5,6 +5,7 @@
 //! | [`step`] | the steps, in order: the one list that the code and the failure tests walk |
 //! | [`transaction`] | walks them |
 //! | [`inject`] | fails on purpose after a step |
+//! | [`trust`] | whom this machine believes: nothing unsigned is taken where it has a trust |
 //! | [`state`] | the state directory: confirmed, pending, generation, journal |
 //! | [`nft`] | hands scripts to nft, reads its answers |
 //! | [`ufw`] | Ravelin's rules among UFW's |
@@ -58,7 +59,11 @@ pub mod step;
 pub mod systemctl;
 pub mod timer;
 pub mod transaction;
+<<<<<<< HEAD
 pub mod trial;
+=======
+pub mod trust;
+>>>>>>> keys
 pub mod ufw;
 pub mod way_in;
 

@@ -7,13 +7,15 @@
 //! confirmed/bundle     last known good; replaced by rename: that is the moment a change counts
 //! confirmed/break-glass.nft   its management path, apart, so that a damaged bundle does not take it along
 //! confirmed/proof.json what the confirmation rested on, with the digest it is about; none where probes alone confirmed
+//! trust                which keys this machine believes; where it is not there, root's word is enough
+//! machine              what this machine is called, for bundles' sake; there as long as the trust is
 //! addresses.json       addresses we put on devices, with boot and namespace: what is not in it was there before
 //! glass                break-glass may have put rules before UFW's
 //! pending/             a change under way: meta.json, bundle, snapshot.json, timer.json
 //! ```
 
 use crate::{Error, Step, addresses::Record, snapshot::Snapshot, way_in::Proof};
-use bundle::Bundle;
+use bundle::{Bundle, Trust};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::{
     collections::BTreeSet,
@@ -23,10 +25,15 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 use sys::{detach::Identity, file, lock};
-use words::{Digest, Generation};
+use words::{Digest, Generation, HostName, NameError};
 
 /// Where the state lies unless told otherwise.
 pub const DEFAULT: &str = "/var/lib/ravelin";
+
+/// Name of the trust's file.
+pub(crate) const TRUST: &str = "trust";
+/// Name of the file that says what the machine is called.
+const MACHINE: &str = "machine";
 
 /// Bytes after which the journal begins anew; the one before is kept. A change writes about 2 kB.
 const JOURNAL_BYTES: u64 = 1 << 20;
@@ -172,6 +179,29 @@ impl State {
     /// The confirmed management path.
     pub fn break_glass(&self) -> Option<String> {
         fs::read_to_string(self.confirmed().join("break-glass.nft")).ok()
+    }
+    /// Whom this machine believes, and what it is called. A trust that does not read is an error, never none.
+    pub fn trust(&self) -> Result<Option<(Trust, HostName)>, Error> {
+        let damaged = |name: &str, why: String| Error::Damaged { path: self.path(name), why };
+        let Some(bytes) = read(&self.path(TRUST))? else { return Ok(None) };
+        let trust = Trust::read(&bytes).map_err(|e| damaged(TRUST, e.to_string()))?;
+        let machine = read(&self.path(MACHINE))?.ok_or_else(|| damaged(MACHINE, "it is not there".to_owned()))?;
+        let machine = String::from_utf8_lossy(&machine).trim_end().parse().map_err(|e: NameError| damaged(MACHINE, e.to_string()))?;
+        Ok(Some((trust, machine)))
+    }
+    /// The first trust. The name goes first: without a trust it means nothing.
+    pub fn begin_trust(&self, trust: &Trust, machine: &HostName) -> Result<(), Error> {
+        file::replace(&self.path(MACHINE), format!("{machine}\n").as_bytes())?;
+        self.set_trust(trust)
+    }
+    /// Another trust in the place of the one there.
+    pub fn set_trust(&self, trust: &Trust) -> Result<(), Error> {
+        Ok(file::replace(&self.path(TRUST), &trust.to_bytes())?)
+    }
+    /// No trust any more.
+    pub fn forget_trust(&self) -> Result<(), Error> {
+        file::remove(&self.path(TRUST))?;
+        Ok(file::remove(&self.path(MACHINE))?)
     }
     /// Addresses we put on.
     pub fn record(&self) -> Result<Option<Record>, Error> {

@@ -4,6 +4,7 @@ use crate::{
     Error, addresses, read_back,
     state::{Entry, Phase, Process, State},
     timer,
+    trust::{self, Trusting},
     way_in::Proof,
 };
 use bundle::LayerMode;
@@ -21,6 +22,8 @@ pub struct Status {
     pub confirmed: Option<Confirmed>,
     /// The one under way.
     pub pending: Option<Waiting>,
+    /// Whom this machine believes; `None` where root's word is enough.
+    pub trust: Option<Trusting>,
     /// The number the next bundle must have at least.
     pub next_generation: Generation,
     /// Where the kernel differs from what should be in force, in words.
@@ -72,9 +75,17 @@ pub fn status(state: &State) -> Result<Status, Error> {
     let highest = state.highest()?.map(|(g, _)| g);
     let known = confirmed.as_ref().map(|c| c.draft().generation).max(highest).unwrap_or_default();
     let pair = in_force.as_ref().filter(|b| b.draft().elects());
+    let active = pair.map(|b| addresses::any_there(b.draft())).transpose()?;
+    let mut drift = in_force.map(|b| read_back::differences(b.draft())).transpose()?.unwrap_or_default();
+    // Nothing is taken then; that must be seen, and must not hide the rest.
+    let trust = trust::show(state).unwrap_or_else(|e| {
+        drift.push(format!("whom this machine believes is not known, so it takes nothing: {}", e.chain()));
+        None
+    });
     Ok(Status {
-        active: pair.map(|b| addresses::any_there(b.draft())).transpose()?,
-        drift: in_force.map(|b| read_back::differences(b.draft())).transpose()?.unwrap_or_default(),
+        active,
+        drift,
+        trust,
         confirmed: confirmed.map(|c| Confirmed {
             generation: c.draft().generation,
             digest: c.digest(),
@@ -113,6 +124,9 @@ impl fmt::Display for Status {
         }
         if let Some(active) = self.active {
             writeln!(f, "pair:      {}", if active { "holds the addresses" } else { "stands by" })?;
+        }
+        if let Some(trust) = &self.trust {
+            writeln!(f, "{trust}")?;
         }
         for line in &self.drift {
             writeln!(f, "drift:     {line}")?;

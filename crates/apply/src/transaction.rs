@@ -11,7 +11,9 @@ use crate::{
     settings,
     snapshot::{self, Snapshot},
     state::{Pending, Phase, Process, State},
-    timer, ufw, way_in,
+    timer,
+    trust::{self, Offered},
+    ufw, way_in,
 };
 use bundle::{After, Bundle, Draft, SeedFlow, pair::Daemon};
 use serde::Serialize;
@@ -21,6 +23,9 @@ use words::{Digest, Generation, HostName};
 
 /// How long another apply is waited for.
 pub const LOCK_PATIENCE: Duration = Duration::from_secs(2);
+
+/// How far a generation may be from the highest one known here: a thief of a key must not use up all numbers with one bundle.
+pub const LONGEST_LEAP: u64 = 1 << 32;
 
 /// How to apply.
 #[derive(Debug, Clone)]
@@ -83,6 +88,7 @@ pub struct Failed {
 
 struct Walk<'a> {
     state: &'a State,
+    offered: &'a Offered,
     bundle: &'a Bundle,
     options: &'a Options,
     lock: Option<Lock>,
@@ -93,8 +99,9 @@ struct Walk<'a> {
     outcome: Outcome,
 }
 
-/// Applies a bundle.
-pub fn apply(state: &State, bundle: &Bundle, options: &Options) -> Result<Outcome, Box<Failed>> {
+/// Applies a bundle, where it may be applied here.
+pub fn apply(state: &State, offered: &Offered, options: &Options) -> Result<Outcome, Box<Failed>> {
+    let bundle = offered.bundle();
     let outcome = Outcome {
         digest: bundle.digest(),
         generation: bundle.draft().generation,
@@ -104,6 +111,7 @@ pub fn apply(state: &State, bundle: &Bundle, options: &Options) -> Result<Outcom
     };
     let mut walk = Walk {
         state,
+        offered,
         bundle,
         options,
         lock: None,
@@ -265,6 +273,8 @@ impl Walk<'_> {
 
     fn verify(&mut self) -> Result<bool, Error> {
         let draft = self.bundle.draft();
+        // First of all: what nobody stands behind moves nothing, not even what a dead process left.
+        let believed = trust::believed(self.state, self.offered, self.options)?;
         if let Some(here) = self.options.machine.as_ref().filter(|m| **m != draft.machine) {
             return Err(Error::OtherMachine { bundle: draft.machine.clone(), here: here.clone() });
         }
@@ -283,6 +293,7 @@ impl Walk<'_> {
             return Ok(false);
         }
         follows(draft, self.bundle.digest(), confirmed.as_ref(), self.state.highest()?)?;
+        self.state.note(Some(draft.generation), Some(Step::Verify), believed.to_string());
         Ok(true)
     }
 
@@ -377,6 +388,10 @@ pub fn follows(draft: &Draft, digest: Digest, confirmed: Option<&Bundle>, highes
     }
     if let Some((highest, _)) = highest.filter(|&(h, tried)| offered < h || (offered == h && tried != digest)) {
         return Err(Error::Older { offered, highest });
+    }
+    let known = confirmed.map(|c| c.draft().generation).max(highest.map(|(g, _)| g)).unwrap_or_default();
+    if offered.0.saturating_sub(known.0) > LONGEST_LEAP {
+        return Err(Error::Leap { offered, known });
     }
     let is = confirmed.map(Bundle::digest);
     if draft.parent != is {

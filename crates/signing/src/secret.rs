@@ -58,13 +58,13 @@ impl fmt::Debug for Secret {
 }
 
 /// A bundle signed by these keys, one to eight.
-pub fn sign_bundle(bundle: Bundle, by: &[Secret]) -> Result<Signed, SignedError> {
-    let signatures = Signatures::new(by.iter().map(|s| s.sign_bundle(&bundle)))?;
+pub fn sign_bundle<'s>(bundle: Bundle, by: impl IntoIterator<Item = &'s Secret>) -> Result<Signed, SignedError> {
+    let signatures = Signatures::new(by.into_iter().map(|s| s.sign_bundle(&bundle)))?;
     Ok(Signed::new(bundle, signatures))
 }
 
 /// A trust signed by these keys, one to eight.
-pub fn sign_trust(trust: Trust, by: &[Secret]) -> Result<SignedTrust, SignedError> {
-    let signatures = Signatures::new(by.iter().map(|s| s.sign_trust(&trust)))?;
+pub fn sign_trust<'s>(trust: Trust, by: impl IntoIterator<Item = &'s Secret>) -> Result<SignedTrust, SignedError> {
+    let signatures = Signatures::new(by.into_iter().map(|s| s.sign_trust(&trust)))?;
     Ok(SignedTrust::new(trust, signatures))
 }

@@ -127,7 +127,7 @@ fn what_is_signed_is_believed() {
     all.sort();
     assert_eq!(by, all);
     assert!(trust(1).accepts(&sign_trust(trust(2), &both).expect("signs")).is_ok());
-    assert!(sign_bundle(bundle(), &[]).is_err());
+    assert!(sign_bundle(bundle(), []).is_err());
 }
 
 proptest! {

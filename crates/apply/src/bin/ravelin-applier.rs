@@ -10,9 +10,15 @@ use apply::{
     state::{DEFAULT, Phase, State},
     status, timer,
     transaction::{self, Applied, Failed, LOCK_PATIENCE, Options, Outcome},
+<<<<<<< HEAD
     trial,
 };
 use bundle::{Bundle, SeedFlow, Trial};
+=======
+    trust::{self, Offered},
+};
+use bundle::SeedFlow;
+>>>>>>> keys
 use clap::{Parser, Subcommand};
 use facts::Connection;
 use serde::Serialize;
@@ -121,12 +127,42 @@ enum Verb {
         #[arg(long)]
         spare: Vec<IpAddr>,
     },
+    /// Whom this machine believes: where it has a trust it takes nothing unsigned.
+    Trust {
+        #[command(subcommand)]
+        what: TrustVerb,
+    },
     /// Print what a revert would go back to.
     Snapshot,
     #[command(hide = true)]
     LaunchWatch { digest: Digest },
     #[command(hide = true)]
     Watch { digest: Digest },
+}
+
+#[derive(Subcommand)]
+enum TrustVerb {
+    /// The keys that count here.
+    Show,
+    /// The first trust, at install; refused where there is one.
+    Begin {
+        /// The trust; `-` is standard input.
+        file: PathBuf,
+        /// What this machine is called in the site file; bundles for others are refused from then on.
+        #[arg(long, value_name = "NAME")]
+        machine: HostName,
+    },
+    /// The next trust, signed by keys of the one in force.
+    Change {
+        /// The signed trust; `-` is standard input.
+        file: PathBuf,
+    },
+    /// On the console: believe everybody who is root again, where all keys are lost.
+    Forget {
+        /// Why; it is recorded.
+        #[arg(long, value_name = "REASON")]
+        from_console: Option<String>,
+    },
 }
 
 /// Notes shown to people: the rest is settings of devices that are not there.
@@ -190,11 +226,13 @@ impl Trouble {
 }
 
 fn run(arguments: &Arguments) -> Result<(), Trouble> {
-    let state = State::open(&absolute(&arguments.state))?;
+    let path = absolute(&arguments.state);
+    trust::not_around(&path)?;
+    let state = State::open(&path)?;
     let say = |value: &dyn Face| print(&if arguments.json { value.json() } else { value.text() });
     match &arguments.verb {
         Verb::Apply { bundle, machine, auto_confirm, confirm_within, tracking_period, flows, inject } => {
-            let bundle = Bundle::read(&read(bundle)?).map_err(Error::Bundle)?;
+            let offered = Offered::read(&read(bundle)?)?;
             let options = Options {
                 machine: machine.clone(),
                 auto_confirm: *auto_confirm,
@@ -204,7 +242,7 @@ fn run(arguments: &Arguments) -> Result<(), Trouble> {
                 inject: *inject,
                 program: program(),
             };
-            say(&transaction::apply(&state, &bundle, &options)?);
+            say(&transaction::apply(&state, &offered, &options)?);
         }
         Verb::Confirm { from_console, digest, inject } => say(&transaction::confirm(&state, *digest, from_console.as_deref(), *inject)?),
         Verb::Revert { digest } => {
@@ -254,6 +292,18 @@ fn run(arguments: &Arguments) -> Result<(), Trouble> {
                 serde_json::from_slice(&read(list)?).map_err(|e| Error::Damaged { path: list.clone(), why: e.to_string() })?;
             say(&cut::listed(&state, &listed, spare)?);
         }
+        Verb::Trust { what } => match what {
+            TrustVerb::Show => match trust::show(&state)? {
+                Some(there) => say(&there),
+                None => say(&Plain("no trust: this machine takes what root hands in")),
+            },
+            TrustVerb::Begin { file, machine } => say(&trust::begin(&state, &read(file)?, machine)?),
+            TrustVerb::Change { file } => say(&trust::change(&state, &read(file)?)?),
+            TrustVerb::Forget { from_console } => {
+                trust::forget(&state, from_console.as_deref())?;
+                say(&Plain("the trust is forgotten: this machine takes what root hands in"));
+            }
+        },
         Verb::Snapshot => {
             let confirmed = state.confirmed_bundle()?;
             let taken = match &confirmed {
@@ -287,6 +337,15 @@ impl<T: Serialize> Face for Plain<T> {
 }
 
 impl Face for revert::Restored {
+    fn json(&self) -> String {
+        serde_json::to_string(self).unwrap_or_default()
+    }
+    fn text(&self) -> String {
+        self.to_string()
+    }
+}
+
+impl Face for trust::Trusting {
     fn json(&self) -> String {
         serde_json::to_string(self).unwrap_or_default()
     }
