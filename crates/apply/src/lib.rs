@@ -59,11 +59,8 @@ pub mod step;
 pub mod systemctl;
 pub mod timer;
 pub mod transaction;
-<<<<<<< HEAD
 pub mod trial;
-=======
 pub mod trust;
->>>>>>> keys
 pub mod ufw;
 pub mod way_in;
 

@@ -1,9 +1,9 @@
 //! What is asked of a machine, and what it says. In come the words of the transaction, out go words for `ravelin-applier`, and its answer
 //! comes back as one of a few meanings. Pure: [`crate::transport`] carries the words.
 
-use bundle::{Trial, Tried};
+use bundle::{LayerMode, Trial, Tried};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use words::{Digest, Generation, HostName};
 
 /// How the applier ends where a change failed and no state could be put back.
@@ -112,6 +112,9 @@ pub struct Held {
     pub digest: Digest,
     /// Digest of what it makes the machine hold, whatever its number.
     pub policy: Digest,
+    /// Mode of each layer.
+    #[serde(default)]
+    pub layers: BTreeMap<String, LayerMode>,
 }
 
 /// A state under way.

@@ -1,6 +1,6 @@
 //! What became of a rollout, for people and programs.
 
-use crate::step::Step;
+use crate::{step::Step, wave::Wave};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use words::HostName;
@@ -9,6 +9,8 @@ use words::HostName;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Outcome {
+    /// It was planned and proved, and nothing else was asked for.
+    Planned,
     /// Every machine holds what the site file says already.
     Unchanged,
     /// Nothing was changed anywhere.
@@ -81,6 +83,10 @@ pub struct Report {
     pub id: String,
     /// How it ended.
     pub outcome: Outcome,
+    /// Who changes when.
+    pub waves: Vec<Wave>,
+    /// What was proved, in words.
+    pub proved: Vec<String>,
     /// Each machine.
     pub machines: BTreeMap<HostName, Place>,
     /// What went wrong, the reason for going back first.

@@ -158,7 +158,7 @@ fn existing() -> Vec<Node> {
 }
 
 fn setup(id: String, fails: bool) -> Setup {
-    Setup { id, machines: existing().into_iter().map(|n| n.name).collect(), partial: Partial::Refuse, times: times(fails) }
+    Setup { id, machines: existing().into_iter().map(|n| n.name).collect(), partial: Partial::Refuse, dry: false, times: times(fails) }
 }
 
 /// The coordinator's whole work, in a process of its own.

@@ -76,7 +76,7 @@ impl Host {
         self.timers(now);
         match ask {
             Ask::Status => Heard::Status(Box::new(Status {
-                confirmed: Some(Held { generation: Generation(1), digest: self.confirmed, policy: self.confirmed }),
+                confirmed: Some(Held { generation: Generation(1), digest: self.confirmed, policy: self.confirmed, layers: BTreeMap::new() }),
                 pending: self.pending.map(|(digest, by)| Pending {
                     generation: Generation(2),
                     digest,
@@ -283,7 +283,7 @@ fn agreed(hosts: &[usize]) -> Agreed {
 }
 
 fn setup(partial: Partial) -> Setup {
-    Setup { id: "r1".into(), machines: (0..MACHINES).map(host).collect(), partial, times: TIMES }
+    Setup { id: "r1".into(), machines: (0..MACHINES).map(host).collect(), partial, dry: false, times: TIMES }
 }
 
 fn whole(faults: Vec<u8>, dies_after: usize, partial: Partial, skip: &BTreeSet<usize>) -> (World, Option<Report>) {
@@ -303,7 +303,7 @@ fn ends_well(mut world: World, report: Option<Report>) {
     if let Some(report) = &report {
         match report.outcome {
             Outcome::Kept => assert!(world.all(untouched, &skipped), "kept: {report:#?} {:?}", world.hosts),
-            Outcome::Unchanged => panic!("there was something to do"),
+            Outcome::Unchanged | Outcome::Planned => panic!("there was something to do"),
             Outcome::Refused | Outcome::TakenBack => assert!(world.all(old, &BTreeSet::new()), "{report:#?} {:?}", world.hosts),
             Outcome::Decided => assert!(world.decided(), "{report:#?}"),
         }

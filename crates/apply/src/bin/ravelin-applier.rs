@@ -10,15 +10,10 @@ use apply::{
     state::{DEFAULT, Phase, State},
     status, timer,
     transaction::{self, Applied, Failed, LOCK_PATIENCE, Options, Outcome},
-<<<<<<< HEAD
     trial,
-};
-use bundle::{Bundle, SeedFlow, Trial};
-=======
     trust::{self, Offered},
 };
-use bundle::SeedFlow;
->>>>>>> keys
+use bundle::{SeedFlow, Trial};
 use clap::{Parser, Subcommand};
 use facts::Connection;
 use serde::Serialize;
@@ -95,7 +90,11 @@ enum Verb {
         list: PathBuf,
     },
     /// What this machine reports of itself, as JSON; secrets are taken out.
-    Facts,
+    Facts {
+        /// Of its network alone.
+        #[arg(long)]
+        network: bool,
+    },
     /// On a node of a pair: hand everything to the other node and wait until it has it.
     Drain {
         /// Take the word back.
@@ -255,7 +254,7 @@ fn run(arguments: &Arguments) -> Result<(), Trouble> {
                 serde_json::from_slice(&read(list)?).map_err(|e| Error::Damaged { path: list.clone(), why: e.to_string() })?;
             say(&Plain(trial::all(&trials)?));
         }
-        Verb::Facts => say(&Plain(observe::machine(&[]))),
+        Verb::Facts { network } => say(&Plain(if *network { observe::network() } else { observe::machine(&[]) })),
         Verb::Drain { back } => {
             let _lock = state.lock(LOCK_PATIENCE)?;
             say(&Plain(pair::drain(&state, *back)?));

@@ -232,6 +232,11 @@ impl Machine {
                         "{waves} waves may take {within} s, and no machine may wait longer than {longest} s for its confirmation: take fewer machines at once"
                     );
                     self.fail(None, why, now_ms, out);
+                } else if self.setup.dry {
+                    self.outcome = Outcome::Planned;
+                    self.now = None;
+                    let report = self.report(now_ms);
+                    out.push(Order::Done(Box::new(report)));
                 } else {
                     self.next(now_ms, out);
                 }

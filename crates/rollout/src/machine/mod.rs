@@ -41,6 +41,8 @@ pub struct Setup {
     pub machines: BTreeSet<HostName>,
     /// What about those that do not answer.
     pub partial: Partial,
+    /// It ends when it is planned and proved.
+    pub dry: bool,
     /// Bounds.
     pub times: Times,
 }
@@ -420,6 +422,8 @@ impl Machine {
         Report {
             id: self.setup.id.clone(),
             outcome: self.outcome,
+            waves: self.agreed.waves.clone(),
+            proved: self.agreed.proved.clone(),
             machines: self.places.clone(),
             failures: self.failures.clone(),
             notes: [self.agreed.notes.as_slice(), &self.notes].concat(),
