@@ -76,6 +76,12 @@ pub enum Verb {
     Plan(verb::plan::Arguments),
     /// This machine's part of the plan as one transaction: stage, probe, confirm or roll back
     Apply(verb::apply::Arguments),
+    /// Every machine's part of the plan as one transaction: everywhere, or everything goes back by itself
+    Rollout(verb::rollout::Arguments),
+    /// Who changed what, when, and what was proved
+    History(verb::history::Arguments),
+    /// An earlier site file again, as a new rollout
+    Rollback(verb::rollback::Arguments),
     /// When a service may be interrupted: after the current proof has landed, before the next challenge is drawn
     Deadlines(verb::deadlines::Arguments),
     /// A service that runs as root gets its own account, files and all; shows what it would do unless --yes

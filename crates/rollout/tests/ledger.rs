@@ -26,7 +26,18 @@ impl Check for Stamp {
 
 fn report(outcome: Outcome) -> Report {
     let (machines, failures, notes) = (BTreeMap::new(), vec![], vec![]);
-    Report { id: "1".into(), outcome, waves: vec![], proved: vec![], machines, failures, notes, probed: Default::default(), within: 1, took_ms: 1 }
+    Report {
+        id: "1".into(),
+        outcome,
+        waves: vec![],
+        proved: vec![],
+        machines,
+        failures,
+        notes,
+        probed: Default::default(),
+        within: 1,
+        took_ms: 1,
+    }
 }
 
 fn opened() -> Line {

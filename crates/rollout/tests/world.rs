@@ -76,7 +76,12 @@ impl Host {
         self.timers(now);
         match ask {
             Ask::Status => Heard::Status(Box::new(Status {
-                confirmed: Some(Held { generation: Generation(1), digest: self.confirmed, policy: self.confirmed, layers: BTreeMap::new() }),
+                confirmed: Some(Held {
+                    generation: Generation(1),
+                    digest: self.confirmed,
+                    policy: self.confirmed,
+                    layers: BTreeMap::new(),
+                }),
                 pending: self.pending.map(|(digest, by)| Pending {
                     generation: Generation(2),
                     digest,

@@ -1,6 +1,9 @@
 //! The ledger of a site and the operator's keys. In come a site's name and key files, out come a ledger that is held and keys that sign.
 
-use crate::{trouble::{Trouble, chain}, window};
+use crate::{
+    trouble::{Trouble, chain},
+    window,
+};
 use bundle::{
     Signature, SignedTrust, Trust,
     key::{Domain, KeyId},
@@ -76,7 +79,9 @@ pub fn open(directory: &Path, context: Context, keys: &Rc<[Secret]>) -> Result<L
 pub fn trouble(e: LedgerError) -> Trouble {
     let help = match &e {
         LedgerError::Busy(_) => "wait for it to end; `ravelin history` shows what it does",
-        LedgerError::Faulty(_) => "`ravelin history --verify` names every line; keep the directory for who looks into it, and begin a new one with --ledger",
+        LedgerError::Faulty(_) => {
+            "`ravelin history --verify` names every line; keep the directory for who looks into it, and begin a new one with --ledger"
+        }
         LedgerError::File { .. } => "check the path and its rights",
     };
     Trouble::usage(chain(&e), help)
@@ -90,7 +95,10 @@ impl Known {
     pub fn read(path: &Path) -> Result<Self, Trouble> {
         crate::input::bounded(path, MAX_TRUST)?;
         let bytes = std::fs::read(path).map_err(|e| Trouble::io(path, e))?;
-        let plain = || Trust::read(&bytes).map_err(|e| Trouble::usage(format!("{}: {}", path.display(), chain(&e)), "name a trust file (`ravelin keys trust`)"));
+        let plain = || {
+            Trust::read(&bytes)
+                .map_err(|e| Trouble::usage(format!("{}: {}", path.display(), chain(&e)), "name a trust file (`ravelin keys trust`)"))
+        };
         Ok(Self(SignedTrust::read(&bytes).map(|t| t.trust().clone()).or_else(|_| plain())?))
     }
     /// The name of a key.

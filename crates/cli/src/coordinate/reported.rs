@@ -5,7 +5,6 @@ use super::way::Way;
 use crate::planning;
 use facts::Facts;
 use plan::Devices;
-use rollout::Transport;
 use ruleset::Ruleset;
 use site::model::Model;
 use std::{collections::BTreeMap, time::Duration};

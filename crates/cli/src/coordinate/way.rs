@@ -9,11 +9,7 @@ use rollout::{
     transport::{INSTALLED, Local, Namespaces, Ssh},
 };
 use site::model::{FlowKind, Model};
-use std::{
-    collections::BTreeMap,
-    path::PathBuf,
-    sync::Arc,
-};
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 use words::HostName;
 
 /// Why a confirmation counts that comes over no connection.

@@ -27,29 +27,40 @@ pub fn applier() -> PathBuf {
     exe.ancestors().nth(2).expect("the build's directory").join("ravelin-applier")
 }
 
+/// Testing this package alone does not build another one's program.
+pub fn build() {
+    let built = Command::new(env!("CARGO")).args(["build", "--quiet", "--package", "apply", "--bin", "ravelin-applier"]).status();
+    assert!(built.expect("cargo").success());
+}
+
+/// The command that runs the test of this name again in namespaces of its own.
+pub fn outside(test: &str) -> Command {
+    let mut command = Command::new("unshare");
+    command.args(["-Urnmpf", "--kill-child", "--mount-proc"]).arg(std::env::current_exe().expect("own program"));
+    command.args(["--exact", test, "--nocapture", "--test-threads=1"]);
+    command.env(INSIDE, "1").env_remove("SSH_CONNECTION").env_remove("SSH_CLIENT");
+    command
+}
+
+/// Inside, before anything else.
+pub fn enter() {
+    run("ip", &["link", "set", "lo", "up"]);
+    for place in ["/tmp", "/run"] {
+        run("mount", &["-t", "tmpfs", "none", place]);
+    }
+    for dir in [HANDLES, STATES] {
+        fs::create_dir_all(dir).expect("makes");
+    }
+}
+
 /// Runs the test of this name again in namespaces of its own; `true` inside of them.
 pub fn inside(test: &str) -> bool {
     if std::env::var_os(INSIDE).is_some() {
-        run("ip", &["link", "set", "lo", "up"]);
-        for place in ["/tmp", "/run"] {
-            run("mount", &["-t", "tmpfs", "none", place]);
-        }
-        for dir in [HANDLES, STATES] {
-            fs::create_dir_all(dir).expect("makes");
-        }
+        enter();
         return true;
     }
-    let built = Command::new(env!("CARGO")).args(["build", "--quiet", "--package", "apply", "--bin", "ravelin-applier"]).status();
-    assert!(built.expect("cargo").success());
-    let status = Command::new("unshare")
-        .args(["-Urnmpf", "--kill-child", "--mount-proc"])
-        .arg(std::env::current_exe().expect("own program"))
-        .args(["--exact", test, "--nocapture", "--test-threads=1"])
-        .env(INSIDE, "1")
-        .env_remove("SSH_CONNECTION")
-        .env_remove("SSH_CLIENT")
-        .status()
-        .expect("unshare is installed");
+    build();
+    let status = outside(test).status().expect("unshare is installed");
     assert!(status.success(), "{test} failed in its namespaces");
     false
 }
