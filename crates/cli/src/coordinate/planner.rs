@@ -59,7 +59,7 @@ impl Prove for Planner<'_> {
         let found = progress::during("asking the machines what they are", || reported::ask(self.way, &machines))?;
         let devices = reported::devices(self.model, &found, self.way.is_lab());
         let plan = planning::plan_with(self.model, &devices);
-        let sides = self.sides(&plan, &found, skipped);
+        let mut sides = self.sides(&plan, &found, skipped);
         let mut troubles: Vec<String> = plan.notes.iter().filter(|d| d.is_error()).map(|d| d.message.clone()).collect();
         troubles.extend(self.guards(&plan, &found));
         troubles.extend(self.enforcing(statuses).err());
@@ -86,7 +86,12 @@ impl Prove for Planner<'_> {
         }
         let active = statuses.iter().find(|(m, s)| s.active == Some(true) && self.model.edge.nodes.contains(m)).map(|(m, _)| m);
         agreed.waves = order::waves(self.model, &changed, active);
-        let (old, new) = (sides.old(self), sides.new(self.model, &plan));
+        if self.way.is_lab() && agreed.waves.iter().any(|w| w.drained.is_some()) {
+            agreed.waves.iter_mut().for_each(|w| w.drained = None);
+            agreed.notes.push("no election runs in a lab that stands: nobody hands over (`ravelin pair drill` does)".into());
+        }
+        sides.same(&agreed.targets);
+        let (old, new) = (sides.old(self), sides.new(self.model));
         let mixture = progress::during("proving every mixture of old and new", || mixture::mixture(old, new));
         let all: Vec<Vec<HostName>> = agreed.waves.iter().map(|w| w.machines.clone()).collect();
         agreed.proved = self.judge(&mixture, &all)?;
@@ -105,10 +110,18 @@ struct Sides {
 }
 
 impl Sides {
+    /// A machine that holds its part to the letter of the plan filters the same before and after, however its kernel spells it.
+    fn same(&mut self, targets: &BTreeMap<HostName, Target>) {
+        for machine in targets.iter().filter(|(_, t)| t.unchanged).map(|(m, _)| m) {
+            if let Some(rules) = self.after.get(machine) {
+                self.before.insert(machine.clone(), rules.clone());
+            }
+        }
+    }
     fn old<'a>(&'a self, planner: &'a Planner<'_>) -> State<'a> {
         State { model: planner.before.as_ref().unwrap_or(planner.model), rulesets: &self.before, devices: none() }
     }
-    fn new<'a>(&'a self, model: &'a Model, _plan: &Plan) -> State<'a> {
+    fn new<'a>(&'a self, model: &'a Model) -> State<'a> {
         State { model, rulesets: &self.after, devices: none() }
     }
 }

@@ -87,6 +87,7 @@ impl Machine {
         for machine in self.wave(act).map(|w| w.machines.clone()).unwrap_or_default() {
             if self.agreed.targets.get(&machine).is_some_and(|t| !t.unchanged) {
                 self.back_by_ms.insert(machine.clone(), now_ms + 1000 * (self.setup.times.apply + within_s));
+                self.staged_in.insert(machine.clone(), self.round);
                 self.put(&machine, Place::Told, out);
                 self.tell(&machine, Ask::Apply { within_s }, out);
             }

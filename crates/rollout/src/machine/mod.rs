@@ -71,7 +71,7 @@ pub enum Event {
     Said {
         /// Which.
         machine: HostName,
-        /// The round it was asked in; what belongs to an earlier one is ignored.
+        /// The round it was asked in; what belongs to an earlier one changes nothing any more.
         round: u64,
         /// What it means.
         heard: Heard,
@@ -179,6 +179,8 @@ pub struct Machine {
     statuses: BTreeMap<HostName, Status>,
     /// By when a machine that was told to apply has gone back by itself.
     back_by_ms: BTreeMap<HostName, u64>,
+    /// The round in which a machine was told to apply.
+    staged_in: BTreeMap<HostName, u64>,
     /// Nodes that were told to hand over.
     drained: BTreeSet<HostName>,
     /// Connections that did not get through before: by machine, and by id, address, port.
@@ -234,6 +236,7 @@ impl Machine {
             places,
             statuses: BTreeMap::new(),
             back_by_ms: BTreeMap::new(),
+            staged_in: BTreeMap::new(),
             drained: BTreeSet::new(),
             silent: BTreeMap::new(),
             opened: false,
@@ -267,9 +270,9 @@ impl Machine {
                 self.next(now_ms, &mut out);
             }
             Event::Said { machine, round, heard } => {
-                if round == self.round
-                    && let Some(ask) = self.open.remove(&machine)
-                {
+                if round != self.round {
+                    self.said_late(&machine, round, heard);
+                } else if let Some(ask) = self.open.remove(&machine) {
                     self.said(&machine, &ask, heard, now_ms, &mut out);
                 }
             }
@@ -278,6 +281,16 @@ impl Machine {
             Event::Tick => self.tick(now_ms, &mut out),
         }
         out
+    }
+
+    /// An answer that nobody waited for: everybody went back meanwhile. That this machine failed as well is worth knowing.
+    fn said_late(&mut self, machine: &HostName, round: u64, heard: Heard) {
+        if let Heard::Refused(why) | Heard::Nothing(why) | Heard::Broken(why) = heard
+            && self.way == Way::Back
+            && self.staged_in.get(machine) == Some(&round)
+        {
+            self.failures.push(Failure { step: Step::Stage, machine: Some(machine.clone()), why });
+        }
     }
 
     fn tick(&mut self, now_ms: u64, out: &mut Vec<Order>) {

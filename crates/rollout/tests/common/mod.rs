@@ -14,7 +14,9 @@ use std::{
 };
 use words::{Digest, Generation, HostName};
 
-const INSIDE: &str = "RAVELIN_TEST_INSIDE";
+pub const INSIDE: &str = "RAVELIN_TEST_INSIDE";
+/// Where the applier is, for a copy of the test program.
+pub const APPLIER: &str = "RAVELIN_TEST_APPLIER";
 /// Where the machines of a test are.
 pub const HANDLES: &str = "/run/netns";
 pub const STATES: &str = "/run/states";
@@ -23,6 +25,9 @@ pub const TIMER_GRACE: Duration = Duration::from_secs(20);
 
 /// The applier of this build; testing this package alone does not build another one's program.
 pub fn applier() -> PathBuf {
+    if let Some(known) = std::env::var_os(APPLIER) {
+        return known.into();
+    }
     let exe = std::env::current_exe().expect("own program");
     exe.ancestors().nth(2).expect("the build's directory").join("ravelin-applier")
 }
@@ -38,7 +43,7 @@ pub fn outside(test: &str) -> Command {
     let mut command = Command::new("unshare");
     command.args(["-Urnmpf", "--kill-child", "--mount-proc"]).arg(std::env::current_exe().expect("own program"));
     command.args(["--exact", test, "--nocapture", "--test-threads=1"]);
-    command.env(INSIDE, "1").env_remove("SSH_CONNECTION").env_remove("SSH_CLIENT");
+    command.env(INSIDE, "1").env(APPLIER, applier()).env_remove("SSH_CONNECTION").env_remove("SSH_CLIENT");
     command
 }
 
