@@ -104,7 +104,7 @@ pub struct Report {
 /// Connections that were tried.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Probed {
-    /// How often one was tried.
+    /// How often one was tried after something was changed.
     pub tried: u64,
     /// How often one was as the proof says.
     pub as_proved: u64,

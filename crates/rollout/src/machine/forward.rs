@@ -157,7 +157,6 @@ impl Machine {
     }
 
     fn tried(&mut self, step: Step, machine: &HostName, tried: Vec<Tried>) {
-        self.probed.tried += tried.len() as u64;
         if step == Step::Before {
             // Both kept and gone ones should get through now. What does not, says nothing later.
             for t in tried.into_iter().filter(|t| t.is != Is::Open) {
@@ -170,6 +169,7 @@ impl Machine {
             }
             return;
         }
+        self.probed.tried += tried.len() as u64;
         for t in tried {
             if t.as_proved() {
                 self.probed.as_proved += 1;
