@@ -129,9 +129,8 @@ fn one_machine(net: &mut Network<'_>, policy: &Policy, h: &HostName, required: &
     let Some(m) = machines.get(h) else { return out };
     let own = prover.own(m);
     let arriving = prover.arriving(m);
-    let icmp = prover.store().rows(&[Field::Proto], &[vec![(1, 1)], vec![(58, 58)]]);
-    let essential = essential(prover.store());
-    let aside = prover.store().or(icmp, essential);
+    let icmp = icmp(prover.store());
+    let aside = own_business(prover.store());
     let mut found = |side, place: String, hooks: Vec<Hook>, w: Option<Packet>, past| {
         if let Some(witness) = w {
             let step = decide(m, &hooks, witness, past, side == Side::Wider);
@@ -268,6 +267,16 @@ fn neighbour(net: &Network<'_>, h: &HostName) -> Packet {
         }
     }
     p
+}
+
+fn icmp(store: &mut crate::set::Store) -> Set {
+    store.rows(&[Field::Proto], &[vec![(1, 1)], vec![(58, 58)]])
+}
+
+/// What is left to its own rules: ICMP, and what a machine has to say to its link.
+pub(crate) fn own_business(store: &mut crate::set::Store) -> Set {
+    let (icmp, essential) = (icmp(store), essential(store));
+    store.or(icmp, essential)
 }
 
 /// DHCP: a machine's own business with its link, not a flow.

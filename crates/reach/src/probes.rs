@@ -96,6 +96,9 @@ struct Candidate<'m> {
     zone: &'m ZoneName,
 }
 
+/// Candidates by the zone they end in, family and flow.
+type Groups<'m> = BTreeMap<(&'m ZoneName, Family, &'m FlowId), Vec<Candidate<'m>>>;
+
 /// What is asked for first. The order is the list's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Class {
@@ -208,14 +211,14 @@ impl<'m> Site<'m> {
         let own = self.by_host.get(&host.name);
         // An edge node is nobody in the zones it stands in: flows of a whole zone do not mean it.
         let zones = host.interfaces.iter().filter(|_| !host.edge).filter_map(|i| self.by_zone.get(&i.zone));
-        let mut groups: BTreeMap<Class, BTreeMap<(&ZoneName, Family, &FlowId), Vec<Candidate<'m>>>> = BTreeMap::new();
+        let mut groups: BTreeMap<Class, Groups<'m>> = BTreeMap::new();
         for (class, flow) in own.into_iter().chain(zones).flatten() {
             let mut tried = false;
             let mut why = if flow.target.proto == Proto::Tcp { None } else { Some(Untried::Silent) };
             for leg in flow.legs.iter().filter(|_| why.is_none()) {
                 let Some(from) = host.addresses().find(|a| leg.src.iter().any(|n| n.contains(a))) else { continue };
                 let reached = leg.dst.iter().flat_map(|n| self.holders.range(n.network()..=n.broadcast()));
-                for (to, there) in reached.filter(|(_, h)| h.name != host.name && !(h.edge && !matches!(flow.to, Party::Host(_)))) {
+                for (to, there) in reached.filter(|(_, h)| h.name != host.name && (!h.edge || matches!(flow.to, Party::Host(_)))) {
                     if !there.managed {
                         continue;
                     }
@@ -238,7 +241,7 @@ impl<'m> Site<'m> {
 
 /// By turns: zones first, then families, then flows. Flows and their receivers begin at another one for every sender: together
 /// they go once around all of them.
-fn in_turns<'m>(groups: BTreeMap<(&ZoneName, Family, &FlowId), Vec<Candidate<'m>>>, turn: usize) -> VecDeque<Candidate<'m>> {
+fn in_turns<'m>(groups: Groups<'m>, turn: usize) -> VecDeque<Candidate<'m>> {
     let mut zones: BTreeMap<&ZoneName, BTreeMap<Family, VecDeque<VecDeque<Candidate<'m>>>>> = BTreeMap::new();
     for ((zone, family, _), mut all) in groups {
         let begin = (turn * SHARE) % all.len().max(1);

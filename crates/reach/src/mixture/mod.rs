@@ -9,12 +9,13 @@
 //! A machine holds addresses and rules of one plan together. A packet is its headers with the way it takes: hop limit, marks and
 //! connection state do not tell two packets apart; after a translation the endpoint it reaches belongs to it.
 //! Not followed: connections that are open already, flow state of one node of a pair at the other, addresses that move at another time
-//! than the rules, containers behind a host, translations of somebody else's firewall.
+//! than the rules, ways over two machines that pass on, containers behind a host, translations of somebody else's firewall.
 
 mod cut;
 mod order;
 mod sets;
 mod side;
+mod way;
 mod wider;
 
 pub use cut::Cut;
@@ -40,7 +41,8 @@ pub const MOST: usize = 64;
 pub struct State<'a> {
     /// The site.
     pub model: &'a Model,
-    /// What each managed machine holds. A machine without one is not managed by this plan.
+    /// What each managed machine holds. A machine without one is not managed by this plan, and what it filters is not known; one that is
+    /// known to filter nothing has an empty ruleset.
     pub rulesets: &'a BTreeMap<HostName, Ruleset>,
     /// Devices where they are known better than by the site file.
     pub devices: &'a Devices,

@@ -55,6 +55,9 @@ pub(super) fn sent(sides: &Sides<'_>, prover: &mut Prover, past: Past, m: &Both<
             may[1] = may[0];
             continue;
         }
+        if !m.is_there(p) {
+            continue;
+        }
         let one = m.under(p);
         let start = prover.leaving(one);
         let passed = match prover.verdict(one, Stage::Outbound, past) {
@@ -87,7 +90,7 @@ pub(super) fn taken(prover: &mut Prover, past: Past, m: &Both<'_>, zone: &ZoneNa
             continue;
         }
         let one = m.under(p);
-        let Some(d) = one.devices.get(zone) else { continue };
+        let Some(d) = one.devices.get(zone).filter(|_| m.is_there(p)) else { continue };
         let (own, fresh) = (prover.own(one), prover.fresh());
         let here = prover.store().value(Field::In, device(d));
         let wire = prover.store().all([own, here, fresh]);

@@ -19,7 +19,7 @@ pub(super) struct Both<'a> {
     new: Option<Machine<'a>>,
     /// Whether what it filters is known, by plan.
     known: [bool; 2],
-    /// Whether it is there to pass packets on, by plan.
+    /// Whether it is there at all, by plan.
     there: [bool; 2],
 }
 
@@ -32,6 +32,10 @@ impl<'a> Both<'a> {
     pub fn changes(&self) -> bool {
         self.new.is_some()
     }
+    /// What it filters is known under both plans. Otherwise it sends as anybody in its zone may.
+    pub fn is_certain(&self) -> bool {
+        self.known == [true, true]
+    }
     /// What it filters under a plan is known.
     pub fn is_known(&self, plan: usize) -> bool {
         self.known[plan]
@@ -40,7 +44,7 @@ impl<'a> Both<'a> {
     pub fn may_forward(&self) -> bool {
         PLANS.iter().any(|p| self.under(*p).devices.len() > 1)
     }
-    /// An edge node that a plan does not have passes nothing on: its addresses are not there.
+    /// An edge node that a plan does not have takes part in nothing: its addresses come with the plan.
     pub fn is_there(&self, plan: usize) -> bool {
         self.there[plan]
     }
@@ -106,10 +110,10 @@ impl<'a> Sides<'a> {
         all.chain(joined).chain([self.number(zone)]).collect()
     }
 
-    /// What of the changed machines, and of those that pass on between them, could not be read.
+    /// What could not be read: such rules may let through more than the sets say.
     pub fn unproven(&self) -> Vec<String> {
         let mut out = BTreeSet::new();
-        for (name, m) in self.machines.iter().filter(|(_, m)| m.changes() || m.may_forward()) {
+        for (name, m) in &self.machines {
             let unread = PLANS.iter().filter_map(|p| m.under(*p).rules()).flat_map(|r| &r.unread);
             out.extend(unread.map(|u| format!("{name}: {u} cannot be read")));
         }
@@ -136,7 +140,7 @@ fn both<'a>(states: [State<'a>; 2], name: &HostName, prover: &mut Prover) -> Opt
         // It leaves the site and keeps what it holds.
         (Some((a, was)), None) => (make(0, a, was.then_some(0)), None, [true, true], [true, true]),
         // It is there already, and what it filters is not known. As an edge node it has no addresses yet.
-        (None, Some((b, is))) => (make(1, b, None), is.then(|| make(1, b, Some(1))), [!is, true], [!b.edge, true]),
+        (None, Some((b, is))) => (make(1, b, None), is.then(|| make(1, b, Some(1))), [!is || b.edge, true], [!b.edge, true]),
         (None, None) => return None,
     };
     let same = |a: &Machine<'_>, b: &Machine<'_>| a.place == b.place && a.devices == b.devices && a.rules() == b.rules();

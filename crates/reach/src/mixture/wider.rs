@@ -9,6 +9,7 @@ use super::{
     MOST, Wider,
     sets::{Part, Passed, passed, sent, taken},
     side::{Both, PLANS, Sides},
+    way::{Way, mixed},
 };
 use crate::{
     eval::Past,
@@ -22,64 +23,6 @@ use std::{
     net::IpAddr,
 };
 use words::{Family, HostName, ZoneName};
-
-/// A way: its machines with their parts, in order.
-struct Way<'w> {
-    /// A sender with a filter of its own; nobody where anybody in a zone may send.
-    sender: Option<&'w HostName>,
-    /// Machines behind it.
-    machines: Vec<&'w HostName>,
-    /// Parts of all of them, the sender's first.
-    parts: Vec<Part>,
-    /// The machine whose packets are not to be told apart any more, by its place in `parts`.
-    blurred: Option<usize>,
-    /// What the packet was sent to, where it is translated on the way.
-    sent_to: Option<(IpAddr, u16)>,
-    outside: bool,
-}
-
-/// Packets of mixtures that neither plan lets through, and by which assignment of plans to parts.
-fn mixed(store: &mut Store, parts: &[Part], blurred: Option<usize>) -> Vec<(Vec<usize>, Set)> {
-    let free: Vec<usize> = (0..parts.len()).filter(|i| !parts[*i].is_same()).collect();
-    if free.len() < 2 {
-        return Vec::new();
-    }
-    // The last part is the receiver's, the smallest.
-    let product = |store: &mut Store, of: &dyn Fn(usize) -> Set| {
-        let mut all = Set::FULL;
-        for i in (0..parts.len()).rev() {
-            all = if all.is_empty() { all } else { store.and(all, of(i)) };
-        }
-        all
-    };
-    let plans = PLANS.map(|p| product(store, &|i| parts[i].plan[p]));
-    let unions: Vec<Set> = parts.iter().map(|p| p.either(store)).collect();
-    let every = product(store, &|i| unions[i]);
-    let known = parts.iter().all(|p| p.plan == p.may);
-    if known && blurred.is_none() {
-        let left = store.minus(every, plans[0]);
-        if store.within(left, plans[1]) {
-            return Vec::new();
-        }
-    }
-    let mut out = Vec::new();
-    for bits in 1..(1usize << free.len()) - 1 {
-        let mut plan = vec![0; parts.len()];
-        for (n, i) in free.iter().enumerate() {
-            plan[*i] = bits >> n & 1;
-        }
-        let mut set = product(store, &|i| parts[i].may[plan[i]]);
-        for p in PLANS {
-            if blurred.is_none_or(|b| plan[b] == p) {
-                set = store.minus(set, plans[p]);
-            }
-        }
-        if !set.is_empty() {
-            out.push((plan, set));
-        }
-    }
-    out
-}
 
 /// A search under way.
 struct Search<'s, 'a> {
@@ -98,7 +41,7 @@ struct Search<'s, 'a> {
 
 /// Everything that mixtures let through beyond both plans, at most [`MOST`], and whether there is more.
 pub(super) fn wider(sides: &Sides<'_>, prover: &mut Prover, past: Past) -> (Vec<Wider>, bool) {
-    let changed = sides.machines.iter().filter(|(_, m)| m.changes());
+    let changed = sides.machines.iter().filter(|(_, m)| m.changes() && m.is_certain());
     let senders: Vec<_> = changed.map(|(h, m)| (h, sent(sides, prover, past, m))).filter(|(_, p)| !p.is_same()).collect();
     let store = prover.store();
     let gather = |store: &mut Store, of: fn(&Part) -> [Set; 2]| PLANS.map(|p| store.any(senders.iter().map(|(_, s)| of(s)[p])));
@@ -224,7 +167,7 @@ impl<'s> Search<'s, '_> {
             self.anybody(&[name, to], &[part, into], blurred, Some(at));
             // What a sender may send there goes through the translation with the sender's own sources.
             let senders: Vec<_> = self.senders.iter().map(|(h, p)| (*h, p.within(self.prover.store(), start))).collect();
-            for (h, p) in senders.into_iter().filter(|(_, p)| p.may != [Set::EMPTY; 2]) {
+            for (h, p) in senders.into_iter().filter(|(h, p)| *h != name && *h != to && p.may != [Set::EMPTY; 2]) {
                 let store = self.prover.store();
                 let sources = Part { may: p.may.map(|s| of_sender(store, s)), plan: p.plan.map(|s| of_sender(store, s)) };
                 self.tell(&Way {
@@ -267,6 +210,10 @@ impl<'s> Search<'s, '_> {
             return;
         }
         for (h, part) in self.senders.clone() {
+            // A machine is under one plan at a time: it is no other's neighbour of itself.
+            if machines.contains(&h) {
+                continue;
+            }
             self.tell(&Way { sender: Some(h), machines: machines.to_vec(), parts: with(part), blurred, sent_to, outside });
         }
     }

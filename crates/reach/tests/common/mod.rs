@@ -1,6 +1,7 @@
 //! Example sites with the rulesets the plan makes for them.
 #![allow(dead_code)]
 
+pub mod mini;
 pub mod sabotage;
 
 use reach::{Network, Prover};
