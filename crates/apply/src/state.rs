@@ -9,12 +9,13 @@
 //! confirmed/proof.json what the confirmation rested on, with the digest it is about; none where probes alone confirmed
 //! trust                which keys this machine believes; where it is not there, root's word is enough
 //! machine              what this machine is called, for bundles' sake; there as long as the trust is
+//! confirmed/signers.json whose signatures the confirmed bundle came with, with the digest it is about
 //! addresses.json       addresses we put on devices, with boot and namespace: what is not in it was there before
 //! glass                break-glass may have put rules before UFW's
 //! pending/             a change under way: meta.json, bundle, snapshot.json, timer.json
 //! ```
 
-use crate::{Error, Step, addresses::Record, snapshot::Snapshot, way_in::Proof};
+use crate::{Error, Step, addresses::Record, snapshot::Snapshot, trust::Shown, way_in::Proof};
 use bundle::{Bundle, Trust};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::{
@@ -74,6 +75,9 @@ pub struct Pending {
     /// Cookies of the TCP sockets that were there when it began to wait: a connection among them proves nothing of its rules.
     #[serde(default)]
     pub present: Option<BTreeSet<u64>>,
+    /// Keys that stand behind it, where this machine has a trust.
+    #[serde(default)]
+    pub signed_by: Vec<Shown>,
 }
 
 /// A process that cannot be mistaken for a later one.
@@ -275,6 +279,15 @@ impl State {
     pub fn proof(&self, digest: Digest) -> Result<Option<Proof>, Error> {
         let known: Option<(Digest, Proof)> = read_json(&self.confirmed().join("proof.json"))?;
         Ok(known.filter(|(about, _)| *about == digest).map(|(_, proof)| proof))
+    }
+    /// Notes whose signatures this bundle came with.
+    pub fn set_signers(&self, digest: Digest, by: &[Shown]) -> Result<(), Error> {
+        Ok(file::replace(&self.confirmed().join("signers.json"), &json(&(digest, by)))?)
+    }
+    /// Whose signatures this bundle came with; none where it came without a trust.
+    pub fn signers(&self, digest: Digest) -> Result<Vec<Shown>, Error> {
+        let known: Option<(Digest, Vec<Shown>)> = read_json(&self.confirmed().join("signers.json"))?;
+        Ok(known.filter(|(about, _)| *about == digest).map(|(_, by)| by).unwrap_or_default())
     }
     /// Makes what [`State::persist`] laid there the confirmed one, in one rename.
     pub fn confirm(&self, bundle: &Bundle) -> Result<(), Error> {

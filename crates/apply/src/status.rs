@@ -4,7 +4,7 @@ use crate::{
     Error, addresses, read_back,
     state::{Entry, Phase, Process, State},
     timer,
-    trust::{self, Trusting},
+    trust::{self, Shown, Trusting},
     way_in::Proof,
 };
 use bundle::LayerMode;
@@ -45,6 +45,8 @@ pub struct Confirmed {
     pub policy: Digest,
     /// What its confirmation rested on, where it was not the probes alone.
     pub proof: Option<Proof>,
+    /// Whose signatures it came with; none where it came without a trust.
+    pub signed_by: Vec<Shown>,
     /// Mode of each layer.
     pub layers: BTreeMap<String, LayerMode>,
 }
@@ -91,6 +93,7 @@ pub fn status(state: &State) -> Result<Status, Error> {
             digest: c.digest(),
             // A note that cannot be read must not hide the state.
             proof: state.proof(c.digest()).ok().flatten(),
+            signed_by: state.signers(c.digest()).unwrap_or_default(),
             policy: c.draft().policy(),
             layers: c.draft().layers.clone(),
         }),
@@ -114,7 +117,8 @@ impl fmt::Display for Status {
         match &self.confirmed {
             Some(c) => {
                 let proof = c.proof.as_ref().map(|p| format!(", {p}")).unwrap_or_default();
-                writeln!(f, "confirmed: generation {} ({:?}){proof}", c.generation, c.digest)?;
+                let by = if c.signed_by.is_empty() { String::new() } else { format!(", signed by {}", trust::named(&c.signed_by)) };
+                writeln!(f, "confirmed: generation {} ({:?}){by}{proof}", c.generation, c.digest)?;
             }
             None => writeln!(f, "confirmed: nothing yet")?,
         }

@@ -12,7 +12,7 @@ use crate::{
     snapshot::{self, Snapshot},
     state::{Pending, Phase, Process, State},
     timer,
-    trust::{self, Offered},
+    trust::{self, Believed, Offered},
     ufw, way_in,
 };
 use bundle::{After, Bundle, Draft, SeedFlow, pair::Daemon};
@@ -96,6 +96,7 @@ struct Walk<'a> {
     silent_before: BTreeSet<String>,
     pending: Option<Pending>,
     told: BTreeSet<After>,
+    signed_by: Vec<trust::Shown>,
     outcome: Outcome,
 }
 
@@ -119,6 +120,7 @@ pub fn apply(state: &State, offered: &Offered, options: &Options) -> Result<Outc
         silent_before: BTreeSet::new(),
         pending: None,
         told: BTreeSet::new(),
+        signed_by: Vec::new(),
         outcome,
     };
     for step in Step::ALL {
@@ -187,7 +189,11 @@ fn waiting(state: &State, digest: Option<Digest>) -> Result<(Pending, Bundle), E
 fn finish(state: &State, bundle: &Bundle, step: Step) -> Result<(), Error> {
     match step {
         Step::Persist => state.persist(bundle)?,
-        Step::Confirm => state.confirm(bundle)?,
+        Step::Confirm => {
+            let by = state.pending()?.map(|p| p.signed_by).unwrap_or_default();
+            state.set_signers(bundle.digest(), &by)?;
+            state.confirm(bundle)?;
+        }
         _ => state.clear_pending()?,
     }
     state.note(Some(bundle.draft().generation), Some(step), "done");
@@ -294,6 +300,9 @@ impl Walk<'_> {
         }
         follows(draft, self.bundle.digest(), confirmed.as_ref(), self.state.highest()?)?;
         self.state.note(Some(draft.generation), Some(Step::Verify), believed.to_string());
+        if let Believed::By(keys) = believed {
+            self.signed_by = keys;
+        }
         Ok(true)
     }
 
@@ -309,6 +318,7 @@ impl Walk<'_> {
             namespace: namespace(),
             owner: Process::own(),
             present: None,
+            signed_by: std::mem::take(&mut self.signed_by),
         };
         self.state.stage(self.bundle, &self.snapshot, &pending)?;
         self.pending = Some(pending);

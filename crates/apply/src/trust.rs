@@ -13,7 +13,7 @@ use bundle::{
     signed::Signatures,
     trust::{Role, Rule},
 };
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::{fmt, path::Path};
 use words::{Digest, HostName, KeyName};
 
@@ -53,12 +53,14 @@ impl fmt::Display for Believed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NoTrust => f.write_str("done, nobody's signature is asked for"),
-            Self::By(keys) => {
-                let all: Vec<String> = keys.iter().map(|k| format!("{} ({})", k.name, k.id)).collect();
-                write!(f, "done, signed by {}", all.join(" and "))
-            }
+            Self::By(keys) => write!(f, "done, signed by {}", named(keys)),
         }
     }
+}
+
+/// Keys in words.
+pub fn named(keys: &[Shown]) -> String {
+    keys.iter().map(|k| format!("{} ({})", k.name, k.id)).collect::<Vec<_>>().join(" and ")
 }
 
 /// Whether this bundle may be applied here, by its signatures and by what the machine is called. Looks at the state directory alone.
@@ -79,7 +81,7 @@ pub fn believed(state: &State, offered: &Offered, options: &Options) -> Result<B
 }
 
 /// A key for people and programs.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Shown {
     /// Its id.
     pub id: KeyId,

@@ -7,8 +7,8 @@
 //! is accepted now was accepted before. Everything else must be equal, management path, settings, files and addresses included.
 
 use crate::content::{Artefact, Draft};
-use ruleset::form::{ChainKind, MapRef, NatTarget, Rule, Ruleset, Statement, Table, Verdict};
-use std::collections::{BTreeMap, BTreeSet};
+use ruleset::form::{ChainKind, Element, MapRef, NatTarget, Rule, Ruleset, Statement, Table, Verdict};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 /// Whether a bundle may let through more than what is confirmed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -110,7 +110,8 @@ fn rules(old: &Ruleset, new: &Ruleset) -> Result<BTreeSet<String>, String> {
             if emptied != *set {
                 return Err(format!("the type or flags of set {name} are others"));
             }
-            if let Some(more) = set.elements.iter().find(|e| !was.elements.contains(e)) {
+            let known: HashSet<&Element> = was.elements.iter().collect();
+            if let Some(more) = set.elements.iter().find(|e| !known.contains(e)) {
                 let id = more.id.as_ref().map(|i| format!(" ({i})")).unwrap_or_default();
                 return Err(format!("set {name} has an element it did not have{id}"));
             }
@@ -131,7 +132,7 @@ fn script(old: &str, new: &str, accepting: &BTreeSet<String>) -> Result<(), Stri
         return Err("the script has other lines than elements of sets".to_owned());
     }
     for (name, lines) in &now {
-        let was = before.get(name).map(Vec::as_slice).unwrap_or_default();
+        let was: HashSet<&str> = before.get(name).into_iter().flatten().copied().collect();
         if !lines.iter().all(|l| was.contains(l)) {
             return Err(format!("the script has an element of set {name} that it did not have"));
         }

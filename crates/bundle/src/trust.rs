@@ -15,7 +15,7 @@ use crate::{
     narrower::Widens,
     signed::{Signatures, SignedError},
 };
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, fmt, str::FromStr};
 use words::{Digest, KeyName};
 
@@ -35,7 +35,7 @@ const LONGEST_SITE: usize = 128;
 pub const LONGEST_STEP: u64 = 1000;
 
 /// What a key may do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Role {
     /// Sign bundles, and with others of its kind the next trust.
@@ -145,7 +145,7 @@ pub enum TrustError {
     #[error("{0} keys: at most {MOST_KEYS}")]
     TooMany(usize),
     /// Nobody could ever sign.
-    #[error("rule `{rule}` needs {} or more apply keys, there are {there}", .rule.keys_for_trust())]
+    #[error("rule `{rule}` needs {} or more apply keys, not {there}", .rule.keys_for_trust())]
     TooFew {
         /// The rule.
         rule: Rule,

@@ -2,7 +2,7 @@
 //! out comes what it said. Never: does anything privileged itself.
 
 use crate::trouble::Trouble;
-use bundle::LayerMode;
+use bundle::{KeyId, LayerMode};
 use serde::Deserialize;
 use std::{
     collections::BTreeMap,
@@ -10,7 +10,7 @@ use std::{
     path::{Path, PathBuf},
     process::{Command, ExitStatus, Stdio},
 };
-use words::{Digest, Generation};
+use words::{Digest, Generation, KeyName};
 
 /// Its name.
 const PROGRAM: &str = "ravelin-applier";
@@ -28,6 +28,8 @@ pub struct Status {
     pub confirmed: Option<Confirmed>,
     /// The state under way.
     pub pending: Option<Pending>,
+    /// Whom the machine believes; `None` where root's word is enough.
+    pub trust: Option<Trust>,
     /// The number the next bundle must have at least.
     pub next_generation: Generation,
     /// Where the kernel differs from what should be in force.
@@ -45,6 +47,28 @@ pub struct Confirmed {
     pub policy: Digest,
     /// Mode of each layer.
     pub layers: BTreeMap<String, LayerMode>,
+}
+
+/// Whom the machine believes.
+#[derive(Debug, Deserialize)]
+pub struct Trust {
+    /// Its number.
+    pub epoch: u64,
+    /// `one`, `two` or `two-to-widen`.
+    pub rule: String,
+    /// The keys.
+    pub keys: Vec<TrustedKey>,
+}
+
+/// A key the machine believes.
+#[derive(Debug, Deserialize)]
+pub struct TrustedKey {
+    /// Its id.
+    pub id: KeyId,
+    /// Whose it is.
+    pub name: KeyName,
+    /// `apply` or `recovery`.
+    pub role: String,
 }
 
 /// The state under way.

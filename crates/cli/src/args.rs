@@ -82,6 +82,8 @@ pub enum Verb {
     History(verb::history::Arguments),
     /// An earlier site file again, as a new rollout
     Rollback(verb::rollback::Arguments),
+    /// Keys that sign what machines take, and whom machines believe
+    Keys(verb::keys::Arguments),
     /// When a service may be interrupted: after the current proof has landed, before the next challenge is drawn
     Deadlines(verb::deadlines::Arguments),
     /// A service that runs as root gets its own account, files and all; shows what it would do unless --yes

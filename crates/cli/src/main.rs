@@ -13,6 +13,7 @@ mod exit;
 mod face;
 mod guard;
 mod input;
+mod keys;
 mod machine;
 mod paint;
 mod planning;

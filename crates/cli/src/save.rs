@@ -36,3 +36,15 @@ fn replace(path: &Path, bytes: &[u8], mode: u32) -> Result<(), Trouble> {
     file.persist(path).map_err(|e| Trouble::io(path, e.error))?;
     Ok(())
 }
+
+/// Writes a new file that everybody may read: what stands in it is public. Never over another file.
+pub fn new_public(path: &Path, bytes: &[u8]) -> Result<(), Trouble> {
+    let made = fs::OpenOptions::new().write(true).create_new(true).open(path);
+    let mut file = made.map_err(|e| match e.kind() {
+        std::io::ErrorKind::AlreadyExists => {
+            Trouble::usage(format!("{} is there already", path.display()), "it is not overwritten: choose another name, or move it away")
+        }
+        _ => Trouble::io(path, e),
+    })?;
+    file.write_all(bytes).and_then(|()| file.sync_all()).map_err(|e| Trouble::io(path, e))
+}

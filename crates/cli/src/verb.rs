@@ -19,6 +19,7 @@ pub mod history;
 pub mod import_ansible;
 pub mod init;
 pub mod ips;
+pub mod keys;
 pub mod lab;
 pub mod learn;
 pub mod pair;
@@ -55,6 +56,7 @@ pub fn run(cli: &Cli) -> Result<Exit, Trouble> {
         Verb::Rollout(a) => rollout::run(a, global),
         Verb::History(a) => history::run(a, global),
         Verb::Rollback(a) => rollback::run(a, global),
+        Verb::Keys(a) => keys::run(a, global),
         Verb::Deadlines(a) => deadlines::run(a, global),
         Verb::Adopt(a) => adopt::run(a, global),
         Verb::Report(a) => report::run(a, global),

@@ -98,6 +98,9 @@ pub struct Status {
     /// Where the kernel differs from what should be in force, in words.
     #[serde(default)]
     pub drift: Vec<String>,
+    /// Whom it believes, as its applier tells it; `None` where it takes bundles that nobody signed.
+    #[serde(default)]
+    pub trust: Option<serde_json::Value>,
     /// It holds the addresses of a pair's active node; `None` where it is no node of a pair.
     #[serde(default)]
     pub active: Option<bool>,

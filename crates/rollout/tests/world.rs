@@ -90,6 +90,7 @@ impl Host {
                 }),
                 next_generation: Generation(2),
                 drift: vec![],
+                trust: None,
                 active: None,
             })),
             Ask::Probe(list) => Heard::Tried(list.iter().map(|t| tried(t, self.holds() == new(n), wrong)).collect()),

@@ -10,4 +10,4 @@ pub mod secret;
 pub mod store;
 
 pub use secret::{Passphrase, Secret};
-pub use store::Error;
+pub use store::{Error, passphrase_in};

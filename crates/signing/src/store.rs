@@ -59,7 +59,7 @@ impl Error {
     pub fn help(&self) -> &'static str {
         match self {
             Self::Open { .. } => {
-                "if nobody else can have read it: chmod 600; if somebody may have: make a new key and rotate (`ravelin explain keys`)"
+                "if nobody else can have read it: chmod 600; if somebody may have: make a new key and rotate (docs/keys.md, a stolen key)"
             }
             Self::Owner { .. } => "use your own key; two people with two keys are two signatures",
             Self::Exists(_) => "a key is never overwritten: choose another name, or move it away",
@@ -73,35 +73,47 @@ impl Error {
     }
 }
 
+/// The passphrase in a file, without the line's end. The file must be its owner's alone, as a key's.
+pub fn passphrase_in(path: &Path) -> Result<Passphrase, Error> {
+    let text = own_text(path)?;
+    let passphrase = text.strip_suffix('\n').unwrap_or(&text);
+    if passphrase.is_empty() { Err(Error::EmptyPassphrase) } else { Ok(Passphrase::new(passphrase.to_owned())) }
+}
+
+/// A small file that nobody else may read.
+fn own_text(path: &Path) -> Result<Zeroizing<String>, Error> {
+    let io = |source| Error::Io { path: path.to_owned(), source };
+    // What is opened is what is looked at, and a pipe is not waited for.
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
+    let file = File::from(rustix::fs::open(path, flags, Mode::empty()).map_err(|e| io(e.into()))?);
+    let about = file.metadata().map_err(io)?;
+    if !about.is_file() {
+        return Err(Error::NoFile(path.to_owned()));
+    }
+    if about.mode() & 0o077 != 0 {
+        return Err(Error::Open { path: path.to_owned(), mode: about.mode() & 0o7777 });
+    }
+    let own = rustix::process::geteuid();
+    if about.uid() != own.as_raw() && !own.is_root() {
+        return Err(Error::Owner { path: path.to_owned(), owner: about.uid(), own: own.as_raw() });
+    }
+    if about.len() > MAX_BYTES {
+        return Err(Error::Form(path.to_owned()));
+    }
+    // Room from the beginning: a buffer that grows leaves copies behind.
+    let mut text = Zeroizing::new(String::with_capacity(MAX_BYTES as usize + 1));
+    match file.take(MAX_BYTES).read_to_string(&mut text) {
+        Ok(_) => Ok(text),
+        Err(e) if e.kind() == std::io::ErrorKind::InvalidData => Err(Error::Form(path.to_owned())),
+        Err(e) => Err(io(e)),
+    }
+}
+
 impl Secret {
     /// Reads a key. `ask` gives the passphrase where the file has one; it is not called otherwise.
     pub fn read(path: &Path, ask: impl FnOnce() -> Result<Option<Passphrase>, Error>) -> Result<Self, Error> {
-        let io = |source| Error::Io { path: path.to_owned(), source };
-        // What is opened is what is looked at, and a pipe is not waited for.
-        let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
-        let file = File::from(rustix::fs::open(path, flags, Mode::empty()).map_err(|e| io(e.into()))?);
-        let about = file.metadata().map_err(io)?;
-        if !about.is_file() {
-            return Err(Error::NoFile(path.to_owned()));
-        }
-        if about.mode() & 0o077 != 0 {
-            return Err(Error::Open { path: path.to_owned(), mode: about.mode() & 0o7777 });
-        }
-        let own = rustix::process::geteuid();
-        if about.uid() != own.as_raw() && !own.is_root() {
-            return Err(Error::Owner { path: path.to_owned(), owner: about.uid(), own: own.as_raw() });
-        }
         let form = || Error::Form(path.to_owned());
-        if about.len() > MAX_BYTES {
-            return Err(form());
-        }
-        // Room from the beginning: a buffer that grows leaves copies behind.
-        let mut text = Zeroizing::new(String::with_capacity(MAX_BYTES as usize + 1));
-        match file.take(MAX_BYTES).read_to_string(&mut text) {
-            Ok(_) => {}
-            Err(e) if e.kind() == std::io::ErrorKind::InvalidData => return Err(form()),
-            Err(e) => return Err(io(e)),
-        }
+        let text = own_text(path)?;
         let text = text.trim_start();
         let key = if text.starts_with(LOCKED) {
             let passphrase = ask()?.ok_or_else(|| Error::NoPassphrase(path.to_owned()))?;

@@ -80,6 +80,13 @@ fn a_passphrase_is_needed_where_there_is_one() {
     assert_eq!(Secret::read(&path, says("correct horse")).expect("reads").id(), made.id());
     assert!(matches!(Secret::read(&path, says("wrong horse")), Err(Error::Passphrase(_))));
     assert!(matches!(Secret::read(&path, || Ok(None)), Err(Error::NoPassphrase(_))));
+    let file = dir.path().join("passphrase");
+    fs::write(&file, "correct horse\n").expect("writes");
+    set_mode(&file, 0o644);
+    assert!(matches!(signing::passphrase_in(&file), Err(Error::Open { .. })));
+    set_mode(&file, 0o600);
+    let ask = || signing::passphrase_in(&file).map(Some);
+    assert_eq!(Secret::read(&path, ask).expect("reads").id(), made.id());
 }
 
 #[test]

@@ -48,17 +48,10 @@ pub fn whoami() -> String {
     format!("{name}@{}", host.trim())
 }
 
-/// Keys from files.
-pub fn keys(files: &[PathBuf]) -> Result<Rc<[Secret]>, Trouble> {
-    let one = |path: &PathBuf| Secret::read(path, || Ok(None)).map_err(|e| Trouble::usage(chain(&e), e.help()));
-    Ok(files.iter().map(one).collect::<Result<Vec<_>, _>>()?.into())
-}
-
 struct Signs(Rc<[Secret]>);
 
 impl Sign for Signs {
     fn sign(&self, bytes: &[u8]) -> (String, String) {
-        // The first key is the operator's own.
         match self.0.first() {
             Some(secret) => {
                 let (id, signature) = secret.sign_record(bytes);

@@ -6,7 +6,7 @@ use super::{
     reported::{self, Reported},
     way::Way,
 };
-use crate::{face::remark, guard, planning, progress, proof, window};
+use crate::{face::remark, guard, keys, planning, progress, proof, window};
 use bundle::{Bundle, LayerMode};
 use emit::bundle::Link;
 use plan::{Devices, Plan};
@@ -63,6 +63,7 @@ impl Prove for Planner<'_> {
         let mut troubles: Vec<String> = plan.notes.iter().filter(|d| d.is_error()).map(|d| d.message.clone()).collect();
         troubles.extend(self.guards(&plan, &found));
         troubles.extend(self.enforcing(statuses).err());
+        troubles.extend(self.signatures(statuses));
         troubles.extend(self.violations(&plan, &devices, &found));
         if !troubles.is_empty() {
             return Err(troubles);
@@ -165,6 +166,16 @@ impl Planner<'_> {
             out.extend(all.into_iter().filter_map(Result::err).map(|t| format!("{machine}: {t}")));
         }
         out
+    }
+
+    /// Machines that would not take what these keys sign.
+    fn signatures(&self, statuses: &BTreeMap<HostName, Status>) -> Vec<String> {
+        let trust = |s: &Status| s.trust.clone().and_then(|t| serde_json::from_value(t).ok());
+        let all = statuses.iter().filter_map(|(m, s)| {
+            let refused = keys::would_count(trust(s).as_ref(), &self.keys, false).err()?;
+            Some(format!("{m}: {refused}"))
+        });
+        all.collect()
     }
 
     /// Going to `enforce` wants a clean window of `learn`, or a reason.

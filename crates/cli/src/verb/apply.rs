@@ -9,8 +9,10 @@ use crate::{
     face::{Face, remark, show},
     guard,
     input::{self, SiteArgument},
+    keys::{self, Signers},
     machine, paint, planning,
     proof::Here,
+    save,
     trouble::Trouble,
     window,
 };
@@ -71,6 +73,11 @@ pub struct Arguments {
     /// Let --yes confirm although no probe answers; the reason is recorded
     #[arg(long, value_name = "REASON", requires = "yes")]
     without_probe: Option<String>,
+    #[command(flatten)]
+    signers: Signers,
+    /// Write the signed bundle here and apply nothing: a second person adds a signature with `ravelin keys sign`
+    #[arg(long, value_name = "FILE", requires = "keys", conflicts_with_all = ["yes", "no_confirm", "confirm", "revert", "cut"])]
+    sign_to: Option<PathBuf>,
     /// The ledger of `ravelin learn` [default: below the account's state directory]
     #[arg(long, value_name = "FILE")]
     record: Option<PathBuf>,
@@ -84,6 +91,7 @@ enum Became {
     Waiting,
     Reverted,
     Refused,
+    Written,
 }
 
 #[derive(Serialize)]
@@ -108,6 +116,9 @@ impl Face for Applied {
                 format!("{host}: generation {generation} is in force and goes back by itself; `ravelin apply --confirm` keeps it\n")
             }
             Became::Reverted => format!("{host}: taken back; the last confirmed state is in force\n"),
+            Became::Written => format!(
+                "{host}: generation {generation} is written and signed, nothing was changed; `sudo ravelin-applier apply FILE` applies it\n"
+            ),
             Became::Refused => format!("{host}: refused; nothing was changed\n"),
         }
     }
@@ -125,6 +136,7 @@ pub fn run(arguments: &Arguments, global: &Global) -> Result<Exit, Trouble> {
         }
         return Ok(if status.success() { Exit::Ok } else { Exit::Cannot });
     }
+    let secrets = arguments.signers.read()?;
     let (model, source, told) = input::told(&arguments.site.site, global)?;
     let facts = machine::facts();
     let planning::Here { host, devices, plan } = planning::here(&model, arguments.host.as_deref(), &facts)?;
@@ -148,6 +160,7 @@ pub fn run(arguments: &Arguments, global: &Global) -> Result<Exit, Trouble> {
     guard::way_in(&here, &model, &plan, &facts, arguments.without_way_in.as_deref(), &record)?;
 
     let status = applier.status()?;
+    keys::would_count(status.trust.as_ref(), &secrets, arguments.sign_to.is_some())?;
     if let Some(p) = &status.pending {
         return Err(Trouble::usage(
             format!("generation {} waits for its confirmation and goes back in {} s", p.generation, p.reverts_in),
@@ -187,8 +200,21 @@ pub fn run(arguments: &Arguments, global: &Global) -> Result<Exit, Trouble> {
     let sealed = bundle::Bundle::seal(draft).map_err(|e| Trouble::bug(format!("the bundle does not seal: {e}")))?;
     let probes = sealed.draft().probes.len();
 
+    let digest = sealed.digest();
+    let bytes = if secrets.is_empty() {
+        sealed.to_bytes()
+    } else {
+        let signed = signing::secret::sign_bundle(sealed, &secrets);
+        signed.map_err(|e| Trouble::usage(e, "leave out keys that do not count"))?.to_bytes()
+    };
+    if let Some(file) = &arguments.sign_to {
+        save::private(file, &bytes)?;
+        show(global, &done(Became::Written, link.generation, Some(digest), probes))?;
+        return Ok(Exit::Ok);
+    }
+
     let file = tempfile::NamedTempFile::new().map_err(|e| Trouble::io("temporary file", e))?;
-    file.as_file().write_all(&sealed.to_bytes()).map_err(|e| Trouble::io(file.path(), e))?;
+    file.as_file().write_all(&bytes).map_err(|e| Trouble::io(file.path(), e))?;
     let within = arguments.within.to_string();
     let path = file.path().to_string_lossy().into_owned();
     let mut call = vec!["apply", &path, "--machine", host.as_str(), "--confirm-within", &within];
@@ -221,7 +247,7 @@ pub fn run(arguments: &Arguments, global: &Global) -> Result<Exit, Trouble> {
         () if arguments.no_confirm => Became::Waiting,
         () => wait(&applier, global, arguments.within, link.generation)?,
     };
-    show(global, &done(became, link.generation, Some(sealed.digest()), probes))?;
+    show(global, &done(became, link.generation, Some(digest), probes))?;
     if arguments.cut && became == Became::Confirmed {
         return cut::now(&applier);
     }

@@ -13,6 +13,7 @@ use crate::{
     exit::Exit,
     face::{remark, show},
     input::{self, SiteArgument},
+    keys::Signers,
     trouble::Trouble,
     window,
 };
@@ -22,7 +23,8 @@ use rollout::{
     ledger::{Context, Ledger, What},
 };
 use site::model::Model;
-use std::{collections::BTreeSet, path::PathBuf, sync::Arc};
+use signing::Secret;
+use std::{collections::BTreeSet, rc::Rc, sync::Arc};
 use words::{Digest, HostName, SourceFile};
 
 /// Arguments of `rollout`.
@@ -54,9 +56,8 @@ pub struct How {
     /// What about machines that do not answer before anything is changed
     #[arg(long, value_enum, default_value_t = PartialArgument::Refuse)]
     partial: PartialArgument,
-    /// A key that signs bundles and the ledger; several where machines want them
-    #[arg(long, value_name = "FILE")]
-    key: Vec<PathBuf>,
+    #[command(flatten)]
+    signers: Signers,
     /// Longest a machine may wait for its confirmation before it goes back, in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = Times::default().longest)]
     longest: u64,
@@ -113,7 +114,7 @@ pub struct Asked {
 pub fn out(how: &How, model: &Model, source: &SourceFile, asked: Asked, global: &Global) -> Result<Exit, Trouble> {
     let machines = machines(how, model)?;
     let way = how.way.way(model)?;
-    let keys = books::keys(&how.key)?;
+    let keys: Rc<[Secret]> = how.signers.read()?.into();
     let mut ledger = open(how, model, source, &asked.argument, &keys)?;
     if let Some((id, begun)) = ledger.unfinished().map_err(books::trouble)?.filter(|_| !asked.dry) {
         let which = if begun.decided { "is decided and not everywhere yet" } else { "was begun and is not over" };
@@ -137,7 +138,7 @@ pub fn out(how: &How, model: &Model, source: &SourceFile, asked: Asked, global: 
 
 fn resume(how: &How, model: &Model, source: &SourceFile, global: &Global) -> Result<Exit, Trouble> {
     let way = how.way.way(model)?;
-    let keys = books::keys(&how.key)?;
+    let keys: Rc<[Secret]> = how.signers.read()?.into();
     let mut ledger = open(how, model, source, &typed(), &keys)?;
     let Some((id, begun)) = ledger.unfinished().map_err(books::trouble)? else {
         return Err(Trouble::usage("no rollout is open", "`ravelin history` shows how the last one ended"));
@@ -159,7 +160,7 @@ fn finish(report: rollout::Report, global: &Global) -> Result<Exit, Trouble> {
     Ok(shown.exit())
 }
 
-fn open(how: &How, model: &Model, source: &SourceFile, argument: &str, keys: &std::rc::Rc<[signing::Secret]>) -> Result<Ledger, Trouble> {
+fn open(how: &How, model: &Model, source: &SourceFile, argument: &str, keys: &Rc<[Secret]>) -> Result<Ledger, Trouble> {
     let context =
         Context { by: books::whoami(), argument: argument.to_owned(), site_name: model.name.clone(), site_text: source.text().to_owned() };
     books::open(&how.book.directory(&model.name), context, keys)
