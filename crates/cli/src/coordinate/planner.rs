@@ -149,7 +149,9 @@ impl Planner<'_> {
             if let Some(held) = last.as_ref().and_then(|p| p.machines.get(machine)) {
                 before.insert(machine.clone(), held.ruleset.clone());
             } else if skipped.contains_key(machine) {
-                remark(&format!("{machine} does not answer and was never rolled out to: what it filters is not known, and nothing is taken for granted"));
+                remark(&format!(
+                    "{machine} does not answer and was never rolled out to: what it filters is not known, and nothing is taken for granted"
+                ));
             }
         }
         Sides { before, after }

@@ -22,8 +22,8 @@ use rollout::{
     Driver, Injection, Partial, Setup, Times,
     ledger::{Context, Ledger, What},
 };
-use site::model::Model;
 use signing::Secret;
+use site::model::Model;
 use std::{collections::BTreeSet, rc::Rc, sync::Arc};
 use words::{Digest, HostName, SourceFile};
 

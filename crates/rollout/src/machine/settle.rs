@@ -12,6 +12,8 @@ use words::HostName;
 /// Rounds of settling. Going back, an applier that still holds the lock has let go of it by the third; going forward, a word that was lost
 /// is said again.
 const ROUNDS: u32 = 4;
+/// How often somebody is asked who does not answer, going back.
+const TWICE: u32 = 2;
 
 impl Machine {
     pub(super) fn begin_after(&mut self, act: Act, now_ms: u64, out: &mut Vec<Order>) -> bool {
@@ -79,9 +81,16 @@ impl Machine {
         self.round += 1;
         self.settled += 1;
         self.until_ms = now_ms + 1000 * self.setup.times.of(Step::Settle);
-        for machine in self.unsettled() {
+        for machine in self.asked_again() {
             self.tell(&machine, Ask::Status, out);
         }
+    }
+
+    /// Going back, who did not answer twice has a timer: the report need not wait for it. Going forward nobody else brings it there.
+    fn asked_again(&self) -> Vec<HostName> {
+        let lost = |m: &HostName| matches!(self.places.get(m), Some(Place::Lost { .. }));
+        let given_up = |m: &HostName| self.way == Way::Back && self.settled > TWICE && lost(m);
+        self.unsettled().into_iter().filter(|m| !given_up(m)).collect()
     }
 
     pub(super) fn said_after(&mut self, machine: &HostName, ask: &Ask, heard: Heard, out: &mut Vec<Order>) {
@@ -148,11 +157,17 @@ impl Machine {
         }
     }
 
+    /// Whether somebody who is not where it belongs still answers.
+    fn any_answers(&self) -> bool {
+        self.unsettled().iter().any(|m| !matches!(self.places.get(m), Some(Place::Lost { .. })))
+    }
+
     pub(super) fn after_over(&mut self, now_ms: u64, out: &mut Vec<Order>) {
         if !self.open.is_empty() {
             return;
         }
-        if self.step() != Some(Step::Settle) || self.unsettled().is_empty() || self.settled >= ROUNDS {
+        let rounds_left = self.settled < ROUNDS && (self.settled < TWICE || self.way == Way::Committed || self.any_answers());
+        if self.step() != Some(Step::Settle) || self.unsettled().is_empty() || !rounds_left {
             self.next(now_ms, out);
         } else {
             self.again_ms = Some(now_ms + self.setup.times.pause_ms);
