@@ -278,8 +278,10 @@ impl Planner<'_> {
             };
             p.trials.into_iter().map(one).collect::<Vec<_>>()
         };
-        // While the layer observes, what is new is open before and what is gone stays open: neither says anything.
-        let says = |p: &Planned| self.model.layers.network == Mode::Enforce || p.class == Class::Kept;
+        // While the layer observes, what is new is open before and what is gone stays open: neither says anything. Nor where a machine on the
+        // way stays as it is.
+        let enforces = self.model.layers.network == Mode::Enforce;
+        let says = |p: &Planned| p.class == Class::Kept || enforces && p.passes.iter().all(|m| statuses.contains_key(m));
         let all = probes::probes(old, new).into_iter().filter(|(m, _)| statuses.contains_key(m));
         all.map(|(m, p)| (m, planned(p).into_iter().filter(says).collect::<Vec<_>>())).filter(|(_, p)| !p.is_empty()).collect()
     }
