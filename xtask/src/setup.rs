@@ -24,7 +24,7 @@ const TESTED_WITH: [Tool; 16] = [
     ("keepalived", "keepalived", "checks and runs a pair's election, in namespaces of its own"),
     ("conntrackd", "conntrackd", "carries connections between a pair's nodes, in namespaces of its own"),
     ("sshd", "openssh-server", "is the other end of a rollout over ssh, in namespaces of its own"),
-    ("openssl", "openssl", "encrypts the backup of a restore test"),
+    ("openssl", "openssl", "encrypts the backup of a restore test, reads and writes keys of another test"),
     ("newuidmap", "uidmap", "gives tests of owners accounts of their own where they do not run as root"),
     // Its package starts nothing: it is off until `ufw enable`.
     ("ufw", "ufw", "reads and writes rule files, in namespaces of its own"),

@@ -88,10 +88,12 @@ fn fewer_accepted_addresses_are_narrower() {
     assert!(matches!(narrower::widens(None, &old), Widens::Perhaps(_)));
 }
 
+type Change = Box<dyn Fn(&mut Draft)>;
+
 #[test]
 fn whatever_else_changes_is_not() {
     let old = accepting(&some(&[1, 2]));
-    let changes: Vec<(&str, Box<dyn Fn(&mut Draft)>)> = vec![
+    let changes: Vec<(&str, Change)> = vec![
         ("machine", Box::new(|d| d.machine = words::HostName::new("there").expect("a name"))),
         ("schema", Box::new(|d| d.schema += 1)),
         ("layer", Box::new(|d| d.layers.extend([("network".into(), LayerMode::Observe)]))),
