@@ -47,7 +47,9 @@ pub(super) fn wider(sides: &Sides<'_>, prover: &mut Prover, past: Past) -> (Vec<
     let gather = |store: &mut Store, of: fn(&Part) -> [Set; 2]| PLANS.map(|p| store.any(senders.iter().map(|(_, s)| of(s)[p])));
     let honest = Part { may: gather(store, |p| p.may), plan: gather(store, |p| p.plan) };
     let flows = sides.states.iter().flat_map(|s| s.model.flows.iter());
-    let published = flows.flat_map(|f| &f.publish).filter(|d| !d.at.is_unspecified()).map(|d| (d.at, d.port)).collect();
+    // What is published under its own address is not translated.
+    let turned = flows.flat_map(|f| &f.publish).filter(|d| !d.at.is_unspecified() && (d.at, d.port) != (d.to, d.to_port));
+    let published = turned.map(|d| (d.at, d.port)).collect();
     let mut search = Search { sides, prover, past, senders, honest, published, found: Vec::new(), more: false };
     search.straight();
     search.over();
