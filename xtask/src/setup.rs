@@ -22,7 +22,8 @@ const NEEDED: [Tool; 9] = [
 ];
 
 /// What the tests run besides.
-const TESTED_WITH: [Tool; 13] = [
+const TESTED_WITH: [Tool; 14] = [
+    ("sshd", "openssh-server", "is the other end of a rollout over ssh, in namespaces of its own"),
     ("openssl", "openssl", "encrypts the backup of a restore test, reads and writes keys of another test"),
     ("newuidmap", "uidmap", "gives tests of owners accounts of their own where they do not run as root"),
     // Its package starts nothing: it is off until `ufw enable`.
@@ -42,8 +43,8 @@ const TESTED_WITH: [Tool; 13] = [
 
 /// Packages that start a daemon as soon as they are there, and at every boot. Demonstration and tests run these in namespaces and want none on the
 /// machine: while apt works, Debian's own question whether a unit may start (`policy-rc.d`) is answered with no, and afterwards the
-/// units are disabled. Daemons that were installed before are nobody's business here.
-const DAEMONS: [&str; 2] = ["keepalived", "conntrackd"];
+/// units are disabled. Package and unit. Daemons that were installed before are nobody's business here.
+const DAEMONS: [(&str, &str); 3] = [("keepalived", "keepalived"), ("conntrackd", "conntrackd"), ("openssh-server", "ssh")];
 /// The program Debian asks whether a unit may start (invoke-rc.d(8)); it comes with no package.
 const MAY_START: &str = "/usr/sbin/policy-rc.d";
 /// Says no: 101 is "action forbidden".
@@ -97,7 +98,8 @@ fn bring(missing: &[Tool]) -> Result<(), Stop> {
     if which("apt-get").is_none() {
         return Err(Stop::usage(format!("this is no Debian or Ubuntu: install the equivalents of `{packages}` and run again")));
     }
-    let daemons: Vec<&str> = DAEMONS.into_iter().filter(|d| missing.iter().any(|(_, package, _)| package == d)).collect();
+    let comes = |name: &str| missing.iter().any(|(_, package, _)| *package == name);
+    let daemons: Vec<&str> = DAEMONS.into_iter().filter(|(package, _)| comes(package)).map(|(_, unit)| unit).collect();
     if !is_root() {
         let stop = if daemons.is_empty() { String::new() } else { format!(" && sudo systemctl disable --now {}", daemons.join(" ")) };
         return Err(Stop::usage(format!(

@@ -64,6 +64,8 @@ pub enum Error {
     OtherPending { offered: Digest, pending: Digest },
     #[error("this is another network namespace than the one the change was made in")]
     OtherNamespace,
+    #[error("{asked} connections are asked for, at most {most} are tried at once")]
+    TooManyTrials { asked: usize, most: usize },
     #[error("the pair: {0}")]
     Pair(String),
     #[error("UFW: {0}")]

@@ -20,6 +20,7 @@
 //! | [`flows`] | connections under way before the first apply |
 //! | [`read_back`] | what the kernel holds against what was meant |
 //! | [`probe`] | what must work afterwards |
+//! | [`trial`] | connections tried, for a rollout over many machines |
 //! | [`way_in`] | whether a confirmation proves that the way in works |
 //! | [`came_by`] | what the confirming process was started through |
 //! | [`timer`] | the revert timer: a process of its own that outlives everybody |
@@ -58,6 +59,7 @@ pub mod step;
 pub mod systemctl;
 pub mod timer;
 pub mod transaction;
+pub mod trial;
 pub mod trust;
 pub mod ufw;
 pub mod way_in;

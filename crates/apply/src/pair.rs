@@ -5,11 +5,14 @@
 use crate::{Error, addresses, state::State, systemctl, timer};
 use bundle::{
     Draft, OwnFile,
-    pair::{CONNTRACKD, Daemon},
+    pair::{CONNTRACKD, DRAINED, Daemon, HEALTH},
 };
 use observe::run;
 use serde::Serialize;
-use std::{path::PathBuf, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
 
 /// Where a file is written for keepalived to look at, in the state directory: it takes regular files alone.
 const LOOKED_AT: &str = "keepalived.conf";
@@ -19,6 +22,15 @@ const ANSWERS_WITHIN: Duration = Duration::from_secs(30);
 
 /// How long keepalived has to look at a file: it takes some milliseconds.
 const LOOKS_WITHIN: Duration = Duration::from_secs(10);
+
+/// keepalived runs under an account of its own and has to read the word, whatever our umask.
+const HEALTH_MODE: u32 = 0o644;
+
+/// How long handing over may take: an election settles within a second, and a machine under load needs longer to say so.
+const GONE_WITHIN: Duration = Duration::from_secs(5);
+
+/// Between two looks whether the addresses are gone.
+const LOOK: Duration = Duration::from_millis(100);
 
 /// Whether the programs are there and keepalived takes its file. Nothing where a bundle has no pair.
 pub fn check(state: &State, draft: &Draft) -> Result<(), Error> {
@@ -79,4 +91,35 @@ pub fn refresh(state: &State) -> Result<Refreshed, Error> {
 
 fn conntrackd(words: &[&str]) -> Result<(), Error> {
     run::within(ANSWERS_WITHIN, &[], "conntrackd", &[&["-C", CONNTRACKD], words].concat()).map(drop).map_err(Error::from)
+}
+
+/// What handing over came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Drained {
+    /// The other node holds everything, and this one stays so, over a boot as well.
+    Over,
+    /// The word is taken back: this node may be active again when the other one is worse.
+    Back,
+}
+
+/// Hands everything to the other node and waits until the addresses are gone, or takes that word back. An error where they stay: nobody
+/// took over, and the word is given.
+pub fn drain(state: &State, back: bool) -> Result<Drained, Error> {
+    let waits = state.pending_bundle()?;
+    let Some(bundle) = waits.or(state.confirmed_bundle()?).filter(|b| b.draft().elects()) else {
+        return Err(Error::Pair("this machine is no node of a pair that is in force".into()));
+    };
+    let number = if back { 0 } else { DRAINED };
+    sys::file::replace_as(Path::new(HEALTH), format!("{number}\n").as_bytes(), HEALTH_MODE)?;
+    state.note(None, None, if back { "may be active again" } else { "told to hand over" });
+    let begun = Instant::now();
+    while !back && addresses::any_there(bundle.draft())? {
+        if begun.elapsed() > GONE_WITHIN {
+            let seconds = GONE_WITHIN.as_secs();
+            return Err(Error::Pair(format!("told to hand over, it still holds its addresses after {seconds} s: nobody takes over")));
+        }
+        std::thread::sleep(LOOK);
+    }
+    Ok(if back { Drained::Back } else { Drained::Over })
 }

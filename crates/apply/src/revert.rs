@@ -12,6 +12,7 @@ use crate::{
 use bundle::{After, Bundle, pair::Daemon};
 use serde::Serialize;
 use std::collections::BTreeSet;
+use words::Digest;
 
 /// What was put back.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -88,6 +89,14 @@ pub fn now(state: &State, why: &str) -> Result<Restored, Error> {
     note(format!("reverted ({restored:?}): {why}"));
     notes.into_iter().for_each(note);
     Ok(restored)
+}
+
+/// As [`now`], where the change under way is this one: whoever puts many machines back must not end what somebody else began on one.
+pub fn only(state: &State, digest: Option<Digest>, why: &str) -> Result<Restored, Error> {
+    match (digest, state.pending()?) {
+        (Some(offered), Some(pending)) if offered != pending.digest => Err(Error::OtherPending { offered, pending: pending.digest }),
+        _ => now(state, why),
+    }
 }
 
 /// Whether what is under way is the last known good already.

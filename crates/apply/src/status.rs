@@ -1,7 +1,7 @@
 //! The state for people and programs: one struct, two faces.
 
 use crate::{
-    Error, read_back,
+    Error, addresses, read_back,
     state::{Entry, Phase, Process, State},
     timer,
     trust::{self, Shown, Trusting},
@@ -28,6 +28,8 @@ pub struct Status {
     pub next_generation: Generation,
     /// Where the kernel differs from what should be in force, in words.
     pub drift: Vec<String>,
+    /// Whether it holds the addresses of a pair's active node; `None` where it is no node of a pair that is in force.
+    pub active: Option<bool>,
     /// Latest lines of the journal.
     pub journal: Vec<Entry>,
 }
@@ -74,6 +76,8 @@ pub fn status(state: &State) -> Result<Status, Error> {
     };
     let highest = state.highest()?.map(|(g, _)| g);
     let known = confirmed.as_ref().map(|c| c.draft().generation).max(highest).unwrap_or_default();
+    let pair = in_force.as_ref().filter(|b| b.draft().elects());
+    let active = pair.map(|b| addresses::any_there(b.draft())).transpose()?;
     let mut drift = in_force.map(|b| read_back::differences(b.draft())).transpose()?.unwrap_or_default();
     // Nothing is taken then; that must be seen, and must not hide the rest.
     let trust = trust::show(state).unwrap_or_else(|e| {
@@ -81,6 +85,7 @@ pub fn status(state: &State) -> Result<Status, Error> {
         None
     });
     Ok(Status {
+        active,
         drift,
         trust,
         confirmed: confirmed.map(|c| Confirmed {
@@ -120,6 +125,9 @@ impl fmt::Display for Status {
         if let Some(p) = &self.pending {
             let timer = if p.timer { "the timer runs" } else { "NO TIMER RUNS" };
             writeln!(f, "pending:   generation {} ({:?}), reverts in {} s, {timer}", p.generation, p.digest, p.reverts_in)?;
+        }
+        if let Some(active) = self.active {
+            writeln!(f, "pair:      {}", if active { "holds the addresses" } else { "stands by" })?;
         }
         if let Some(trust) = &self.trust {
             writeln!(f, "{trust}")?;

@@ -15,8 +15,8 @@
 //! | [`signed`] | signatures before what they are about |
 //! | [`trust`] | which keys a machine believes, and which trust may follow |
 //! | [`narrower`] | whether a bundle lets through no more than the one before, by form alone |
-//! | [`trial`] | connections to try from a machine, and what became of them |
 //! | [`seed`] | connections under way before the first apply, from what hosts report |
+//! | [`trial`] | connections tried from a machine, and what became of them |
 //!
 //! Pure. Checks signatures and never makes one. Never sends, or looks at a machine.
 
@@ -44,5 +44,6 @@ pub use own::{OwnError, TABLE_FAMILY, TABLE_NAME, only_own_table};
 pub use seal::{Bundle, ReadError};
 pub use seed::SeedFlow;
 pub use signed::Signed;
+pub use trial::{Expect, Is, MOST_TRIALS, Trial, Tried};
 pub use trust::{SignedTrust, Trust};
 pub use ufw::{PROFILE, UfwFile, UfwFiles, others, ufw_file};

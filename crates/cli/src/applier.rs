@@ -129,7 +129,7 @@ impl Applier {
 }
 
 /// Beside this program (a build directory), else where packages put it.
-fn find() -> Result<PathBuf, Trouble> {
+pub fn find() -> Result<PathBuf, Trouble> {
     let beside = std::env::current_exe().ok().and_then(|e| e.parent().map(|d| d.join(PROGRAM)));
     beside.into_iter().chain([PathBuf::from(INSTALLED)]).find(|p| Path::is_file(p)).ok_or_else(|| {
         Trouble::usage(

@@ -76,6 +76,12 @@ pub enum Verb {
     Plan(verb::plan::Arguments),
     /// This machine's part of the plan as one transaction: stage, probe, confirm or roll back
     Apply(verb::apply::Arguments),
+    /// Every machine's part of the plan as one transaction: everywhere, or everything goes back by itself
+    Rollout(verb::rollout::Arguments),
+    /// Who changed what, when, and what was proved
+    History(verb::history::Arguments),
+    /// An earlier site file again, as a new rollout
+    Rollback(verb::rollback::Arguments),
     /// Keys that sign what machines take, and whom machines believe
     Keys(verb::keys::Arguments),
     /// When a service may be interrupted: after the current proof has landed, before the next challenge is drawn

@@ -6,6 +6,7 @@
 mod applier;
 mod args;
 mod backups;
+mod coordinate;
 mod cut;
 mod deadlines;
 mod exit;

@@ -101,6 +101,23 @@ fn system_files(system: &SystemPlan, facts: &facts::Facts) -> (Vec<OwnFile>, Vec
     (files, told)
 }
 
+/// The files of another machine that may be put in place now, by what it reported; `elects` where it takes part in an election already. As
+/// [`own_files`], which looks at this machine's disk.
+pub fn reported_files(machine: &MachinePlan, facts: &facts::Facts, elects: bool) -> (Vec<OwnFile>, Vec<String>) {
+    let (mut files, mut told) = (Vec::new(), Vec::new());
+    if let Some(system) = &machine.system {
+        let judged = plan::system::fits(system, facts);
+        files = emit::own::files(system, &judged);
+        if !files.is_empty() {
+            told.extend(judged.iter().filter_map(plan::system::Judged::withheld));
+        }
+    }
+    if machine.pair.as_ref().is_some_and(|p| !p.proposed || elects) {
+        files.extend(emit::pair::files(machine));
+    }
+    (files, told)
+}
+
 /// The files of a pair's daemons that may be put in place now. While the layer observes nothing is elected that was not before. Where that
 /// cannot be told nothing is: a bundle without an election that is there would end it.
 fn pair_files(machine: &MachinePlan) -> Result<Vec<OwnFile>, Trouble> {

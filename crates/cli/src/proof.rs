@@ -37,6 +37,17 @@ pub fn violations(model: &Model) -> Option<Vec<Violation>> {
     })
 }
 
+/// A machine's planned rules together with everybody else's tables, which stay: UFW's chains as they are there, not as it ships them.
+pub fn compose(planned: &mut Ruleset, live: &Ruleset, ufw: Option<&facts::Ufw>, machine: Option<&plan::MachinePlan>) {
+    let ours = |t: &ruleset::Table| t.family == TableFamily::Inet && t.name == TABLE;
+    planned.tables.retain(ours);
+    planned.tables.extend(live.tables.iter().filter(|t| !ours(t)).cloned());
+    planned.unread.extend(live.unread.iter().cloned());
+    if let Some(found) = ufw {
+        emit::ufw::in_force(planned, found, machine.and_then(|m| m.ufw.as_ref()));
+    }
+}
+
 /// One machine as it is: what its devices are called and everything it filters now.
 pub struct Here<'a> {
     /// The machine.
@@ -54,14 +65,7 @@ impl Here<'_> {
     pub fn composed(&self, plan: &Plan) -> BTreeMap<HostName, Ruleset> {
         let mut all = rulesets(plan);
         if let Some(own) = all.get_mut(self.host) {
-            let ours = |t: &ruleset::Table| t.family == TableFamily::Inet && t.name == TABLE;
-            // UFW's chains as they are here, not as it ships them.
-            own.tables.retain(ours);
-            own.tables.extend(self.live.tables.iter().filter(|t| !ours(t)).cloned());
-            own.unread.extend(self.live.unread.iter().cloned());
-            if let Some(found) = self.ufw {
-                emit::ufw::in_force(own, found, plan.machines.get(self.host).and_then(|m| m.ufw.as_ref()));
-            }
+            compose(own, self.live, self.ufw, plan.machines.get(self.host));
         }
         all
     }

@@ -15,6 +15,7 @@ pub mod flows;
 pub mod fmt;
 pub mod generate;
 pub mod harden;
+pub mod history;
 pub mod import_ansible;
 pub mod init;
 pub mod ips;
@@ -26,6 +27,8 @@ pub mod plan;
 pub mod reach;
 pub mod render;
 pub mod report;
+pub mod rollback;
+pub mod rollout;
 pub mod schema;
 pub mod selinux;
 pub mod sockets;
@@ -50,6 +53,9 @@ pub fn run(cli: &Cli) -> Result<Exit, Trouble> {
         Verb::Reach(a) => reach::run(a, global),
         Verb::Plan(a) => plan::run(a, global),
         Verb::Apply(a) => apply::run(a, global),
+        Verb::Rollout(a) => rollout::run(a, global),
+        Verb::History(a) => history::run(a, global),
+        Verb::Rollback(a) => rollback::run(a, global),
         Verb::Keys(a) => keys::run(a, global),
         Verb::Deadlines(a) => deadlines::run(a, global),
         Verb::Adopt(a) => adopt::run(a, global),

@@ -10,13 +10,11 @@ use plan::election::PairPlan;
 use std::fmt::Write as _;
 use words::HostName;
 
+pub use bundle::pair::DRAINED;
 use bundle::pair::HEALTH;
 
 /// Both nodes': below the owner's 255, which never gives up, with room below for every loss to count.
 pub const PRIORITY: u8 = 250;
-/// Written to the file at [`HEALTH`] to hand everything to the other node: what is left of the priority is less than what a node has that
-/// lost every link, and more than 1, below which nothing counts any more.
-pub const DRAINED: i16 = -200;
 /// What a lost link costs where there are few.
 const LINK_COST: i16 = 5;
 /// What all links may cost together: less than a drain.

@@ -25,7 +25,7 @@ use std::{
 use words::{Digest, Family, Generation, HostName};
 
 /// Where machines keep their state inside a lab: on the lab's own `/run`, gone with it.
-const STATE: &str = "/run/ravelin-lab";
+pub const STATE: &str = "/run/ravelin-lab";
 /// Appliers that run at once.
 const APPLIERS: usize = 4;
 /// The applier's file name, beside this program's own.
@@ -224,6 +224,11 @@ impl Stage {
 /// The script that gives a machine its table.
 pub fn script(machine: &MachinePlan) -> String {
     emit::nft::script(&machine.ruleset, TableFamily::Inet, TABLE)
+}
+
+/// The applier of this build.
+pub fn applier_beside() -> PathBuf {
+    beside_this_program(APPLIER)
 }
 
 /// A program of the same build: beside this one, or one directory up where this one is a test.

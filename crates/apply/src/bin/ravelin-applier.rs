@@ -10,9 +10,10 @@ use apply::{
     state::{DEFAULT, Phase, State},
     status, timer,
     transaction::{self, Applied, Failed, LOCK_PATIENCE, Options, Outcome},
+    trial,
     trust::{self, Offered},
 };
-use bundle::SeedFlow;
+use bundle::{SeedFlow, Trial};
 use clap::{Parser, Subcommand};
 use facts::Connection;
 use serde::Serialize;
@@ -78,7 +79,28 @@ enum Verb {
         inject: Option<Injection>,
     },
     /// Put the last known good state back now.
-    Revert,
+    Revert {
+        /// Only where this one waits.
+        #[arg(long)]
+        digest: Option<Digest>,
+    },
+    /// Try connections from this machine: all of a JSON list at once; changes nothing.
+    Probe {
+        /// The list; `-` is standard input.
+        list: PathBuf,
+    },
+    /// What this machine reports of itself, as JSON; secrets are taken out.
+    Facts {
+        /// Of its network alone.
+        #[arg(long)]
+        network: bool,
+    },
+    /// On a node of a pair: hand everything to the other node and wait until it has it.
+    Drain {
+        /// Take the word back.
+        #[arg(long = "return")]
+        back: bool,
+    },
     /// What is confirmed, what waits, what drifted.
     Status,
     /// Load the last confirmed generation; for the unit that runs before the network.
@@ -220,9 +242,20 @@ fn run(arguments: &Arguments) -> Result<(), Trouble> {
             say(&transaction::apply(&state, &offered, &options)?);
         }
         Verb::Confirm { from_console, digest, inject } => say(&transaction::confirm(&state, *digest, from_console.as_deref(), *inject)?),
-        Verb::Revert => {
+        Verb::Revert { digest } => {
             let _lock = state.lock(LOCK_PATIENCE)?;
-            say(&revert::now(&state, "asked for")?);
+            say(&revert::only(&state, *digest, "asked for")?);
+        }
+        // No lock: it changes nothing, and while something hangs with it held is when it is wanted.
+        Verb::Probe { list } => {
+            let trials: Vec<Trial> =
+                serde_json::from_slice(&read(list)?).map_err(|e| Error::Damaged { path: list.clone(), why: e.to_string() })?;
+            say(&Plain(trial::all(&trials)?));
+        }
+        Verb::Facts { network } => say(&Plain(if *network { observe::network() } else { observe::machine(&[]) })),
+        Verb::Drain { back } => {
+            let _lock = state.lock(LOCK_PATIENCE)?;
+            say(&Plain(pair::drain(&state, *back)?));
         }
         Verb::Status => say(&status::status(&state)?),
         Verb::Boot => {

@@ -25,6 +25,9 @@ pub const KEEPALIVED: &str = "/etc/keepalived/ravelin.conf";
 pub const CONNTRACKD: &str = "/etc/conntrackd/ravelin.conf";
 /// What a node is worth, as a number that is added to its priority. Root's alone to write; it outlives a boot, as a drain should.
 pub const HEALTH: &str = "/etc/keepalived/ravelin.health";
+/// Written there to hand everything to the other node: what is left of the priority is less than what a node has that lost every link, and
+/// more than 1, below which nothing counts any more.
+pub const DRAINED: i16 = -200;
 /// conntrackd's lock, in its unit's own directory.
 pub const LOCK: &str = "/run/ravelin-sync/lock";
 /// conntrackd's control socket, beside it.

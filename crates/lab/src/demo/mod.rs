@@ -2,13 +2,14 @@
 //!
 //! In comes a valid model; out come scenes, each with what was seen and whether it was as it must be, and the table of all
 //! attempts. [`before`] proves and plans, [`change`] learns and applies, [`tried`] attacks, [`broken`] breaks things on
-//! purpose. Must run inside (see [`crate::enter`]). Never: calls a scene right because nothing was tried in it.
+//! purpose, [`together`] rolls out to all machines at once and has one of them die. Must run inside (see [`crate::enter`]). Never: calls a scene right because nothing was tried in it.
 
 mod before;
 mod broken;
 mod change;
 mod fold;
 mod table;
+mod together;
 mod tried;
 mod uptime;
 
@@ -100,6 +101,9 @@ pub fn run(mut model: Model, tell: &mut dyn FnMut(Progress<'_>)) -> Result<Demo,
     }
     scene(&mut demo, tell, "A change that would cut the operator takes itself back", || broken::cut_operator(&stage))?;
     scene(&mut demo, tell, "A rule deleted behind Ravelin's back is found and put back", || broken::drift(&stage))?;
+    scene(&mut demo, tell, "One change for all machines: a host dies half-way, and everything goes back everywhere", || {
+        together::dies_half_way(&stage)
+    })?;
     scene(&mut demo, tell, "A restart waits for the proof of the open deadline", || uptime::restart_waits(&stage))?;
     if stage.lab.topology.edges.len() > 1 {
         scene(&mut demo, tell, "The active edge node dies under load", || uptime::node_dies(&stage))?;

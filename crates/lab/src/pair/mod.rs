@@ -26,8 +26,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Where the daemons' files lie, below the lab's own `/run`.
-const DIRECTORY: &str = "/run/ravelin-pair";
+/// Where the daemons' files lie, below the lab's own `/run`, a directory for each node.
+pub const DIRECTORY: &str = "/run/ravelin-pair";
+/// The file of a node's health in its directory: what `ravelin pair drain` writes on a real one.
+pub const HEALTH_FILE: &str = "health";
 /// How long an election may take to settle: twenty times what it takes.
 const SETTLES_WITHIN: Duration = Duration::from_secs(5);
 /// How long an answer must stay the same to be believed: several advertisements.
@@ -54,13 +56,13 @@ impl Node {
         self.directory.join(name)
     }
     fn health(&self) -> PathBuf {
-        self.path("health")
+        self.path(HEALTH_FILE)
     }
     /// A text as it is emitted, with the places of this node's own files. In a user namespace nobody may go past the kernel's bounds for
     /// buffers.
     fn own(&self, text: &str) -> String {
         let place = |name: &str| self.path(name).display().to_string();
-        let text = text.replace(HEALTH, &place("health")).replace(LOCK, &place("lock")).replace(CONTROL, &place("control"));
+        let text = text.replace(HEALTH, &place(HEALTH_FILE)).replace(LOCK, &place("lock")).replace(CONTROL, &place("control"));
         let kept = |l: &&str| isolation() == Isolation::MachineRoot || !l.contains("SocketBuffer");
         text.lines().filter(kept).map(|l| format!("{l}\n")).collect()
     }
