@@ -99,13 +99,25 @@ fn a_site_is_rolled_out_resumed_taken_back_and_recorded() {
     let events = stand.ends(Some(0), &format!("rollout more.toml {via} --key ann.key --only db1 --only nas1 --events --json"));
     assert!(events.contains(r#"{"event":"step","step":"stage","wave":1"#) && events.contains(r#""outcome": "kept""#), "{events}");
 
-    let history = stand.ends(Some(0), "history site.toml --verify");
-    assert!(history.contains("12 lines follow one another; signatures were not looked at"), "{history}");
-    assert!(history.contains("ravelin rollback --site more.toml") && history.contains("proved: no mixture"), "{history}");
+    // A machine that believes keys takes nothing unsigned: said before anything is changed anywhere.
     let site = "sp-small";
     stand.ends(Some(0), &format!("keys trust --site {site} --apply ann.pub --apply bob.pub --out trust"));
+    let applier = Path::new(env!("CARGO_BIN_EXE_ravelin")).with_file_name("ravelin-applier").display().to_string();
+    let begin = format!("trust begin {} --machine db1", stand.path("trust").display());
+    stand.ends(Some(0), &format!("lab exec --name {NAME} db1 {applier} --state /run/ravelin-lab/db1 {begin}"));
+    let unsigned = stand.ends(Some(2), &format!("rollout site.toml {via} --only db1"));
+    assert!(
+        unsigned.contains("db1: this machine takes only signed bundles") && unsigned.contains("nothing was changed anywhere"),
+        "{unsigned}"
+    );
+    stand.ends(Some(0), &format!("rollout site.toml {via} --only db1 --key bob.key"));
+    assert_eq!(stand.status("db1")["confirmed"]["policy"], first);
+
+    let history = stand.ends(Some(0), "history site.toml --verify");
+    assert!(history.contains("15 lines follow one another; signatures were not looked at"), "{history}");
+    assert!(history.contains("ravelin rollback --site more.toml") && history.contains("proved: no mixture"), "{history}");
     let signed = stand.ends(Some(0), "history site.toml --verify --trust trust");
-    assert!(signed.contains("12 lines follow one another, each with a good signature") && signed.contains("signed by bob ("), "{signed}");
+    assert!(signed.contains("15 lines follow one another, each with a good signature") && signed.contains("signed by bob ("), "{signed}");
 
     // Who did it is changed: found, and no rollout begins with such a ledger.
     let ledger = stand.path(&format!("ravelin/{site}.rollouts/ledger"));

@@ -109,18 +109,17 @@ impl Ledger {
 
     /// The rollout that was begun and is not over, with its bundles.
     pub fn unfinished(&self) -> Result<Option<(String, Begun)>, LedgerError> {
-        let Some((id, waves, targets, decided)) = self.history.unfinished() else { return Ok(None) };
-        let mut bundles = Bundles::new();
-        for host in targets.keys() {
+        let Some((id, mut begun)) = self.history.unfinished() else { return Ok(None) };
+        for host in begun.targets.keys() {
             let path = self.bundle(&id, host);
             match fs::read(&path) {
-                Ok(bytes) => drop(bundles.insert(host.clone(), bytes)),
+                Ok(bytes) => drop(begun.bundles.insert(host.clone(), bytes)),
                 // A machine that holds it already needs none; another one says that it got nothing.
                 Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
                 Err(e) => return Err(failed(&path)(e)),
             }
         }
-        Ok(Some((id, Begun { waves, targets, decided, bundles })))
+        Ok(Some((id, begun)))
     }
 
     /// The site file of a digest, as it was rolled out.

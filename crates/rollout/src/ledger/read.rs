@@ -5,12 +5,12 @@ use super::{
     record::{Check, Record, Sealed, What},
 };
 use crate::{
+    driver::{Begun, Bundles},
     report::Outcome,
-    wave::{Target, Wave},
 };
 use serde::Serialize;
-use std::{collections::BTreeMap, fs, path::Path};
-use words::{Digest, HostName};
+use std::{fs, path::Path};
+use words::Digest;
 
 /// Something wrong with a line.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -130,8 +130,8 @@ impl History {
         }
     }
 
-    /// The rollout that was opened last and is not over: its id, waves, targets and whether it was decided to keep it.
-    pub fn unfinished(&self) -> Option<(String, Vec<Wave>, BTreeMap<HostName, Target>, bool)> {
+    /// The rollout that was opened last and is not over, with its id; its bundles lie elsewhere.
+    pub fn unfinished(&self) -> Option<(String, Begun)> {
         let (at, record) = self.sealed.iter().enumerate().rev().find_map(|(i, s)| {
             let r = &s.as_ref()?.record;
             matches!(r.what, What::Opened { .. }).then_some((i, r))
@@ -140,6 +140,7 @@ impl History {
         let later = || self.sealed[at..].iter().flatten().map(|s| &s.record).filter(|r| r.rollout == record.rollout);
         let over = later().any(|r| matches!(&r.what, What::Closed { report } if report.outcome != Outcome::Decided));
         let decided = later().any(|r| r.what == What::Decided);
-        (!over).then(|| (record.rollout.clone(), waves.clone(), targets.clone(), decided))
+        let begun = || Begun { waves: waves.clone(), targets: targets.clone(), decided, bundles: Bundles::new() };
+        (!over).then(|| (record.rollout.clone(), begun()))
     }
 }
