@@ -36,6 +36,8 @@ pub enum Error {
     TrustExists { epoch: u64 },
     #[error("generation {generation} was taken before this machine's trust changed: it cannot be confirmed any more")]
     TrustChanged { generation: Generation },
+    #[error("generation {generation} was taken back by name: this very bundle is not taken again")]
+    GivenUp { generation: Generation },
     #[error("this machine has no trust: it takes what root hands in")]
     NoTrust,
     #[error("the trust stays: this session came over a connection, it is no console")]
@@ -121,6 +123,7 @@ impl Error {
             Error::UnsignedFlows => "leave --flows away: connections to be taken over stand in the bundle",
             Error::TrustExists { .. } => "keys change with `trust change FILE`, signed by one of those that count; see `trust show`",
             Error::TrustChanged { .. } => "`ravelin-applier revert` takes it back now; then apply again, signed by keys that count today",
+            Error::GivenUp { .. } => "plan anew: the next bundle has a higher generation",
             Error::NoTrust => "`ravelin-applier trust begin FILE --machine NAME` begins one",
             Error::ForgetNotConsole => {
                 "with keys at hand: `trust change FILE`. Without: go to the machine's console (or its management board's)"

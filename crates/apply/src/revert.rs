@@ -95,7 +95,13 @@ pub fn now(state: &State, why: &str) -> Result<Restored, Error> {
 pub fn only(state: &State, digest: Option<Digest>, why: &str) -> Result<Restored, Error> {
     match (digest, state.pending()?) {
         (Some(offered), Some(pending)) if offered != pending.digest => Err(Error::OtherPending { offered, pending: pending.digest }),
-        _ => now(state, why),
+        _ => {
+            // Before it goes back: whoever has these bytes, and a word that was said earlier and arrives late, must not bring it again. What
+            // somebody confirmed meanwhile is not given up.
+            let confirmed = state.confirmed_bundle().ok().flatten().map(|b| b.digest());
+            digest.filter(|d| confirmed != Some(*d)).map_or(Ok(()), |d| state.give_up(d))?;
+            now(state, why)
+        }
     }
 }
 

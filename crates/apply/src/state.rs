@@ -8,6 +8,7 @@
 //! confirmed/break-glass.nft   its management path, apart, so that a damaged bundle does not take it along
 //! confirmed/proof.json what the confirmation rested on, with the digest it is about; none where probes alone confirmed
 //! trust                which keys this machine believes; where it is not there, root's word is enough
+//! given-up             digest of the bundle that was taken back by name last
 //! machine              what this machine is called, for bundles' sake; there as long as the trust is
 //! confirmed/signers.json whose signatures the confirmed bundle came with, with the digest it is about
 //! addresses.json       addresses we put on devices, with boot and namespace: what is not in it was there before
@@ -178,6 +179,24 @@ impl State {
     /// Highest generation that was ever staged, and by which bundle.
     pub fn highest(&self) -> Result<Option<(Generation, Digest)>, Error> {
         read_json(&self.path("generation"))
+    }
+    /// Notes that this bundle was taken back by name and must not come again. One is enough: what is older has a lower generation.
+    pub fn give_up(&self, digest: Digest) -> Result<(), Error> {
+        if self.given_up()? == Some(digest) {
+            return Ok(());
+        }
+        // One that never came as far as its number: the next plan for this machine must not be the same bytes again.
+        let highest = self.highest()?;
+        if highest.is_none_or(|(_, staged)| staged != digest) {
+            let confirmed = self.confirmed_bundle()?.map(|b| b.draft().generation);
+            let known = highest.map(|(number, _)| number).max(confirmed).unwrap_or_default();
+            file::replace(&self.path("generation"), &json(&(known.next(), digest)))?;
+        }
+        Ok(file::replace(&self.path("given-up"), &json(&digest))?)
+    }
+    /// The bundle that was taken back by name last.
+    pub fn given_up(&self) -> Result<Option<Digest>, Error> {
+        read_json(&self.path("given-up"))
     }
     /// The confirmed bundle, `None` where none ever was.
     pub fn confirmed_bundle(&self) -> Result<Option<Bundle>, Error> {

@@ -304,6 +304,9 @@ impl Walk<'_> {
             self.outcome.result = Applied::Unchanged;
             return Ok(false);
         }
+        if self.state.given_up()? == Some(self.bundle.digest()) {
+            return Err(Error::GivenUp { generation: draft.generation });
+        }
         follows(draft, self.bundle.digest(), confirmed.as_ref(), self.state.highest()?)?;
         self.state.note(Some(draft.generation), Some(Step::Verify), believed.to_string());
         if let Believed::By { keys, epoch } = believed {

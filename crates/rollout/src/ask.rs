@@ -50,7 +50,8 @@ impl Ask {
             }
             Ask::Revert(digest) => vec!["revert".into(), "--digest".into(), digest.to_string()],
         };
-        [vec!["--json".to_owned()], words].concat()
+        // The verb first: lines of sudoers allow programs by how their words begin.
+        [words, vec!["--json".to_owned()]].concat()
     }
 
     /// What goes to its standard input, besides a bundle.

@@ -16,7 +16,7 @@ use std::{
         Arc,
         mpsc::{self, Receiver, RecvTimeoutError, Sender},
     },
-    time::{Duration, Instant},
+    time::Duration,
 };
 use words::HostName;
 
@@ -101,8 +101,8 @@ impl Driver<'_> {
     }
 
     fn drive(self, mut machine: Machine, id: &str, mut bundles: Bundles, mut prover: Option<&mut dyn Prove>) -> Report {
-        let began = Instant::now();
-        let now_ms = || u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let began = boot_ms();
+        let now_ms = || boot_ms().saturating_sub(began);
         let (sender, answers) = mpsc::channel();
         let mut events = VecDeque::from([Event::Start]);
         let mut taken: BTreeMap<Step, usize> = BTreeMap::new();
@@ -159,6 +159,12 @@ impl Driver<'_> {
             let _ = sender.send(Said { machine, round, heard });
         });
     }
+}
+
+/// Milliseconds since boot, time asleep included: the machines' timers go on while this one sleeps.
+fn boot_ms() -> u64 {
+    let t = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+    u64::try_from(i128::from(t.tv_sec) * 1000 + i128::from(t.tv_nsec) / 1_000_000).unwrap_or(0)
 }
 
 fn wait(answers: &Receiver<Said>, ms: u64) -> Event {

@@ -17,6 +17,8 @@ pub enum Outcome {
     Refused,
     /// It was begun, and every machine that answers holds what it held before. One that does not goes back by its own timer.
     TakenBack,
+    /// It was begun and taken back, and a machine that answers holds something else than before: people must look at it.
+    Astray,
     /// Every machine holds what is new.
     Kept,
     /// It was decided to keep it, and some machines do not hold it yet: to be resumed.

@@ -23,6 +23,8 @@ pub enum Step {
     Probe,
     /// The same from everywhere, the operators' way among it, what is new and what is gone.
     Last,
+    /// Every machine that waits says so, over a connection that is new: what is kept can be reached.
+    Look,
     /// The ledger says that it is kept, flushed. Before this everything goes back, from here on everything goes forward.
     Decide,
     /// Every machine is told so, at once, each over a connection of its own that is new.
@@ -39,7 +41,7 @@ pub enum Step {
 
 impl Step {
     /// All, in the order in which a rollout meets them; [`Step::Revert`] stands where [`Step::Last`] to [`Step::Confirm`] would.
-    pub const ALL: [Step; 14] = [
+    pub const ALL: [Step; 15] = [
         Step::Reach,
         Step::Prove,
         Step::Open,
@@ -48,6 +50,7 @@ impl Step {
         Step::Stage,
         Step::Probe,
         Step::Last,
+        Step::Look,
         Step::Decide,
         Step::Confirm,
         Step::Revert,
@@ -67,6 +70,7 @@ impl Step {
             Step::Stage => "stage",
             Step::Probe => "probe",
             Step::Last => "last",
+            Step::Look => "look",
             Step::Decide => "decide",
             Step::Confirm => "confirm",
             Step::Revert => "revert",

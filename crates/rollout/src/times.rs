@@ -45,7 +45,7 @@ impl Times {
     /// The bound of a step, in seconds.
     pub fn of(&self, step: Step) -> u64 {
         match step {
-            Step::Reach | Step::Drain | Step::Confirm | Step::Revert | Step::Return => self.ask,
+            Step::Reach | Step::Drain | Step::Look | Step::Confirm | Step::Revert | Step::Return => self.ask,
             Step::Before | Step::Probe | Step::Last => self.probe,
             Step::Stage => self.apply,
             Step::Prove => 0,

@@ -143,7 +143,7 @@ fn power_off(node: &Node) {
 }
 
 fn steps_that_ask() -> Vec<Step> {
-    vec![Step::Reach, Step::Before, Step::Stage, Step::Probe, Step::Last, Step::Confirm, Step::Revert, Step::Settle]
+    vec![Step::Reach, Step::Before, Step::Stage, Step::Probe, Step::Last, Step::Look, Step::Confirm, Step::Revert, Step::Settle]
 }
 
 fn change(fails: bool) -> Change {

@@ -6,7 +6,7 @@
 use bundle::{Expect, Is, Trial, Tried};
 use proptest::prelude::*;
 use rollout::{
-    Agreed, Event, Line, Machine, Order, Outcome, Partial, Place, Report, Setup, Target, Times, Wave,
+    Agreed, Event, Line, Machine, Order, Outcome, Partial, Place, Report, Setup, Step, Target, Times, Wave,
     ask::{Ask, Heard, Held, Pending, Status},
     wave::{Class, Planned},
 };
@@ -141,12 +141,16 @@ struct World {
     ledger: Vec<Line>,
     faults: Vec<u8>,
     fired: usize,
+    /// Whose new rules shut the coordinator out.
+    shut: Option<usize>,
+    /// No machine has a connection to try.
+    untried: bool,
 }
 
 impl World {
     fn new(faults: Vec<u8>) -> Self {
         let hosts = (0..MACHINES).map(|n| Host { confirmed: old(n), pending: None, cut: false }).collect();
-        Self { hosts, now: 1000, late: vec![], ledger: vec![], faults, fired: 0 }
+        Self { hosts, now: 1000, late: vec![], ledger: vec![], faults, fired: 0, shut: None, untried: false }
     }
 
     fn fault(&mut self) -> Fault {
@@ -197,7 +201,8 @@ impl World {
                         if fault == Fault::Cut || skip.contains(&n) {
                             self.hosts[n].cut = true;
                         }
-                        if self.hosts[n].cut || fault == Fault::NotAsked {
+                        let shut = self.shut == Some(n) && self.hosts[n].holds() == new(n);
+                        if self.hosts[n].cut || fault == Fault::NotAsked || shut {
                             continue;
                         }
                         if fault == Fault::Restart {
@@ -218,7 +223,9 @@ impl World {
                     Order::Prove { statuses, skipped } => {
                         let hosts: Vec<usize> = (0..MACHINES).filter(|n| statuses.contains_key(&host(*n))).collect();
                         assert!(hosts.len() + skipped.len() == MACHINES);
-                        push(self.now + 50, Event::Proved(Ok(agreed(&hosts))));
+                        let mut agreed = agreed(&hosts);
+                        agreed.probes.retain(|_, _| !self.untried);
+                        push(self.now + 50, Event::Proved(Ok(agreed)));
                     }
                     Order::Record(line) => {
                         let fault = self.fault();
@@ -310,6 +317,7 @@ fn ends_well(mut world: World, report: Option<Report>) {
         match report.outcome {
             Outcome::Kept => assert!(world.all(untouched, &skipped), "kept: {report:#?} {:?}", world.hosts),
             Outcome::Unchanged | Outcome::Planned => panic!("there was something to do"),
+            Outcome::Astray => panic!("nobody else changes a machine here: {report:#?}"),
             Outcome::Refused | Outcome::TakenBack => assert!(world.all(old, &BTreeSet::new()), "{report:#?} {:?}", world.hosts),
             Outcome::Decided => assert!(world.decided(), "{report:#?}"),
         }
@@ -382,6 +390,33 @@ fn who_does_not_answer_is_named_or_left_out() {
     assert_eq!(report.outcome, Outcome::Kept, "{report:#?}");
     assert!(matches!(report.machines[&host(2)], Place::Skipped { .. }));
     ends_well(world, Some(report));
+}
+
+#[test]
+fn what_shuts_the_coordinator_out_is_not_kept() {
+    let mut world = World::new(vec![]);
+    (world.shut, world.untried) = (Some(3), true);
+    let report = world.run(&mut Machine::new(setup(Partial::Refuse)), &BTreeSet::new(), 10_000).expect("it ends");
+    assert_eq!(report.outcome, Outcome::TakenBack, "{report:#?}");
+    assert_eq!((report.failures[0].step, report.failures[0].machine.as_ref()), (Step::Look, Some(&host(3))), "{report:#?}");
+    assert!(!world.decided());
+    world.time_goes_by();
+    assert!(world.all(old, &BTreeSet::new()), "{:?}", world.hosts);
+}
+
+#[test]
+fn a_machine_that_somebody_else_confirmed_is_called_by_its_name() {
+    let mut machine = Machine::resume(
+        setup(Partial::Refuse),
+        vec![],
+        (0..2).map(|n| (host(n), Target { digest: new(n), generation: Generation(2), before: Some(old(n)), unchanged: false })).collect(),
+        false,
+    );
+    let mut world = World::new(vec![]);
+    world.hosts[1].confirmed = new(1);
+    let report = world.run(&mut machine, &BTreeSet::new(), 10_000).expect("it ends");
+    assert_eq!(report.outcome, Outcome::Astray, "{report:#?}");
+    assert!(matches!(&report.machines[&host(1)], Place::Astray { why } if why.contains("somebody else confirmed it")), "{report:#?}");
 }
 
 #[test]

@@ -92,10 +92,11 @@ impl Prove for Planner<'_> {
             agreed.notes.push("no election runs in a lab that stands: nobody hands over (`ravelin pair drill` does)".into());
         }
         sides.same(&agreed.targets);
-        let (old, new) = (sides.old(self), sides.new(self.model));
+        let (old, new) = (sides.old(self, &devices.reported), sides.new(self.model, &devices.reported));
         let mixture = progress::during("proving every mixture of old and new", || mixture::mixture(old, new));
         let all: Vec<Vec<HostName>> = agreed.waves.iter().map(|w| w.machines.clone()).collect();
-        agreed.proved = self.judge(&mixture, &all)?;
+        let absent = plan.machines.keys().filter(|m| !statuses.contains_key(*m)).count();
+        agreed.proved = self.judge(&mixture, &all, absent)?;
         agreed.probes = progress::during("choosing connections to try", || self.probes(old, new, statuses));
         let counted: usize = agreed.probes.values().map(Vec::len).sum();
         agreed.proved.push(format!("{counted} connections along proved flows are tried, from {} machines", agreed.probes.len()));
@@ -119,18 +120,12 @@ impl Sides {
             }
         }
     }
-    fn old<'a>(&'a self, planner: &'a Planner<'_>) -> State<'a> {
-        State { model: planner.before.as_ref().unwrap_or(planner.model), rulesets: &self.before, devices: none() }
+    fn old<'a>(&'a self, planner: &'a Planner<'_>, devices: &'a reach::network::Devices) -> State<'a> {
+        State { model: planner.before.as_ref().unwrap_or(planner.model), rulesets: &self.before, devices }
     }
-    fn new<'a>(&'a self, model: &'a Model) -> State<'a> {
-        State { model, rulesets: &self.after, devices: none() }
+    fn new<'a>(&'a self, model: &'a Model, devices: &'a reach::network::Devices) -> State<'a> {
+        State { model, rulesets: &self.after, devices }
     }
-}
-
-/// Rules of Ravelin go by the devices of the plan; nothing is known better.
-fn none() -> &'static reach::network::Devices {
-    static NONE: reach::network::Devices = BTreeMap::new();
-    &NONE
 }
 
 impl Planner<'_> {
@@ -144,11 +139,16 @@ impl Planner<'_> {
         }
         let mut before: BTreeMap<HostName, Ruleset> = found.iter().map(|(m, r)| (m.clone(), r.live.clone())).collect();
         let last = self.before.as_ref().map(planning::plan);
-        let others: Vec<&HostName> = after.keys().filter(|m| !found.contains_key(*m)).collect();
+        // A machine that has no part in this stays as it is: afterwards it holds what it held.
+        let others: Vec<HostName> = after.keys().filter(|m| !found.contains_key(*m)).cloned().collect();
         for machine in others {
-            if let Some(held) = last.as_ref().and_then(|p| p.machines.get(machine)) {
+            if let Some(held) = last.as_ref().and_then(|p| p.machines.get(&machine)) {
                 before.insert(machine.clone(), held.ruleset.clone());
-            } else if skipped.contains_key(machine) {
+                after.insert(machine, held.ruleset.clone());
+                continue;
+            }
+            after.remove(&machine);
+            if skipped.contains_key(&machine) {
                 remark(&format!(
                     "{machine} does not answer and was never rolled out to: what it filters is not known, and nothing is taken for granted"
                 ));
@@ -239,9 +239,14 @@ impl Planner<'_> {
     }
 
     /// What mixtures come to, for the ledger; why not, where they are not proved and nobody answers for that.
-    fn judge(&self, mixture: &Mixture, waves: &[Vec<HostName>]) -> Result<Vec<String>, Vec<String>> {
+    fn judge(&self, mixture: &Mixture, waves: &[Vec<HostName>], absent: usize) -> Result<Vec<String>, Vec<String>> {
         let machines = mixture.changed.len();
-        let mut out = vec!["every invariant holds over the rules that will be in force".to_owned()];
+        let mut out = vec![match absent {
+            0 => "every invariant holds over the rules that will be in force".to_owned(),
+            n => format!(
+                "every invariant holds over the rules of the whole plan; {n} machines have no part in this and do not hold theirs by it"
+            ),
+        }];
         out.extend(
             mixture.cut.iter().filter(|c| c.on_the_way(waves)).take(TOLD).map(|c| format!("on the way a flow is cut for a while: {c}")),
         );

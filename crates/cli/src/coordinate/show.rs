@@ -109,7 +109,7 @@ impl Shown {
     pub fn exit(&self) -> Exit {
         match self.0.outcome {
             Outcome::Planned | Outcome::Unchanged | Outcome::Kept => Exit::Ok,
-            Outcome::Refused => Exit::Cannot,
+            Outcome::Refused | Outcome::Astray => Exit::Cannot,
             Outcome::TakenBack => Exit::Reverted,
             Outcome::Decided => Exit::Waiting,
         }
@@ -144,6 +144,10 @@ impl Face for Shown {
             Outcome::TakenBack => format!(
                 "{}: rollout {id} was begun and taken back; {old} of {all} machines say that they hold what they held before. {probed}. {s:.1} s\n",
                 paint(BAD, "Taken back")
+            ),
+            Outcome::Astray => format!(
+                "{}: rollout {id} was taken back, {old} of {all} machines hold what they held before, and those that are astray do not: look at them. {probed}. {s:.1} s\n",
+                paint(BAD, "NOT AS BEFORE")
             ),
             Outcome::Kept => {
                 format!("{}: rollout {id}; {new} of {all} machines hold what is new, confirmed. {probed}. {s:.1} s\n", paint(GOOD, "Kept"))

@@ -8,12 +8,13 @@ use crate::{
         books::{self, BookArguments},
         planner::Planner,
         show::{Progress, Shown},
-        way::WayArguments,
+        way::{Via, WayArguments},
     },
     exit::Exit,
     face::{remark, show},
     input::{self, SiteArgument},
     keys::Signers,
+    machine, planning,
     trouble::Trouble,
     window,
 };
@@ -23,7 +24,7 @@ use rollout::{
     ledger::{Context, Ledger, What},
 };
 use signing::Secret;
-use site::model::Model;
+use site::model::{Mode, Model};
 use std::{collections::BTreeSet, rc::Rc, sync::Arc};
 use words::{Digest, HostName, SourceFile};
 
@@ -87,9 +88,16 @@ enum PartialArgument {
 
 /// Rolls out, or takes up what was begun.
 pub fn run(arguments: &Arguments, global: &Global) -> Result<Exit, Trouble> {
-    let (model, source) = input::model(&arguments.site.site, global)?;
+    let (model, source, told) = input::told(&arguments.site.site, global)?;
     if arguments.resume {
         return resume(&arguments.how, &model, &source, global);
+    }
+    // Over many machines nobody can say that a change only narrows, which is what lets one machine's go on.
+    if model.layers.network != Mode::Off && told.iter().any(|d| d.is_error() && d.code == site::code::WEAK003) {
+        return Err(Trouble::usage(
+            "a weakening of the site file has ended; nothing was changed",
+            "take it out, or decide again and give it a new `until`; on a single machine `ravelin apply` lets through what only narrows",
+        ));
     }
     let asked = Asked { because: arguments.because.clone(), dry: arguments.dry_run, argument: typed() };
     out(&arguments.how, &model, &source, asked, global)
@@ -114,6 +122,9 @@ pub struct Asked {
 pub fn out(how: &How, model: &Model, source: &SourceFile, asked: Asked, global: &Global) -> Result<Exit, Trouble> {
     let machines = machines(how, model)?;
     let way = how.way.way(model)?;
+    if way.via == Via::Local {
+        this_one(model, &machines)?;
+    }
     let keys: Rc<[Secret]> = how.signers.read()?.into();
     let mut ledger = open(how, model, source, &asked.argument, &keys)?;
     if let Some((id, begun)) = ledger.unfinished().map_err(books::trouble)?.filter(|_| !asked.dry) {
@@ -192,6 +203,15 @@ fn machines(how: &How, model: &Model) -> Result<BTreeSet<HostName>, Trouble> {
         return Err(Trouble::usage(format!("the site manages no host `{unknown}`"), format!("it manages {}", all.join(", "))));
     }
     Ok(if how.only.is_empty() { managed } else { how.only.iter().cloned().collect() })
+}
+
+/// The local way reaches the machine this program runs on, whatever the others are called.
+fn this_one(model: &Model, machines: &BTreeSet<HostName>) -> Result<(), Trouble> {
+    let here = planning::this_machine(model, None, &machine::network())?;
+    if machines.iter().eq([&here]) {
+        return Ok(());
+    }
+    Err(Trouble::usage(format!("--via local reaches {here} alone, where this runs"), format!("--only {here}, or --via ssh")))
 }
 
 impl How {

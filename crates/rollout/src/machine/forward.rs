@@ -55,6 +55,13 @@ impl Machine {
                 self.try_out(|_, _| true, out);
                 false
             }
+            Step::Look => {
+                let waits = |(m, p): (&HostName, &Place)| (*p == Place::Waiting).then(|| m.clone());
+                for machine in self.places.iter().filter_map(waits).collect::<Vec<_>>() {
+                    self.tell(&machine, Ask::Status, out);
+                }
+                false
+            }
             Step::Decide => {
                 // Every bound was kept, or the timers have so much left; this program may have been stopped for a while.
                 let confirms_by = now_ms + 1000 * (self.setup.times.record + self.setup.times.ask);
@@ -151,6 +158,15 @@ impl Machine {
                 self.note_failure(Some(machine), why);
             }
             (Step::Drain, Heard::Done) => {}
+            (Step::Look, Heard::Status(status)) => {
+                let target = self.agreed.targets.get(machine).map(|t| t.digest);
+                if !status.pending.as_ref().is_some_and(|p| Some(p.digest) == target && p.waits()) {
+                    self.note_failure(
+                        Some(machine),
+                        "what was put in force there does not wait any more: it went back, or somebody else ended it",
+                    );
+                }
+            }
             (Step::Before | Step::Probe | Step::Last, Heard::Tried(tried)) => self.tried(step, machine, tried),
             (_, other) => self.note_failure(Some(machine), format!("`{}`: {}", ask.word(), said(other))),
         }
@@ -255,7 +271,7 @@ impl Machine {
             }
             self.acts.extend([act(Step::Stage, Some(n)), act(Step::Probe, Some(n))]);
         }
-        self.acts.extend([Step::Last, Step::Decide, Step::Confirm, Step::Settle].map(|s| act(s, None)));
+        self.acts.extend([Step::Last, Step::Look, Step::Decide, Step::Confirm, Step::Settle].map(|s| act(s, None)));
         if self.agreed.waves.iter().any(|w| w.drained.is_some()) {
             self.acts.push_back(act(Step::Return, None));
         }

@@ -149,10 +149,22 @@ impl Machine {
                 self.tell(machine, Ask::Apply { within_s: self.setup.times.within(left) }, out);
             }
             (_, Some(_)) => self.tell(machine, Ask::Revert(target.digest), out),
-            (_, None) if confirmed == target.before => self.put(machine, Place::Old, out),
+            (_, None) if confirmed == target.before => {
+                // What it differed in before is not held against the rollout.
+                let known = self.statuses.get(machine).map(|s| s.drift.as_slice()).unwrap_or_default();
+                match status.drift.iter().find(|d| !known.contains(d)) {
+                    Some(d) => self.put(machine, astray(format!("it says that it went back, and its kernel differs from that: {d}")), out),
+                    None => self.put(machine, Place::Old, out),
+                }
+            }
             (_, None) => {
                 let is = status.confirmed.as_ref().map_or_else(|| "nothing".to_owned(), |c| format!("generation {}", c.generation));
-                self.put(machine, astray(format!("it holds {is}, which is neither what it held before nor what it was to hold")), out);
+                let why = if confirmed == Some(target.digest) {
+                    format!("it holds {is}, which is what is new: somebody else confirmed it")
+                } else {
+                    format!("it holds {is}, which is neither what it held before nor what it was to hold")
+                };
+                self.put(machine, astray(why), out);
             }
         }
     }
@@ -180,6 +192,8 @@ impl Machine {
             let left = self.unsettled();
             let astray = self.places.values().any(|p| matches!(p, Place::Astray { .. }));
             self.outcome = if left.is_empty() && !astray { Outcome::Kept } else { Outcome::Decided };
+        } else if self.places.values().any(|p| matches!(p, Place::Astray { .. })) {
+            self.outcome = Outcome::Astray;
         }
         for machine in self.unsettled() {
             let why = match self.places.get(&machine) {
