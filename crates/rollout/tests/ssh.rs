@@ -51,7 +51,11 @@ fn etc_of_its_own(ordinary: bool) {
     // An account without a password that is not locked either.
     add("shadow", "op:*:19000:0:99999:7:::\nsshd:*:19000:0:99999:7:::\n");
     if ordinary {
-        let rule = format!("Defaults env_reset\nroot ALL=(ALL:ALL) ALL\nop ALL=(root) NOPASSWD: {}\n", applier().display());
+        // The line of the documentation, but for this test's own state directories.
+        let page = fs::read_to_string(format!("{}/../../docs/rollout.md", env!("CARGO_MANIFEST_DIR"))).expect("the page");
+        let verbs = page.lines().find_map(|l| l.split_once("NOPASSWD: /usr/sbin/ravelin-applier ^")).expect("the line").1;
+        let (applier, directory) = (applier().display().to_string(), "^(--state [^ ]+ )?");
+        let rule = format!("Defaults env_reset\nroot ALL=(ALL:ALL) ALL\nop ALL=(root) NOPASSWD: {applier} {directory}{verbs}\n");
         fs::write(format!("{DIR}/etc/sudoers"), rule).expect("writes");
         fs::set_permissions(format!("{DIR}/etc/sudoers"), fs::Permissions::from_mode(0o440)).expect("mode");
         let _ = fs::remove_dir_all(format!("{DIR}/etc/sudoers.d"));
@@ -178,13 +182,20 @@ fn over_a_real_sshd() {
     let said = each()
         .call(
             &second.name,
-            &["--json".into(), "confirm".into(), "--from-console".into(), "it's $(reboot) \"here\"".into()],
+            &["confirm".into(), "--from-console".into(), "it's $(reboot) \"here\"".into(), "--json".into()],
             b"",
             Duration::from_secs(20),
         )
         .expect("reached");
     let text = String::from_utf8_lossy(&said.stdout).into_owned() + &String::from_utf8_lossy(&said.stderr);
     assert!(said.status == Some(1) && text.contains("nothing waits to be confirmed"), "{said:?} {text}");
+
+    if ordinary {
+        // What would undo the signatures is not among what the line allows.
+        let words = ["trust", "forget", "--from-console", "lost"].map(str::to_owned);
+        let denied = ssh(first).call(&first.name, &words, b"", Duration::from_secs(20)).expect("reached");
+        assert!(denied.status == Some(1) && String::from_utf8_lossy(&denied.stderr).contains("password"), "{denied:?}");
+    }
 
     let mut ledger = Ledger::open(Path::new("/tmp/ledger"), Context::default(), None).expect("opens");
     let setup = |id: &str| Setup {
