@@ -92,7 +92,7 @@ impl Prove for Planner<'_> {
             agreed.notes.push("no election runs in a lab that stands: nobody hands over (`ravelin pair drill` does)".into());
         }
         sides.same(&agreed.targets);
-        let (old, new) = (sides.old(self), sides.new(self.model));
+        let (old, new) = (sides.then(self, &devices), sides.now(self.model, &devices));
         let mixture = progress::during("proving every mixture of old and new", || mixture::mixture(old, new));
         let all: Vec<Vec<HostName>> = agreed.waves.iter().map(|w| w.machines.clone()).collect();
         agreed.proved = self.judge(&mixture, &all)?;
@@ -119,18 +119,12 @@ impl Sides {
             }
         }
     }
-    fn old<'a>(&'a self, planner: &'a Planner<'_>) -> State<'a> {
-        State { model: planner.before.as_ref().unwrap_or(planner.model), rulesets: &self.before, devices: none() }
+    fn then<'a>(&'a self, planner: &'a Planner<'_>, devices: &'a Devices) -> State<'a> {
+        State { model: planner.before.as_ref().unwrap_or(planner.model), rulesets: &self.before, devices: &devices.reported }
     }
-    fn new<'a>(&'a self, model: &'a Model) -> State<'a> {
-        State { model, rulesets: &self.after, devices: none() }
+    fn now<'a>(&'a self, model: &'a Model, devices: &'a Devices) -> State<'a> {
+        State { model, rulesets: &self.after, devices: &devices.reported }
     }
-}
-
-/// Rules of Ravelin go by the devices of the plan; nothing is known better.
-fn none() -> &'static reach::network::Devices {
-    static NONE: reach::network::Devices = BTreeMap::new();
-    &NONE
 }
 
 impl Planner<'_> {
