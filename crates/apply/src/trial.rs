@@ -32,7 +32,7 @@ pub fn all(trials: &[Trial]) -> Result<Vec<Tried>, Error> {
         for entry in &mut begun_trials {
             let over = entry.as_ref().ok().and_then(|fd| ended(fd).transpose());
             if let Some(result) = over {
-                *entry = Err(result.map_or_else(|e| (Is::Unclear, e.to_string()), |seen| seen));
+                *entry = Err(result.unwrap_or_else(|e| (Is::Unclear, e.to_string())));
             }
         }
     }

@@ -92,7 +92,7 @@ impl Prove for Planner<'_> {
             agreed.notes.push("no election runs in a lab that stands: nobody hands over (`ravelin pair drill` does)".into());
         }
         sides.same(&agreed.targets);
-        let (old, new) = (sides.old(self, &devices.reported), sides.new(self.model, &devices.reported));
+        let (old, new) = (sides.then(self, &devices), sides.now(self.model, &devices));
         let mixture = progress::during("proving every mixture of old and new", || mixture::mixture(old, new));
         let all: Vec<Vec<HostName>> = agreed.waves.iter().map(|w| w.machines.clone()).collect();
         let absent = plan.machines.keys().filter(|m| !statuses.contains_key(*m)).count();
@@ -120,11 +120,11 @@ impl Sides {
             }
         }
     }
-    fn old<'a>(&'a self, planner: &'a Planner<'_>, devices: &'a reach::network::Devices) -> State<'a> {
-        State { model: planner.before.as_ref().unwrap_or(planner.model), rulesets: &self.before, devices }
+    fn then<'a>(&'a self, planner: &'a Planner<'_>, devices: &'a Devices) -> State<'a> {
+        State { model: planner.before.as_ref().unwrap_or(planner.model), rulesets: &self.before, devices: &devices.reported }
     }
-    fn new<'a>(&'a self, model: &'a Model, devices: &'a reach::network::Devices) -> State<'a> {
-        State { model, rulesets: &self.after, devices }
+    fn now<'a>(&'a self, model: &'a Model, devices: &'a Devices) -> State<'a> {
+        State { model, rulesets: &self.after, devices: &devices.reported }
     }
 }
 
