@@ -8,8 +8,8 @@ use bundle::pair::Daemon;
 use lab::{
     attempt::{self, Group},
     build::Neighbours,
-    demo, listen,
-    pair::{Drill, Event, Flows, Pair, drill},
+    listen,
+    pair::{Drill, Event, Flows, Pair, drill, forbidden},
     stage::Stage,
     trial::Trial,
 };
@@ -37,31 +37,76 @@ fn is_long() -> bool {
 
 fn stage() -> Stage {
     let stage = Stage::build(common::example("small"), Options::default(), Neighbours::Dynamic).expect("built");
-    let mut ports = demo::ports(&stage);
-    // Where a flow allows any port, this one is asked.
-    ports.values_mut().for_each(|p| p.extend([(words::Proto::Tcp, 443), (words::Proto::Udp, 443)]));
-    listen::serve(&stage.lab, &ports).expect("listeners");
+    // Where a flow allows any port, this one is asked. Ten thousand connections and every port of the catalogue are more than one
+    // process may have open.
+    listen::serve(&stage.lab, &Flows::ports(&stage, 443)).expect("listeners");
     stage.load_all().expect("loaded");
     stage
 }
 
 fn told(d: &Drill) {
+    let ms = |t: Duration| t.as_secs_f64() * 1e3;
     println!(
-        "{:?}: {} -> {}, longest hole {:.0} ms ({} of {} answered), flows {} before, {} survived, {} reset, {} silent; new: {} opened, {} not; {:?}",
+        "{}: {} -> {}, {} changeovers, hole {:.0} ms ({} of {} answered), over TCP {:.0} ms, flows {} before, {} survived, {} reset, {} silent; new: {} opened, {} again, {} not; both {:.0} ms, neither {:.0} ms; forbidden {} of {}; load {}",
         d.event,
         d.from,
         d.to,
-        d.gap.longest.as_secs_f64() * 1e3,
+        d.roles.changeovers(),
+        ms(d.gap.longest),
         d.gap.heard,
         d.gap.sent,
+        ms(d.stream.longest),
         d.flows.before,
         d.flows.survived,
         d.flows.reset,
         d.flows.silent,
         d.arrivals.opened,
+        d.arrivals.again,
         d.arrivals.refused,
-        d.roles
+        ms(d.roles.both),
+        ms(d.roles.neither),
+        d.forbidden.arrived,
+        d.forbidden.sent,
+        std::fs::read_to_string("/proc/loadavg").unwrap_or_default().split(' ').next().unwrap_or_default()
     );
+}
+
+/// What the policy forbids passes in no outcome, and was sent.
+fn closed(d: &Drill) {
+    assert!(d.forbidden.arrived == 0 && d.forbidden.sent > 0, "{}: {:?}", d.event, d.forbidden);
+}
+
+/// A table of outcomes: whatever happens, what is forbidden stays so, and who is active is one node in the end.
+#[test]
+fn whatever_happens_what_is_forbidden_stays_so() {
+    if !common::inside("whatever_happens_what_is_forbidden_stays_so") {
+        return;
+    }
+    let stage = stage();
+    let mut pair = Pair::start(&stage).expect("started");
+    let mut flows = Flows::find(&stage).expect("ways");
+    flows.open(HELD.0).expect("opened");
+    for event in Event::all("chain") {
+        let d = drill(&mut pair, &mut flows, event.clone()).unwrap_or_else(|e| panic!("{event}: {e}{}", pair.logs()));
+        told(&d);
+        closed(&d);
+        assert!(!event.changes_nodes() || d.from != d.to, "{event}: {:?}", d.roles);
+        let lost = d.flows.before - d.flows.survived;
+        if lost > 0 {
+            flows.open(lost).expect("opened");
+        }
+        pair.timers().expect("told");
+    }
+    // The same way is open where there are no rules: what was counted can count.
+    for node in pair.names() {
+        stage.lab.space(&node).expect("node").program("nft", &["delete", "table", "inet", "ravelin"], None).expect("deleted");
+    }
+    for node in stage.plan.machines.keys() {
+        let _ = stage.lab.space(node.as_str()).expect("node").attempt("nft", &["delete", "table", "inet", "ravelin"], None);
+    }
+    let open = forbidden::begin(&stage).expect("begun");
+    std::thread::sleep(Duration::from_secs(1));
+    assert!(open.end().arrived > 0, "what is sent as forbidden arrives nowhere in any case");
 }
 
 #[test]
@@ -87,6 +132,7 @@ fn no_connection_is_lost_when_the_nodes_change() {
             assert!(d.gap.heard > 0 && d.arrivals.opened > 0 && d.arrivals.refused == 0, "{event:?}: {:?} {:?}", d.gap, d.arrivals);
             let hole = if is_long() { HOLE.1 } else { HOLE.0 };
             assert!(d.gap.longest <= hole, "{event:?}: {:?} {:?}{}", d.gap, d.roles, pair.logs());
+            closed(&d);
             changed(&d, pair.higher().as_deref());
             // A real node's timer does so within its time; what another change before that costs is another test.
             pair.timers().expect("told");

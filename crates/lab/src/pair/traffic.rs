@@ -6,6 +6,7 @@ use crate::{
     attempt::{Deed, Expected, legitimate},
     connect::{self, Fate, Held},
     error::LabError,
+    listen,
     stage::Stage,
 };
 use serde::Serialize;
@@ -144,14 +145,30 @@ impl<'s> Flows<'s> {
         count
     }
 
-    /// A probe along the first way over UDP, from now until it is ended.
-    pub fn probe(&self) -> Result<Probe, LabError> {
-        let way =
-            self.ways.iter().find(|w| w.proto == Proto::Udp).ok_or_else(|| LabError::Other("no way over UDP crosses the edge".into()))?;
-        let held = connect::keep(self.stage.lab.space(&way.node)?, Some(way.src), way.dst, Proto::Udp)?
+    /// Ports that are asked along the ways, by node: where nobody needs the others, fewer sockets listen.
+    pub fn ports(stage: &Stage, any: u16) -> listen::Ports {
+        let (all, _) = legitimate::attempts(&stage.model, &stage.lab.topology);
+        let mut ports = listen::Ports::new();
+        for a in all {
+            if let (Deed::Connect { dst, proto, .. }, Expected::Reaches(to)) = (&a.deed, &a.expected) {
+                // A published port is another one behind the edge: both are opened.
+                let behind = stage.model.publishes.iter().map(|p| p.host_port);
+                ports.entry(to.clone()).or_default().extend(behind.chain([dst.port(), any]).map(|port| (*proto, port)));
+            }
+        }
+        ports
+    }
+
+    /// A probe along the first way over this protocol, from now until it is ended: packets of no connection that others wait for over
+    /// UDP, a stream over TCP, whose holes are as long as the sender's own retransmissions make them.
+    pub fn probe(&self, proto: Proto) -> Result<Probe, LabError> {
+        let way = self.ways.iter().find(|w| w.proto == proto);
+        let way = way.ok_or_else(|| LabError::Other(format!("no way over {proto} crosses the edge")))?;
+        let held = connect::keep(self.stage.lab.space(&way.node)?, Some(way.src), way.dst, proto)?
             .map_err(|a| LabError::Other(format!("the probe's way is closed: {a:?}")))?;
         let stop = Arc::new(AtomicBool::new(false));
         let told = Arc::clone(&stop);
+        held.at_once();
         let thread = std::thread::Builder::new().name("pair-probe".into()).spawn(move || beat(&held, &told));
         Ok(Probe { stop, thread: thread.map_err(LabError::io("start the probe"))? })
     }
