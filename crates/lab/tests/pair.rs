@@ -141,6 +141,57 @@ fn no_connection_is_lost_when_the_nodes_change() {
     }
 }
 
+/// States hold no windows: what a node last saw of a connection it once had is held against it when it comes back.
+#[test]
+fn a_busy_connection_comes_back_to_a_node_it_was_on_before() {
+    if !common::inside("a_busy_connection_comes_back_to_a_node_it_was_on_before") {
+        return;
+    }
+    let stage = stage();
+    let mut pair = Pair::start(&stage).expect("started");
+    let flows = Flows::find(&stage).expect("ways");
+    let first = pair.settled().expect("one");
+    let second = pair.other(&first).expect("two");
+    let over = |pair: &mut Pair<'_>, from: &str, to: &str| {
+        pair.drain(from, true).expect("drained");
+        assert_eq!(moved(pair, to), to);
+        pair.drain(from, false).expect("returned");
+        std::thread::sleep(Duration::from_secs(1));
+    };
+    // Over and back, with both timers between: nothing is missed. Then back within the time of a timer: it hangs until one runs.
+    for timer in [true, false] {
+        let stream = flows.probe(words::Proto::Tcp).expect("a stream");
+        std::thread::sleep(Duration::from_secs(1));
+        over(&mut pair, &first, &second);
+        if timer {
+            pair.timers().expect("told");
+        }
+        over(&mut pair, &second, &first);
+        let hung = stream.silent();
+        println!("over and back, a timer between: {timer}; silent for {:.1} s", hung.as_secs_f64());
+        assert_eq!(hung > Duration::from_millis(900), !timer, "silent for {hung:?}");
+        pair.timers().expect("told");
+        let begun = std::time::Instant::now();
+        while stream.silent() > Duration::from_millis(500) {
+            assert!(begun.elapsed() < Duration::from_secs(30), "it never comes back: {:?}", stream.silent());
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        println!("longest hole {:?}", stream.end().longest);
+    }
+    // A stall: the other node has it for a second, and the one that wakes knows nothing of that.
+    let stream = flows.probe(words::Proto::Tcp).expect("a stream");
+    let active = pair.settled().expect("one");
+    pair.stall(&active, Duration::from_secs(1)).expect("stalled");
+    pair.settled().expect("one again");
+    pair.timers().expect("told");
+    let begun = std::time::Instant::now();
+    while stream.silent() > Duration::from_millis(500) {
+        assert!(begun.elapsed() < Duration::from_secs(30), "it never comes back: {:?}", stream.silent());
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    println!("stalled: longest hole {:?}", stream.end().longest);
+}
+
 /// Who took the addresses, and how often: nodes change once, and the one that gave them does not come back.
 fn changed(d: &Drill, higher: Option<&str>) {
     let (stalled, to) = (d.event == Event::Stall, d.roles.turns[&d.to]);

@@ -120,6 +120,27 @@ impl Tracking {
         }
     }
 
+    /// From now on the windows of this TCP connection are checked forgivingly, in both directions: what passed by another machine is not
+    /// held against what this one last saw. `false` where it is gone.
+    pub fn forgive(&mut self, original: Tuple, zone: u16) -> Result<bool, Error> {
+        match self.0.execute(forgiving(original, zone)) {
+            Ok(()) => Ok(true),
+            // ENOENT: it ended meanwhile.
+            Err(e) if e.errno() == Some(2) => Ok(false),
+            Err(e) => Err(e),
+        }
+    }
+
+    /// The same for every TCP connection of the table. Out comes how many.
+    pub fn forgive_all(&mut self) -> Result<usize, Error> {
+        let all: Vec<Entry> = self.list()?.into_iter().filter(|e| e.protocol == crate::diag::TCP).collect();
+        let mut done = 0;
+        for e in all {
+            done += usize::from(self.forgive(e.original, e.zone)?);
+        }
+        Ok(done)
+    }
+
     /// Takes one out by its original direction and its zone. `false` where it is gone already.
     pub fn delete(&mut self, protocol: u8, original: Tuple, zone: u16) -> Result<bool, Error> {
         let fixed = [family(&original), 0, 0, 0];
@@ -134,6 +155,18 @@ impl Tracking {
             Err(e) => Err(e),
         }
     }
+}
+
+/// An update that says nothing but the flags: neither the state nor how long it stays are touched.
+fn forgiving(original: Tuple, zone: u16) -> Request {
+    let tcp = Nest::default().with(4, &[TCP_BE_LIBERAL; 2]).with(5, &[TCP_BE_LIBERAL; 2]);
+    let mut request = Request::new(NEW, wire::ACK, &[family(&original), 0, 0, 0])
+        .with_nested(TUPLE_ORIG, &tuple(crate::diag::TCP, original))
+        .with_nested(PROTOINFO, &Nest::default().with_nested(1, &tcp));
+    if zone != 0 {
+        request = request.with(ZONE, &zone.to_be_bytes());
+    }
+    request
 }
 
 fn describe(flags: u16, protocol: u8, original: Tuple, reply: Tuple, timeout: u32) -> Request {

@@ -315,6 +315,11 @@ impl<'s> Pair<'s> {
     pub fn tell_states(&self, name: &str, active: bool) -> Result<(), LabError> {
         let config = text(&self.node(name)?.path("conntrackd.conf"));
         let space = self.stage.lab.space(name)?;
+        // Nodes changed, as far as anybody here knows.
+        space.run(|| {
+            let forgiven = sys::track::Tracking::open().and_then(|mut t| t.forgive_all());
+            forgiven.map_err(|e| LabError::Other(e.to_string()))
+        })?;
         let words: &[&[&str]] = if active { &[&["-R"], &["-B"]] } else { &[&["-f", "internal"]] };
         words.iter().try_for_each(|w| space.program("conntrackd", &[&["-C", config.as_str()], *w].concat(), None).map(drop))
     }

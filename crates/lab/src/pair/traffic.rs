@@ -14,7 +14,7 @@ use std::{
     net::{IpAddr, SocketAddr},
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     thread::JoinHandle,
     time::{Duration, Instant},
@@ -169,8 +169,11 @@ impl<'s> Flows<'s> {
         let stop = Arc::new(AtomicBool::new(false));
         let told = Arc::clone(&stop);
         held.at_once();
-        let thread = std::thread::Builder::new().name("pair-probe".into()).spawn(move || beat(&held, &told));
-        Ok(Probe { stop, thread: thread.map_err(LabError::io("start the probe"))? })
+        let begun = Instant::now();
+        let last = Arc::new(AtomicU64::new(0));
+        let say = Arc::clone(&last);
+        let thread = std::thread::Builder::new().name("pair-probe".into()).spawn(move || beat(&held, begun, &told, &say));
+        Ok(Probe { stop, begun, last, thread: thread.map_err(LabError::io("start the probe"))? })
     }
 
     /// New connections, one after another, from now until it is ended.
@@ -199,8 +202,7 @@ impl<'s> Flows<'s> {
 }
 
 /// Packets a thousand times a second; the moments of their answers.
-fn beat(held: &Held, stop: &AtomicBool) -> Gap {
-    let begun = Instant::now();
+fn beat(held: &Held, begun: Instant, stop: &AtomicBool, say: &AtomicU64) -> Gap {
     let mut last: Option<Instant> = None;
     let mut gap = Gap::default();
     let mut next = begun;
@@ -214,6 +216,7 @@ fn beat(held: &Held, stop: &AtomicBool) -> Gap {
             if let Some(before) = last.replace(now) {
                 gap.longest = gap.longest.max(now - before);
             }
+            say.store(u64::try_from((now - begun).as_millis()).unwrap_or(u64::MAX), Ordering::Relaxed);
         }
         std::thread::sleep(next.saturating_duration_since(Instant::now()));
     }
@@ -236,10 +239,18 @@ pub struct Gap {
 /// A probe under way.
 pub struct Probe {
     stop: Arc<AtomicBool>,
+    begun: Instant,
+    /// When it was answered last, in milliseconds since it began.
+    last: Arc<AtomicU64>,
     thread: JoinHandle<Gap>,
 }
 
 impl Probe {
+    /// How long it has had no answer.
+    pub fn silent(&self) -> Duration {
+        self.begun.elapsed().saturating_sub(Duration::from_millis(self.last.load(Ordering::Relaxed)))
+    }
+
     /// Ends it.
     pub fn end(self) -> Gap {
         self.stop.store(true, Ordering::Relaxed);
