@@ -281,7 +281,9 @@ fn daemons_run(node: &mut Guest) {
         let said = node.must(&show);
         let journal = node.must("systemctl --no-pager status keepalived conntrackd; true");
         assert_eq!(said.trim(), "ActiveState=active DynamicUser=yes NRestarts=0 UnitFileState=enabled", "{unit}\n{journal}");
-        let process = format!("p=$(systemctl show {unit} -P MainPID); cat /proc/$p/comm; awk '/^Uid|^Seccomp:|^NoNewPrivs/ {{print $2}}' /proc/$p/status | tr '\\n' ' '");
+        let process = format!(
+            "p=$(systemctl show {unit} -P MainPID); cat /proc/$p/comm; awk '/^Uid|^Seccomp:|^NoNewPrivs/ {{print $2}}' /proc/$p/status | tr '\\n' ' '"
+        );
         let said = node.must(&process);
         let words: Vec<&str> = said.split_whitespace().collect();
         let [comm, uid, privileges, filter] = words[..] else { panic!("{unit}: {said}") };
@@ -316,7 +318,9 @@ fn a_pair_on_two_machines_keeps_connections_and_lets_nothing_else_pass() {
 
     // What a taken-over host says of the election counts nowhere.
     let denied = |node: &mut Guest| -> u64 {
-        let rules = node.must("nft list table inet ravelin | grep -E 'comment \"(deny/vrrp/in|spoof|guard)' | grep -o 'packets [0-9]*' | cut -d' ' -f2");
+        let rules = node.must(
+            "nft list table inet ravelin | grep -E 'comment \"(deny/vrrp/in|spoof|guard)' | grep -o 'packets [0-9]*' | cut -d' ' -f2",
+        );
         rules.split_whitespace().filter_map(|n| n.parse::<u64>().ok()).sum()
     };
     let before = site.nodes.each_mut().map(denied);
@@ -340,7 +344,10 @@ fn a_pair_on_two_machines_keeps_connections_and_lets_nothing_else_pass() {
     assert!(parts == 1 && [&a, &b].iter().any(|(_, said)| said.contains(": standby, with 0 of")), "{a:?} {b:?}");
     assert!([&a, &b].iter().all(|(code, said)| *code == vm::Code::Exit(0) && said.contains("holds the policy")), "{a:?} {b:?}");
     let active = site.active();
-    let timers = site.nodes.each_mut().map(|n| n.must("journalctl -b --no-pager -o cat -u ravelin-states; systemctl is-active ravelin-states.timer"));
+    let timers = site
+        .nodes
+        .each_mut()
+        .map(|n| n.must("journalctl -b --no-pager -o cat -u ravelin-states; systemctl is-active ravelin-states.timer"));
     assert!(timers[active].contains("\"told\"") && timers[1 - active].contains("\"forgot\""), "{timers:?}");
     assert!(timers.iter().all(|t| !t.contains("Failed") && t.trim().ends_with("active")), "{timers:?}");
 

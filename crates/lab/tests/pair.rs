@@ -3,20 +3,18 @@
 #![expect(clippy::print_stdout, reason = "a test tells what it saw")]
 
 mod common;
+#[path = "common/pair.rs"]
+mod pair_common;
 
 use bundle::pair::Daemon;
 use lab::{
     attempt::{self, Group},
-    build::Neighbours,
-    listen,
-    pair::{Drill, Event, Flows, Pair, drill, forbidden},
+    pair::{Drill, Event, Flows, Pair, drill},
     stage::Stage,
     trial::Trial,
 };
-use plan::{
-    Options,
-    standing::{Part, Standing},
-};
+use pair_common::{closed, moved, stage, told};
+use plan::standing::{Part, Standing};
 use std::time::Duration;
 
 /// Connections held in an ordinary run, and in a long one.
@@ -33,80 +31,6 @@ const BOTH: Duration = Duration::from_millis(2500);
 
 fn is_long() -> bool {
     std::env::var_os("RAVELIN_LONG").is_some()
-}
-
-fn stage() -> Stage {
-    let stage = Stage::build(common::example("small"), Options::default(), Neighbours::Dynamic).expect("built");
-    // Where a flow allows any port, this one is asked. Ten thousand connections and every port of the catalogue are more than one
-    // process may have open.
-    listen::serve(&stage.lab, &Flows::ports(&stage, 443)).expect("listeners");
-    stage.load_all().expect("loaded");
-    stage
-}
-
-fn told(d: &Drill) {
-    let ms = |t: Duration| t.as_secs_f64() * 1e3;
-    println!(
-        "{}: {} -> {}, {} changeovers, hole {:.0} ms ({} of {} answered), over TCP {:.0} ms, flows {} before, {} survived, {} reset, {} silent; new: {} opened, {} again, {} not; both {:.0} ms, neither {:.0} ms; forbidden {} of {}; load {}",
-        d.event,
-        d.from,
-        d.to,
-        d.roles.changeovers(),
-        ms(d.gap.longest),
-        d.gap.heard,
-        d.gap.sent,
-        ms(d.stream.longest),
-        d.flows.before,
-        d.flows.survived,
-        d.flows.reset,
-        d.flows.silent,
-        d.arrivals.opened,
-        d.arrivals.again,
-        d.arrivals.refused,
-        ms(d.roles.both),
-        ms(d.roles.neither),
-        d.forbidden.arrived,
-        d.forbidden.sent,
-        std::fs::read_to_string("/proc/loadavg").unwrap_or_default().split(' ').next().unwrap_or_default()
-    );
-}
-
-/// What the policy forbids passes in no outcome, and was sent.
-fn closed(d: &Drill) {
-    assert!(d.forbidden.arrived == 0 && d.forbidden.sent > 0, "{}: {:?}", d.event, d.forbidden);
-}
-
-/// A table of outcomes: whatever happens, what is forbidden stays so, and who is active is one node in the end.
-#[test]
-fn whatever_happens_what_is_forbidden_stays_so() {
-    if !common::inside("whatever_happens_what_is_forbidden_stays_so") {
-        return;
-    }
-    let stage = stage();
-    let mut pair = Pair::start(&stage).expect("started");
-    let mut flows = Flows::find(&stage).expect("ways");
-    flows.open(HELD.0).expect("opened");
-    for event in Event::all("chain") {
-        let d = drill(&mut pair, &mut flows, event.clone()).unwrap_or_else(|e| panic!("{event}: {e}{}", pair.logs()));
-        told(&d);
-        closed(&d);
-        assert!(!event.changes_nodes() || d.from != d.to, "{event}: {:?}", d.roles);
-        let lost = d.flows.before - d.flows.survived;
-        if lost > 0 {
-            flows.open(lost).expect("opened");
-        }
-        pair.timers().expect("told");
-    }
-    // The same way is open where there are no rules: what was counted can count.
-    for node in pair.names() {
-        stage.lab.space(&node).expect("node").program("nft", &["delete", "table", "inet", "ravelin"], None).expect("deleted");
-    }
-    for node in stage.plan.machines.keys() {
-        let _ = stage.lab.space(node.as_str()).expect("node").attempt("nft", &["delete", "table", "inet", "ravelin"], None);
-    }
-    let open = forbidden::begin(&stage).expect("begun");
-    std::thread::sleep(Duration::from_secs(1));
-    assert!(open.end().arrived > 0, "what is sent as forbidden arrives nowhere in any case");
 }
 
 #[test]
@@ -139,57 +63,6 @@ fn no_connection_is_lost_when_the_nodes_change() {
         }
         println!("{event:?}: longest hole of {runs} runs with {held} connections {:.0} ms", longest.as_secs_f64() * 1e3);
     }
-}
-
-/// States hold no windows: what a node last saw of a connection it once had is held against it when it comes back.
-#[test]
-fn a_busy_connection_comes_back_to_a_node_it_was_on_before() {
-    if !common::inside("a_busy_connection_comes_back_to_a_node_it_was_on_before") {
-        return;
-    }
-    let stage = stage();
-    let mut pair = Pair::start(&stage).expect("started");
-    let flows = Flows::find(&stage).expect("ways");
-    let first = pair.settled().expect("one");
-    let second = pair.other(&first).expect("two");
-    let over = |pair: &mut Pair<'_>, from: &str, to: &str| {
-        pair.drain(from, true).expect("drained");
-        assert_eq!(moved(pair, to), to);
-        pair.drain(from, false).expect("returned");
-        std::thread::sleep(Duration::from_secs(1));
-    };
-    // Over and back, with both timers between: nothing is missed. Then back within the time of a timer: it hangs until one runs.
-    for timer in [true, false] {
-        let stream = flows.probe(words::Proto::Tcp).expect("a stream");
-        std::thread::sleep(Duration::from_secs(1));
-        over(&mut pair, &first, &second);
-        if timer {
-            pair.timers().expect("told");
-        }
-        over(&mut pair, &second, &first);
-        let hung = stream.silent();
-        println!("over and back, a timer between: {timer}; silent for {:.1} s", hung.as_secs_f64());
-        assert_eq!(hung > Duration::from_millis(900), !timer, "silent for {hung:?}");
-        pair.timers().expect("told");
-        let begun = std::time::Instant::now();
-        while stream.silent() > Duration::from_millis(500) {
-            assert!(begun.elapsed() < Duration::from_secs(30), "it never comes back: {:?}", stream.silent());
-            std::thread::sleep(Duration::from_millis(100));
-        }
-        println!("longest hole {:?}", stream.end().longest);
-    }
-    // A stall: the other node has it for a second, and the one that wakes knows nothing of that.
-    let stream = flows.probe(words::Proto::Tcp).expect("a stream");
-    let active = pair.settled().expect("one");
-    pair.stall(&active, Duration::from_secs(1)).expect("stalled");
-    pair.settled().expect("one again");
-    pair.timers().expect("told");
-    let begun = std::time::Instant::now();
-    while stream.silent() > Duration::from_millis(500) {
-        assert!(begun.elapsed() < Duration::from_secs(30), "it never comes back: {:?}", stream.silent());
-        std::thread::sleep(Duration::from_millis(100));
-    }
-    println!("stalled: longest hole {:?}", stream.end().longest);
 }
 
 /// Who took the addresses, and how often: nodes change once, and the one that gave them does not come back.
@@ -266,17 +139,6 @@ fn who_is_active_stays_so_until_something_is_worse() {
     assert_eq!(pair.holding().expect("seen").0.len(), 2, "both, not none");
     pair.plug(&first, &link, true).expect("plugged");
     assert_eq!(Some(pair.settled().expect("one again")), pair.higher(), "of two that are active the higher address stays");
-}
-
-/// The active node, once it is this one or time is over.
-fn moved(pair: &Pair<'_>, to: &str) -> String {
-    for _ in 0..20 {
-        let now = pair.settled().unwrap_or_else(|e| panic!("{e}"));
-        if now == to {
-            return now;
-        }
-    }
-    pair.settled().unwrap_or_else(|e| panic!("{e}"))
 }
 
 /// A node's live rulesets.

@@ -2,6 +2,7 @@
 # $1 is the last byte of its addresses, $2 its name.
 set -e
 card() { for d in /sys/class/net/*; do case $(cat $d/address) in 52:54:00:00:??:$1) basename $d;; esac; done; }
+for n in $(seq 120); do [ -n "$(card 00)" ] && [ -n "$(card 01)" ] && break; sleep 0.5; done
 trunk=$(card 00)
 cable=$(card 01)
 echo $2 >/etc/hostname

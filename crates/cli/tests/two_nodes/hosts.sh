@@ -1,6 +1,6 @@
 # The machines behind the pair and the provider's router, a namespace each, on the same card with the same tags.
 set -e
-trunk=$(ls /sys/class/net | grep -v lo)
+for n in $(seq 120); do trunk=$(ls /sys/class/net | grep -v lo) && break; sleep 0.5; done
 ip link set $trunk up
 modprobe 8021q
 host() {
