@@ -104,6 +104,34 @@ fn a_busy_connection_comes_back_to_a_node_it_was_on_before() {
     println!("stalled: longest hole {:?}", stream.end().longest);
 }
 
+/// While a change goes from node to node one has the new policy and the other one the old: connections go on whichever is active, and what
+/// neither lets pass does not.
+#[test]
+fn one_node_on_the_new_policy_and_one_on_the_old_keep_connections_and_let_nothing_else_pass() {
+    if !common::inside("one_node_on_the_new_policy_and_one_on_the_old_keep_connections_and_let_nothing_else_pass") {
+        return;
+    }
+    let stage = stage();
+    let mut pair = Pair::start(&stage).expect("started");
+    let mut flows = Flows::find(&stage).expect("ways");
+    flows.open(HELD).expect("opened");
+    // A published port that moves is both: one closes, another opens.
+    let old = include_str!("../../../examples/small/site.toml");
+    let new = old.replace("port    = 7777", "port    = 7778");
+    assert_ne!(old, new);
+    let model = common::read("site.toml", &new).expect("a valid site");
+    let plan = plan::plan(&model, &plan::Devices::default(), plan::Options::default());
+    let standby = pair.other(&pair.settled().expect("one")).expect("two");
+    stage.load(&standby, &lab::stage::script(&plan.machines[standby.as_str()])).expect("loaded");
+    for event in [Event::Drain, Event::Kill, Event::Stall] {
+        let d = drill(&mut pair, &mut flows, event.clone()).unwrap_or_else(|e| panic!("{event}: {e}{}", pair.logs()));
+        told(&d);
+        closed(&d);
+        assert_eq!(d.flows.survived, HELD, "{event}: {:?}", d.flows);
+        pair.timers().expect("told");
+    }
+}
+
 /// Sets something of the kernel on both nodes.
 fn both(stage: &Stage, pair: &Pair<'_>, key: &str, value: &str) {
     for node in pair.names() {
