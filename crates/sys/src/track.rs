@@ -67,6 +67,8 @@ pub struct Entry {
     pub status: u32,
     /// TCP state's name.
     pub state: Option<&'static str>,
+    /// Windows are checked forgivingly, in both directions.
+    pub forgiving: bool,
     /// Mark.
     pub mark: u32,
     /// Zone.
@@ -209,16 +211,16 @@ pub fn read(payload: &[u8]) -> Option<Entry> {
         let inner = attribute(body, kind)?;
         Some((attribute(inner, 1).and_then(wire::be64)?, attribute(inner, 2).and_then(wire::be64)?))
     };
-    let state = attribute(body, PROTOINFO)
-        .and_then(|info| attribute(info, 1))
-        .and_then(|tcp| attribute(tcp, 1))
-        .and_then(|state| TCP_STATES.get(usize::from(*state.first()?)).copied());
+    let tcp = attribute(body, PROTOINFO).and_then(|info| attribute(info, 1));
+    let flagged = |kind| tcp.and_then(|tcp| attribute(tcp, kind)?.first()).is_some_and(|flags| flags & TCP_BE_LIBERAL != 0);
+    let state = tcp.and_then(|tcp| attribute(tcp, 1)).and_then(|state| TCP_STATES.get(usize::from(*state.first()?)).copied());
     Some(Entry {
         protocol,
         original,
         reply,
         status: number(STATUS).unwrap_or(0),
         state,
+        forgiving: flagged(4) && flagged(5),
         mark: number(MARK).unwrap_or(0),
         zone: attribute(body, ZONE).and_then(wire::be16).unwrap_or(0),
         timeout: number(TIMEOUT).unwrap_or(0),
@@ -253,6 +255,7 @@ mod tests {
         let entry = read(&bytes[wire::HEADER..]).expect("reads");
         assert_eq!((entry.protocol, entry.original, entry.reply), (6, t, back));
         assert_eq!((entry.status, entry.state, entry.timeout), (14, Some("ESTABLISHED"), 60));
+        assert!(entry.forgiving, "an entry that was put in");
     }
 
     proptest! {
