@@ -14,6 +14,7 @@
 //! | [`addresses`] | addresses of ours on devices, and the record of which are ours |
 //! | [`files`] | files of our own under `/etc`, and who is told of them |
 //! | [`pair`] | what a redundant pair's programs are asked |
+//! | [`changed`] | connections that live through a change of a pair's nodes |
 //! | [`daemons`] | a pair's daemons with their files, or as they were before |
 //! | [`systemctl`] | systemd told and asked, in bounded time |
 //! | [`modes`] | modes that systemd-tmpfiles closes, kept before |
@@ -38,6 +39,7 @@
 pub mod addresses;
 pub mod boot;
 pub mod came_by;
+pub mod changed;
 pub mod cut;
 pub mod daemons;
 pub mod error;

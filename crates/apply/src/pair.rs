@@ -2,7 +2,7 @@
 //! does not run as it should. On a timer the active node tells the other one of every connection: long ones make no events, and would
 //! end there by their timeouts. Never: chooses who is active, puts an address on, or starts a daemon (`daemons` does).
 
-use crate::{Error, addresses, state::State, systemctl, timer};
+use crate::{Error, addresses, changed::Look, state::State, systemctl, timer};
 use bundle::{
     Draft, OwnFile,
     pair::{CONNTRACKD, DRAINED, Daemon, HEALTH},
@@ -72,14 +72,20 @@ pub enum Refreshed {
     Forgot,
 }
 
-/// Tells the other node of every connection where this one is active. A node that is not forgets what it knew as the active one: the
+/// Tells the other node of every connection where this one is active, and lets those go on that lived through a change of nodes. A node that is not forgets what it knew as the active one: the
 /// other node, starting again, would be told of connections that are no more.
 pub fn refresh(state: &State) -> Result<Refreshed, Error> {
     let Some(bundle) = state.confirmed_bundle()? else { return Ok(Refreshed::NoPair) };
     if !bundle.draft().elects() {
         return Ok(Refreshed::NoPair);
     }
-    if addresses::any_there(bundle.draft())? {
+    let now = Look::now(addresses::any_there(bundle.draft())?)?;
+    // Before anything is told: what hangs on this waits.
+    if now.changed(Look::last(state).as_ref()) {
+        sys::track::Tracking::open()?.forgive_all()?;
+    }
+    now.keep(state)?;
+    if now.active() {
         // From the kernel first: what was injected by the other node while that was active is not in the daemon's own table.
         conntrackd(&["-R"])?;
         conntrackd(&["-B"])?;

@@ -9,6 +9,13 @@ use std::time::Duration;
 /// 90 s (`DefaultTimeoutStopSec`), with the rules of before and the lock waiting as well.
 pub const ANSWERS_WITHIN: Duration = Duration::from_secs(10);
 
+/// How long it has where it reads all units again, which `enable` and `disable` make it do as well: it starts every generator then, and
+/// waits for them. Seconds on a machine that is busy; one that lost both its processors to others took more than ten.
+pub const READS_WITHIN: Duration = Duration::from_secs(60);
+
+/// Words after which it reads all units.
+const READING: [&str; 3] = ["daemon-reload", "enable", "disable"];
+
 /// Our units are systemd's own. The word that keeps init scripts of the same name in step writes below `/etc/rc*.d`, which the boot
 /// unit's sandbox does not let it.
 const NO_INIT_SCRIPTS: (&str, &str) = ("SYSTEMCTL_SKIP_SYSV", "1");
@@ -36,7 +43,8 @@ fn is_boot_unit() -> bool {
 
 /// One word, in bounded time.
 pub fn call(words: &[&str]) -> Result<String, Error> {
-    Ok(run::within(ANSWERS_WITHIN, &[NO_INIT_SCRIPTS], "systemctl", words)?)
+    let within = if words.first().is_some_and(|w| READING.contains(w)) { READS_WITHIN } else { ANSWERS_WITHIN };
+    Ok(run::within(within, &[NO_INIT_SCRIPTS], "systemctl", words)?)
 }
 
 /// The same about a unit. One that does neither what it is told nor refuses is killed: systemd then goes on with what it was told.

@@ -244,3 +244,54 @@ fn states_are_told_by_the_active_node_alone() {
     assert!(!out.status.success() && String::from_utf8_lossy(&out.stderr).contains("cannot connect"));
     assert_eq!(asked(), [with("-R")]);
 }
+
+/// A TCP connection of this machine with itself, and whether its windows are checked forgivingly.
+struct Talk {
+    _ends: (std::net::TcpStream, std::net::TcpListener),
+    from: u16,
+}
+
+impl Talk {
+    fn new() -> Self {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("listens");
+        let stream = std::net::TcpStream::connect(listener.local_addr().expect("an address")).expect("opens");
+        let from = stream.local_addr().expect("an address").port();
+        Self { _ends: (stream, listener), from }
+    }
+    fn forgiving(&self) -> bool {
+        let all = sys::track::Tracking::open().and_then(|mut t| t.list()).expect("lists");
+        all.iter().find(|e| e.original.sport == self.from).expect("tracked").forgiving
+    }
+}
+
+/// What a node last saw of a connection is held against nobody once nodes changed; a connection that saw no change stays under strict checks.
+#[test]
+fn connections_that_live_through_a_change_of_nodes_are_forgiven_their_windows() {
+    if !inside("connections_that_live_through_a_change_of_nodes_are_forgiven_their_windows") {
+        return;
+    }
+    let mut node = node();
+    systemd::stand_in("conntrackd", CONNTRACKD);
+    run("ip", &["link", "set", "lo", "up"]);
+    node.apply(files(ELECTION), &[GATEWAY], true);
+    let states = || applied(&node.state(), &["states"]);
+    // Who knows nothing of before takes it for a change.
+    let first = Talk::new();
+    assert!(!first.forgiving());
+    states();
+    assert!(first.forgiving());
+    let second = Talk::new();
+    states();
+    assert!(!second.forgiving(), "nothing changed");
+    // This node gives up, and takes over again.
+    run("ip", &["address", "del", GATEWAY, "dev", LAN]);
+    states();
+    assert!(second.forgiving());
+    let third = Talk::new();
+    run("ip", &["address", "add", GATEWAY, "dev", LAN]);
+    states();
+    assert!(third.forgiving());
+    let last = Talk::new();
+    states();
+    assert!(!last.forgiving(), "nothing changed");
+}

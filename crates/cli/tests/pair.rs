@@ -83,3 +83,43 @@ fn an_election_that_cannot_be_seen_is_not_taken_for_none() {
     let out = ravelin("drift /etc/site.toml --host fw-a");
     assert!(!out.status.success() && said(&out).contains("whether this node takes part in an election cannot be told"), "{}", said(&out));
 }
+
+/// A ruleset as nft lists it, in a network of its own, after this was done to it by hand.
+fn listed(script: &str, by_hand: &str) -> String {
+    let line = format!("nft -f {script} && {by_hand} && nft -j list ruleset");
+    succeeds("unshare", &["-n", "sh", "-c", &line])
+}
+
+/// Equal policy is proved over both nodes' live rulesets: one element that somebody changed is named, on whichever node it is.
+#[test]
+fn an_element_changed_by_hand_on_either_node_is_named_within_ten_seconds() {
+    if !inside("an_element_changed_by_hand_on_either_node_is_named_within_ten_seconds", machine) {
+        return;
+    }
+    let small = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/small/site.toml");
+    fs::copy(small, "/etc/site.toml").expect("copies");
+    // The package netbase brings it: nft knows few protocols by itself.
+    fs::write("/etc/protocols", "icmp 1 ICMP\ntcp 6 TCP\nudp 17 UDP\nipv6-icmp 58 IPv6-ICMP\nvrrp 112 VRRP\n").expect("writes");
+    let out = ravelin("render /etc/all --site /etc/site.toml");
+    assert!(out.status.success(), "{}", said(&out));
+    succeeds("nft", &["-f", "/etc/all/fw-a/ravelin.nft"]);
+    let plant = "nft add element inet ravelin vrrp/in/4 '{ \"dmz\" . 10.20.10.66 . 10.255.0.1 }'";
+    let status = || {
+        let begun = std::time::Instant::now();
+        let text = said(&ravelin("pair status /etc/site.toml --host fw-a --other /etc/other.json"));
+        (text, begun.elapsed())
+    };
+    // Nobody elects here: the policies are another matter, and equal.
+    fs::write("/etc/other.json", listed("/etc/all/fw-b/ravelin.nft", "true")).expect("writes");
+    let (text, _) = status();
+    assert!(text.contains("fw-a: holds the policy") && text.contains("fw-b: holds the policy"), "{text}");
+    fs::write("/etc/other.json", listed("/etc/all/fw-b/ravelin.nft", plant)).expect("writes");
+    let (text, took) = status();
+    let named = |node: &str, text: &str| text.lines().any(|l| l.starts_with(&format!("{node}: ")) && l.contains("10.20.10.66"));
+    assert!(named("fw-b", &text) && text.contains("fw-a: holds the policy"), "{text}");
+    assert!(took < Duration::from_secs(10), "{took:?}");
+    succeeds("sh", &["-c", plant]);
+    let (text, took) = status();
+    assert!(named("fw-a", &text) && named("fw-b", &text), "{text}");
+    assert!(took < Duration::from_secs(10), "{took:?}");
+}

@@ -77,6 +77,12 @@ impl Held {
         let _ = send(&self.socket, b".", SendFlags::NOSIGNAL);
     }
 
+    /// From now on every byte over TCP leaves by itself, not with the next one.
+    pub(crate) fn at_once(&self) {
+        // Over UDP there is nothing to set.
+        let _ = sockopt::set_tcp_nodelay(&self.socket, true);
+    }
+
     /// Whether something has arrived; takes it.
     pub(crate) fn heard(&self) -> bool {
         let mut buffer = [0u8; 256];

@@ -3,20 +3,18 @@
 #![expect(clippy::print_stdout, reason = "a test tells what it saw")]
 
 mod common;
+#[path = "common/pair.rs"]
+mod pair_common;
 
 use bundle::pair::Daemon;
 use lab::{
     attempt::{self, Group},
-    build::Neighbours,
-    demo, listen,
     pair::{Drill, Event, Flows, Pair, drill},
     stage::Stage,
     trial::Trial,
 };
-use plan::{
-    Options,
-    standing::{Part, Standing},
-};
+use pair_common::{closed, moved, stage, told};
+use plan::standing::{Part, Standing};
 use std::time::Duration;
 
 /// Connections held in an ordinary run, and in a long one.
@@ -33,35 +31,6 @@ const BOTH: Duration = Duration::from_millis(2500);
 
 fn is_long() -> bool {
     std::env::var_os("RAVELIN_LONG").is_some()
-}
-
-fn stage() -> Stage {
-    let stage = Stage::build(common::example("small"), Options::default(), Neighbours::Dynamic).expect("built");
-    let mut ports = demo::ports(&stage);
-    // Where a flow allows any port, this one is asked.
-    ports.values_mut().for_each(|p| p.extend([(words::Proto::Tcp, 443), (words::Proto::Udp, 443)]));
-    listen::serve(&stage.lab, &ports).expect("listeners");
-    stage.load_all().expect("loaded");
-    stage
-}
-
-fn told(d: &Drill) {
-    println!(
-        "{:?}: {} -> {}, longest hole {:.0} ms ({} of {} answered), flows {} before, {} survived, {} reset, {} silent; new: {} opened, {} not; {:?}",
-        d.event,
-        d.from,
-        d.to,
-        d.gap.longest.as_secs_f64() * 1e3,
-        d.gap.heard,
-        d.gap.sent,
-        d.flows.before,
-        d.flows.survived,
-        d.flows.reset,
-        d.flows.silent,
-        d.arrivals.opened,
-        d.arrivals.refused,
-        d.roles
-    );
 }
 
 #[test]
@@ -87,6 +56,7 @@ fn no_connection_is_lost_when_the_nodes_change() {
             assert!(d.gap.heard > 0 && d.arrivals.opened > 0 && d.arrivals.refused == 0, "{event:?}: {:?} {:?}", d.gap, d.arrivals);
             let hole = if is_long() { HOLE.1 } else { HOLE.0 };
             assert!(d.gap.longest <= hole, "{event:?}: {:?} {:?}{}", d.gap, d.roles, pair.logs());
+            closed(&d);
             changed(&d, pair.higher().as_deref());
             // A real node's timer does so within its time; what another change before that costs is another test.
             pair.timers().expect("told");
@@ -169,17 +139,6 @@ fn who_is_active_stays_so_until_something_is_worse() {
     assert_eq!(pair.holding().expect("seen").0.len(), 2, "both, not none");
     pair.plug(&first, &link, true).expect("plugged");
     assert_eq!(Some(pair.settled().expect("one again")), pair.higher(), "of two that are active the higher address stays");
-}
-
-/// The active node, once it is this one or time is over.
-fn moved(pair: &Pair<'_>, to: &str) -> String {
-    for _ in 0..20 {
-        let now = pair.settled().unwrap_or_else(|e| panic!("{e}"));
-        if now == to {
-            return now;
-        }
-    }
-    pair.settled().unwrap_or_else(|e| panic!("{e}"))
 }
 
 /// A node's live rulesets.

@@ -67,6 +67,8 @@ pub struct Entry {
     pub status: u32,
     /// TCP state's name.
     pub state: Option<&'static str>,
+    /// Windows are checked forgivingly, in both directions.
+    pub forgiving: bool,
     /// Mark.
     pub mark: u32,
     /// Zone.
@@ -120,6 +122,27 @@ impl Tracking {
         }
     }
 
+    /// From now on the windows of this TCP connection are checked forgivingly, in both directions: what passed by another machine is not
+    /// held against what this one last saw. `false` where it is gone.
+    pub fn forgive(&mut self, original: Tuple, zone: u16) -> Result<bool, Error> {
+        match self.0.execute(forgiving(original, zone)) {
+            Ok(()) => Ok(true),
+            // ENOENT: it ended meanwhile.
+            Err(e) if e.errno() == Some(2) => Ok(false),
+            Err(e) => Err(e),
+        }
+    }
+
+    /// The same for every TCP connection of the table. Out comes how many.
+    pub fn forgive_all(&mut self) -> Result<usize, Error> {
+        let all: Vec<Entry> = self.list()?.into_iter().filter(|e| e.protocol == crate::diag::TCP).collect();
+        let mut done = 0;
+        for e in all {
+            done += usize::from(self.forgive(e.original, e.zone)?);
+        }
+        Ok(done)
+    }
+
     /// Takes one out by its original direction and its zone. `false` where it is gone already.
     pub fn delete(&mut self, protocol: u8, original: Tuple, zone: u16) -> Result<bool, Error> {
         let fixed = [family(&original), 0, 0, 0];
@@ -134,6 +157,18 @@ impl Tracking {
             Err(e) => Err(e),
         }
     }
+}
+
+/// An update that says nothing but the flags: neither the state nor how long it stays are touched.
+fn forgiving(original: Tuple, zone: u16) -> Request {
+    let tcp = Nest::default().with(4, &[TCP_BE_LIBERAL; 2]).with(5, &[TCP_BE_LIBERAL; 2]);
+    let mut request = Request::new(NEW, wire::ACK, &[family(&original), 0, 0, 0])
+        .with_nested(TUPLE_ORIG, &tuple(crate::diag::TCP, original))
+        .with_nested(PROTOINFO, &Nest::default().with_nested(1, &tcp));
+    if zone != 0 {
+        request = request.with(ZONE, &zone.to_be_bytes());
+    }
+    request
 }
 
 fn describe(flags: u16, protocol: u8, original: Tuple, reply: Tuple, timeout: u32) -> Request {
@@ -176,16 +211,16 @@ pub fn read(payload: &[u8]) -> Option<Entry> {
         let inner = attribute(body, kind)?;
         Some((attribute(inner, 1).and_then(wire::be64)?, attribute(inner, 2).and_then(wire::be64)?))
     };
-    let state = attribute(body, PROTOINFO)
-        .and_then(|info| attribute(info, 1))
-        .and_then(|tcp| attribute(tcp, 1))
-        .and_then(|state| TCP_STATES.get(usize::from(*state.first()?)).copied());
+    let tcp = attribute(body, PROTOINFO).and_then(|info| attribute(info, 1));
+    let flagged = |kind| tcp.and_then(|tcp| attribute(tcp, kind)?.first()).is_some_and(|flags| flags & TCP_BE_LIBERAL != 0);
+    let state = tcp.and_then(|tcp| attribute(tcp, 1)).and_then(|state| TCP_STATES.get(usize::from(*state.first()?)).copied());
     Some(Entry {
         protocol,
         original,
         reply,
         status: number(STATUS).unwrap_or(0),
         state,
+        forgiving: flagged(4) && flagged(5),
         mark: number(MARK).unwrap_or(0),
         zone: attribute(body, ZONE).and_then(wire::be16).unwrap_or(0),
         timeout: number(TIMEOUT).unwrap_or(0),
@@ -220,6 +255,7 @@ mod tests {
         let entry = read(&bytes[wire::HEADER..]).expect("reads");
         assert_eq!((entry.protocol, entry.original, entry.reply), (6, t, back));
         assert_eq!((entry.status, entry.state, entry.timeout), (14, Some("ESTABLISHED"), 60));
+        assert!(entry.forgiving, "an entry that was put in");
     }
 
     proptest! {

@@ -6,6 +6,7 @@ use crate::{
     channel::{Channel, Trouble},
     qemu,
 };
+use rustix::process::{Pid, Signal};
 use std::{
     fs::File,
     path::{Path, PathBuf},
@@ -133,6 +134,21 @@ impl Machine {
             std::thread::sleep(POLL);
         }
         Err(self.error(Trouble::Silent, "powering off", POWER_OFF_WITHIN))
+    }
+
+    /// Its processors stand still, its memory stays: what a host does to a guest that it pauses. The machine's clock goes on.
+    pub fn freeze(&self) {
+        self.signal(Signal::STOP);
+    }
+
+    /// They go on.
+    pub fn thaw(&self) {
+        self.signal(Signal::CONT);
+    }
+
+    fn signal(&self, what: Signal) {
+        // A process that is gone needs none.
+        let _ = rustix::process::kill_process(Pid::from_child(&self.qemu), what);
     }
 
     /// Cuts the power: what the machine had in memory is lost, as QEMU itself dies with it.

@@ -1,5 +1,6 @@
-//! A network between machines: an Ethernet switch in this process. Frames go to every other port, tags and all; nothing of it
-//! touches this machine's own network.
+//! A network between machines: an Ethernet switch in this process. Frames go to every other port, tags and all; what a port does not
+//! take waits in its queue, and is dropped where that is full: a machine that stands still keeps nobody waiting. Never: touches this
+//! machine's own network.
 
 use crate::VmError;
 use std::{
@@ -9,15 +10,15 @@ use std::{
     sync::{
         Arc, Mutex,
         atomic::{AtomicBool, AtomicU8, Ordering},
+        mpsc::{Receiver, SyncSender, TrySendError, sync_channel},
     },
-    time::Duration,
 };
 use tempfile::TempDir;
 
 /// The longest frame QEMU sends: a segment that the machine leaves to the card to cut.
 const FRAME_MOST: usize = 80 << 10;
-/// How long a machine may leave a frame waiting: longer than an emulated one is busy with itself.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// Frames that wait for a port, as many as a switch of that kind has: an emulated machine is often busy with itself.
+const WAITING: usize = 1024;
 
 /// A switch. Clones are the same switch; it ends with the last of them.
 #[derive(Debug, Clone)]
@@ -51,13 +52,13 @@ impl Switch {
         std::thread::spawn(move || {
             let still = |_: &UnixStream| !ended.load(Ordering::Relaxed);
             for (port, stream) in listener.incoming().map_while(Result::ok).take_while(still).enumerate() {
-                let Ok(sender) = stream.try_clone() else { continue };
-                // A machine that takes nothing for so long is unplugged: the others must not wait for it.
-                let _ = sender.set_write_timeout(Some(PATIENCE));
+                let Ok(to) = stream.try_clone() else { continue };
+                let (queue, waiting) = sync_channel(WAITING);
                 let all = Arc::clone(&plugged);
                 if let Ok(mut ports) = all.lock() {
-                    ports.push((port, sender));
+                    ports.push((port, queue));
                 }
+                std::thread::spawn(move || deliver(to, &waiting));
                 std::thread::spawn(move || forward(port, stream, &all));
             }
         });
@@ -75,7 +76,8 @@ impl Switch {
     }
 }
 
-type Plugged = Arc<Mutex<Vec<(usize, UnixStream)>>>;
+type Frame = Arc<Vec<u8>>;
+type Plugged = Arc<Mutex<Vec<(usize, SyncSender<Frame>)>>>;
 
 /// Gives every frame of one port to all others, until its machine is gone. QEMU writes four bytes of length before each.
 fn forward(port: usize, mut from: UnixStream, all: &Plugged) {
@@ -90,11 +92,60 @@ fn forward(port: usize, mut from: UnixStream, all: &Plugged) {
         if from.read_exact(&mut frame[length.len()..]).is_err() {
             break;
         }
+        let frame = Frame::new(frame);
         if let Ok(mut ports) = all.lock() {
-            ports.retain_mut(|(other, to)| *other == port || to.write_all(&frame).is_ok());
+            ports.retain(|(other, queue)| *other == port || !matches!(queue.try_send(frame.clone()), Err(TrySendError::Disconnected(_))));
         }
     }
     if let Ok(mut ports) = all.lock() {
         ports.retain(|(other, _)| *other != port);
+    }
+}
+
+/// Writes what waits for a port, until its machine is gone.
+fn deliver(mut to: UnixStream, waiting: &Receiver<Frame>) {
+    while let Ok(frame) = waiting.recv() {
+        if to.write_all(&frame).is_err() {
+            break;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    /// Whoever takes nothing loses frames; the others lose none.
+    #[test]
+    fn a_machine_that_stands_still_keeps_nobody_waiting() {
+        let switch = Switch::new().expect("a switch");
+        let plug = || UnixStream::connect(switch.path()).expect("plugged");
+        let (mut sender, _still, mut taker) = (plug(), plug(), plug());
+        taker.set_read_timeout(Some(Duration::from_secs(60))).expect("set");
+        let frame = |n: u32| [&1400_u32.to_be_bytes()[..], &n.to_be_bytes()[..], &[0; 1396][..]].concat();
+        // All three are plugged in once a frame has gone through.
+        let mut first = vec![0; 1404];
+        let begun = std::time::Instant::now();
+        taker.set_nonblocking(true).expect("set");
+        while taker.read_exact(&mut first).is_err() {
+            assert!(begun.elapsed() < Duration::from_secs(60), "nothing goes through");
+            sender.write_all(&frame(u32::MAX)).expect("written");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        taker.set_nonblocking(false).expect("set");
+        // More than the queue and the socket of the one that stands still can hold.
+        let many = 4 * u32::try_from(WAITING).expect("few");
+        let mut got = vec![0; 1404];
+        for n in 0..many {
+            sender.write_all(&frame(n)).expect("written");
+            loop {
+                taker.read_exact(&mut got).expect("comes at once");
+                if got[4..8] == n.to_be_bytes() {
+                    break;
+                }
+                assert_eq!(got[4..8], u32::MAX.to_be_bytes(), "out of order at {n}");
+            }
+        }
     }
 }

@@ -3,10 +3,13 @@
 //! unplugged. Files and sockets lie below the lab's own `/run`; nothing else of the texts is changed. Never: puts an address on itself.
 
 mod drill;
+mod event;
+pub mod forbidden;
 mod traffic;
 mod watch;
 
-pub use drill::{Drill, Event, drill};
+pub use drill::{Drill, drill};
+pub use event::Event;
 pub use traffic::{Count, Flows, Gap, Kinds, Opened};
 pub use watch::{Roles, Turns};
 
@@ -111,33 +114,38 @@ impl<'s> Pair<'s> {
 
     /// Starts a node's daemons, flows before addresses.
     pub fn run(&mut self, name: &str) -> Result<(), LabError> {
-        for daemon in Daemon::ALL {
-            let node = self.node(name)?;
-            let (program, arguments) = match daemon {
-                Daemon::Conntrackd => ("conntrackd", vec!["-C".to_owned(), text(&node.path("conntrackd.conf"))]),
-                Daemon::Keepalived => (
-                    "keepalived",
-                    vec![
-                        "--dont-fork".to_owned(),
-                        "--vrrp".to_owned(),
-                        "--log-console".to_owned(),
-                        format!("--use-file={}", text(&node.path("keepalived.conf"))),
-                        format!("--pid={}", text(&node.path("keepalived.pid"))),
-                        format!("--vrrp_pid={}", text(&node.path("vrrp.pid"))),
-                    ],
-                ),
-            };
-            // What was killed left it behind.
-            let _ = fs::remove_file(node.path("lock"));
-            let log = fs::File::create(node.path(&format!("{program}.log"))).map_err(LabError::io("create a daemon's log"))?;
-            let again = log.try_clone().map_err(LabError::io("open a daemon's log"))?;
-            let child = self.stage.lab.space(name)?.run(|| {
-                let mut command = Command::new(program);
-                command.args(&arguments).stdin(Stdio::null()).stdout(log).stderr(again).process_group(0);
-                command.spawn().map_err(|source| LabError::Spawn { program: program.into(), source })
-            })?;
-            self.node_mut(name)?.running.push((daemon, child));
-        }
+        Daemon::ALL.into_iter().try_for_each(|d| self.run_one(name, d))
+    }
+
+    /// Starts one of them.
+    pub fn run_one(&mut self, name: &str, daemon: Daemon) -> Result<(), LabError> {
+        let node = self.node(name)?;
+        let (program, arguments) = match daemon {
+            Daemon::Conntrackd => {
+                // What was killed left it behind.
+                let _ = fs::remove_file(node.path("lock"));
+                ("conntrackd", vec!["-C".to_owned(), text(&node.path("conntrackd.conf"))])
+            }
+            Daemon::Keepalived => (
+                "keepalived",
+                vec![
+                    "--dont-fork".to_owned(),
+                    "--vrrp".to_owned(),
+                    "--log-console".to_owned(),
+                    format!("--use-file={}", text(&node.path("keepalived.conf"))),
+                    format!("--pid={}", text(&node.path("keepalived.pid"))),
+                    format!("--vrrp_pid={}", text(&node.path("vrrp.pid"))),
+                ],
+            ),
+        };
+        let log = fs::File::create(node.path(&format!("{program}.log"))).map_err(LabError::io("create a daemon's log"))?;
+        let again = log.try_clone().map_err(LabError::io("open a daemon's log"))?;
+        let child = self.stage.lab.space(name)?.run(|| {
+            let mut command = Command::new(program);
+            command.args(&arguments).stdin(Stdio::null()).stdout(log).stderr(again).process_group(0);
+            command.spawn().map_err(|source| LabError::Spawn { program: program.into(), source })
+        })?;
+        self.node_mut(name)?.running.push((daemon, child));
         Ok(())
     }
 
@@ -309,6 +317,11 @@ impl<'s> Pair<'s> {
     pub fn tell_states(&self, name: &str, active: bool) -> Result<(), LabError> {
         let config = text(&self.node(name)?.path("conntrackd.conf"));
         let space = self.stage.lab.space(name)?;
+        // Nodes changed, as far as anybody here knows.
+        space.run(|| {
+            let forgiven = sys::track::Tracking::open().and_then(|mut t| t.forgive_all());
+            forgiven.map_err(|e| LabError::Other(e.to_string()))
+        })?;
         let words: &[&[&str]] = if active { &[&["-R"], &["-B"]] } else { &[&["-f", "internal"]] };
         words.iter().try_for_each(|w| space.program("conntrackd", &[&["-C", config.as_str()], *w].concat(), None).map(drop))
     }

@@ -6,6 +6,7 @@ use crate::{
     attempt::{Deed, Expected, legitimate},
     connect::{self, Fate, Held},
     error::LabError,
+    listen,
     stage::Stage,
 };
 use serde::Serialize;
@@ -13,7 +14,7 @@ use std::{
     net::{IpAddr, SocketAddr},
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     thread::JoinHandle,
     time::{Duration, Instant},
@@ -144,16 +145,35 @@ impl<'s> Flows<'s> {
         count
     }
 
-    /// A probe along the first way over UDP, from now until it is ended.
-    pub fn probe(&self) -> Result<Probe, LabError> {
-        let way =
-            self.ways.iter().find(|w| w.proto == Proto::Udp).ok_or_else(|| LabError::Other("no way over UDP crosses the edge".into()))?;
-        let held = connect::keep(self.stage.lab.space(&way.node)?, Some(way.src), way.dst, Proto::Udp)?
+    /// Ports that are asked along the ways, by node: where nobody needs the others, fewer sockets listen.
+    pub fn ports(stage: &Stage, any: u16) -> listen::Ports {
+        let (all, _) = legitimate::attempts(&stage.model, &stage.lab.topology);
+        let mut ports = listen::Ports::new();
+        for a in all {
+            if let (Deed::Connect { dst, proto, .. }, Expected::Reaches(to)) = (&a.deed, &a.expected) {
+                // A published port is another one behind the edge: both are opened.
+                let behind = stage.model.publishes.iter().map(|p| p.host_port);
+                ports.entry(to.clone()).or_default().extend(behind.chain([dst.port(), any]).map(|port| (*proto, port)));
+            }
+        }
+        ports
+    }
+
+    /// A probe along the first way over this protocol, from now until it is ended: packets of no connection that others wait for over
+    /// UDP, a stream over TCP, whose holes are as long as the sender's own retransmissions make them.
+    pub fn probe(&self, proto: Proto) -> Result<Probe, LabError> {
+        let way = self.ways.iter().find(|w| w.proto == proto);
+        let way = way.ok_or_else(|| LabError::Other(format!("no way over {proto} crosses the edge")))?;
+        let held = connect::keep(self.stage.lab.space(&way.node)?, Some(way.src), way.dst, proto)?
             .map_err(|a| LabError::Other(format!("the probe's way is closed: {a:?}")))?;
         let stop = Arc::new(AtomicBool::new(false));
         let told = Arc::clone(&stop);
-        let thread = std::thread::Builder::new().name("pair-probe".into()).spawn(move || beat(&held, &told));
-        Ok(Probe { stop, thread: thread.map_err(LabError::io("start the probe"))? })
+        held.at_once();
+        let begun = Instant::now();
+        let last = Arc::new(AtomicU64::new(0));
+        let say = Arc::clone(&last);
+        let thread = std::thread::Builder::new().name("pair-probe".into()).spawn(move || beat(&held, begun, &told, &say));
+        Ok(Probe { stop, begun, last, thread: thread.map_err(LabError::io("start the probe"))? })
     }
 
     /// New connections, one after another, from now until it is ended.
@@ -182,8 +202,7 @@ impl<'s> Flows<'s> {
 }
 
 /// Packets a thousand times a second; the moments of their answers.
-fn beat(held: &Held, stop: &AtomicBool) -> Gap {
-    let begun = Instant::now();
+fn beat(held: &Held, begun: Instant, stop: &AtomicBool, say: &AtomicU64) -> Gap {
     let mut last: Option<Instant> = None;
     let mut gap = Gap::default();
     let mut next = begun;
@@ -197,6 +216,7 @@ fn beat(held: &Held, stop: &AtomicBool) -> Gap {
             if let Some(before) = last.replace(now) {
                 gap.longest = gap.longest.max(now - before);
             }
+            say.store(u64::try_from((now - begun).as_millis()).unwrap_or(u64::MAX), Ordering::Relaxed);
         }
         std::thread::sleep(next.saturating_duration_since(Instant::now()));
     }
@@ -219,10 +239,18 @@ pub struct Gap {
 /// A probe under way.
 pub struct Probe {
     stop: Arc<AtomicBool>,
+    begun: Instant,
+    /// When it was answered last, in milliseconds since it began.
+    last: Arc<AtomicU64>,
     thread: JoinHandle<Gap>,
 }
 
 impl Probe {
+    /// How long it has had no answer.
+    pub fn silent(&self) -> Duration {
+        self.begun.elapsed().saturating_sub(Duration::from_millis(self.last.load(Ordering::Relaxed)))
+    }
+
     /// Ends it.
     pub fn end(self) -> Gap {
         self.stop.store(true, Ordering::Relaxed);

@@ -13,7 +13,6 @@ use crate::{
 use clap::Args;
 use lab::{
     build::Neighbours,
-    demo,
     enter::{Entered, enter},
     listen,
     pair::{Drill, Event, Flows, Pair, drill},
@@ -21,7 +20,7 @@ use lab::{
 };
 use plan::Options;
 use serde::Serialize;
-use words::Proto;
+use std::time::Duration;
 
 /// Connections held unless told otherwise: enough to see one lost, few enough for any machine.
 const CONNECTIONS: usize = 500;
@@ -45,6 +44,27 @@ pub struct Arguments {
     /// It loses its device in a zone
     #[arg(long, group = "event", value_name = "ZONE")]
     unplug: Option<String>,
+    /// Both nodes lose their devices in a zone for a second
+    #[arg(long, group = "event", value_name = "ZONE")]
+    unplug_both: Option<String>,
+    /// It loses its device in a zone and has it back, five times
+    #[arg(long, group = "event", value_name = "ZONE")]
+    flap: Option<String>,
+    /// As killed, and back a second later with empty tables
+    #[arg(long, group = "event")]
+    reboot: bool,
+    /// The link between the nodes is away for a second
+    #[arg(long, group = "event")]
+    cable: bool,
+    /// keepalived is killed, and started again as its unit does it
+    #[arg(long, group = "event")]
+    end_election: bool,
+    /// conntrackd is killed, and started again as its unit does it
+    #[arg(long, group = "event")]
+    end_sync: bool,
+    /// Each of these, one after the other, with this zone's device for those that want one
+    #[arg(long, group = "event", value_name = "ZONE")]
+    every: Option<String>,
     /// Connections held open meanwhile
     #[arg(long, default_value_t = CONNECTIONS)]
     connections: usize,
@@ -58,7 +78,18 @@ pub struct Arguments {
 struct Drills(Vec<Drill>);
 
 fn lost(d: &Drill) -> bool {
-    d.flows.survived != d.flows.before || d.arrivals.refused > 0
+    d.flows.survived != d.flows.before || d.arrivals.refused > 0 || d.forbidden.arrived > 0
+}
+
+/// Milliseconds.
+fn ms(t: Duration) -> f64 {
+    t.as_secs_f64() * 1e3
+}
+
+/// The one in the middle.
+fn median(mut all: Vec<Duration>) -> Duration {
+    all.sort_unstable();
+    all.get(all.len() / 2).copied().unwrap_or_default()
 }
 
 impl Face for Drills {
@@ -68,10 +99,13 @@ impl Face for Drills {
             let (f, a) = (&d.flows, &d.arrivals);
             let verdict = if lost(d) { paint(BAD, "LOST") } else { paint(GOOD, "ok  ") };
             out += &format!(
-                "{verdict} {} -> {}: longest hole {:.0} ms; {} connections before, {} survived, {} reset, {} silent; new ones: {} opened, {} at the second try, {} refused; {} changeovers, both active for {:.0} ms\n",
+                "{verdict} {}: {} -> {}, {} changeovers, longest hole {:.0} ms, over TCP {:.0} ms; {} connections before, {} survived, {} reset, {} silent; new ones: {} opened, {} at the second try, {} refused; both active for {:.0} ms; forbidden packets: {} sent, {} arrived\n",
+                d.event,
                 d.from,
                 d.to,
-                d.gap.longest.as_secs_f64() * 1e3,
+                d.roles.changeovers(),
+                ms(d.gap.longest),
+                ms(d.stream.longest),
                 f.before,
                 f.survived,
                 f.reset,
@@ -79,12 +113,23 @@ impl Face for Drills {
                 a.opened,
                 a.again,
                 a.refused,
-                d.roles.changeovers(),
-                d.roles.both.as_secs_f64() * 1e3
+                ms(d.roles.both),
+                d.forbidden.sent,
+                d.forbidden.arrived
             );
         }
-        let longest = self.0.iter().map(|d| d.gap.longest).max().unwrap_or_default();
-        out + &format!("longest hole of {} runs: {:.0} ms\n", self.0.len(), longest.as_secs_f64() * 1e3)
+        let holes = |of: fn(&Drill) -> Duration| self.0.iter().map(of).collect::<Vec<_>>();
+        let (gaps, streams) = (holes(|d| d.gap.longest), holes(|d| d.stream.longest));
+        let longest = |all: &[Duration]| all.iter().max().copied().unwrap_or_default();
+        out += &format!(
+            "{} runs: hole {:.0} ms at the median, {:.0} ms the longest; over TCP {:.0} ms and {:.0} ms\n",
+            self.0.len(),
+            ms(median(gaps.clone())),
+            ms(longest(&gaps)),
+            ms(median(streams.clone())),
+            ms(longest(&streams))
+        );
+        out
     }
 }
 
@@ -96,36 +141,49 @@ pub fn run(arguments: &Arguments, global: &Global) -> Result<Exit, Trouble> {
         return pass(status);
     }
     let stage = Stage::build(model, Options::default(), Neighbours::Dynamic).map_err(trouble)?;
-    let event = match &arguments.unplug {
-        Some(zone) => {
-            let device = stage
-                .plan
-                .machines
-                .values()
-                .filter(|m| m.pair.is_some())
-                .find_map(|m| m.devices.iter().find(|(z, _)| z.as_str() == zone).map(|(_, d)| d.clone()));
-            Event::Unplug(
-                device.ok_or_else(|| Trouble::usage(format!("no node of a pair stands in `{zone}`"), "name one of the site's zones"))?,
-            )
-        }
-        None if arguments.kill => Event::Kill,
-        None if arguments.stall => Event::Stall,
-        None => Event::Drain,
-    };
-    let mut ports = demo::ports(&stage);
-    ports.values_mut().for_each(|p| p.extend([(Proto::Tcp, ANY_PORT), (Proto::Udp, ANY_PORT)]));
-    listen::serve(&stage.lab, &ports).map_err(trouble)?;
+    let events = events(arguments, &stage)?;
+    listen::serve(&stage.lab, &Flows::ports(&stage, ANY_PORT)).map_err(trouble)?;
     stage.load_all().map_err(trouble)?;
     let mut pair = Pair::start(&stage).map_err(trouble)?;
     let mut flows = Flows::find(&stage).map_err(trouble)?;
     flows.open(arguments.connections).map_err(trouble)?;
     let mut drills = Vec::new();
-    for _ in 0..arguments.runs {
-        drills.push(drill(&mut pair, &mut flows, event.clone()).map_err(trouble)?);
+    for event in events.iter().flat_map(|e| std::iter::repeat_n(e, arguments.runs)) {
+        let done = drill(&mut pair, &mut flows, event.clone()).map_err(trouble)?;
+        // What was lost is opened again, so that each run asks as many.
+        flows.open(done.flows.before - done.flows.survived).map_err(trouble)?;
+        drills.push(done);
         // Runs are apart by what a node's timer needs to tell the other one.
         pair.timers().map_err(trouble)?;
     }
     let bad = drills.iter().any(lost);
     show(global, &Drills(drills))?;
     Ok(Exit::found(bad))
+}
+
+/// What is to happen, with devices for zones.
+fn events(arguments: &Arguments, stage: &Stage) -> Result<Vec<Event>, Trouble> {
+    let device = |zone: &String| {
+        let nodes = stage.plan.machines.values().filter(|m| m.pair.is_some());
+        let device = nodes.flat_map(|m| &m.devices).find(|(z, _)| z.as_str() == zone).map(|(_, d)| d.clone());
+        device.ok_or_else(|| Trouble::usage(format!("no node of a pair stands in `{zone}`"), "name one of the site's zones"))
+    };
+    let a = arguments;
+    Ok(match (&a.unplug, &a.unplug_both, &a.flap, &a.every) {
+        (Some(zone), ..) => vec![Event::Unplug(device(zone)?)],
+        (_, Some(zone), ..) => vec![Event::UnplugBoth(device(zone)?)],
+        (_, _, Some(zone), _) => vec![Event::Flap(device(zone)?)],
+        (.., Some(zone)) => Event::all(&device(zone)?),
+        _ => {
+            let said = [
+                (a.kill, Event::Kill),
+                (a.stall, Event::Stall),
+                (a.reboot, Event::Reboot),
+                (a.cable, Event::Cable),
+                (a.end_election, Event::EndElection),
+                (a.end_sync, Event::EndSync),
+            ];
+            vec![said.into_iter().find(|(yes, _)| *yes).map_or(Event::Drain, |(_, e)| e)]
+        }
+    })
 }
