@@ -3,7 +3,7 @@
 
 use crate::{
     check::{Around, app_bit},
-    hit::{Hit, Hits},
+    hit::{Context, Hit, Hits},
     inspect::{self, View},
     memory::{Memory, Sets},
     seen::{Known, Seen},
@@ -196,8 +196,9 @@ fn group(r: &Ready, g: &Group, tables: &Tables, seen: &Seen<'_>, scratch: &mut S
             }
         }
         Buffer::Ipv6Header => {
-            if let Network::V6(h, _) = p.network {
-                h
+            // With its extension headers, which stand right behind it.
+            if let Network::V6(h, more) = p.network {
+                p.network_bytes.get(..h.len() + more.len()).unwrap_or(h)
             } else {
                 &[]
             }
@@ -218,7 +219,10 @@ fn group(r: &Ready, g: &Group, tables: &Tables, seen: &Seen<'_>, scratch: &mut S
         }
         Buffer::Icmpv4Header => {
             if let Transport::Icmpv4(h) = p.transport {
-                h
+                let more = icmpv4_more(h).min(p.payload.len());
+                let length = h.len() + more;
+                let from = p.network_bytes.len().saturating_sub(h.len() + p.payload.len());
+                p.network_bytes.get(from..from + length).filter(|b| b.starts_with(h)).unwrap_or(h)
             } else {
                 &[]
             }
@@ -245,6 +249,17 @@ fn group(r: &Ready, g: &Group, tables: &Tables, seen: &Seen<'_>, scratch: &mut S
         Some(_) if !there(bytes) => NO_STREAM,
         Some(false) => 0,
         _ => u8::from(there(bytes) && look(bytes, 0, Lowered::No, scratch)),
+    }
+}
+
+/// Bytes of a message of ICMP behind the first eight that are its header still: addresses of routers (RFC 1256), times (RFC 792), masks
+/// (RFC 950).
+fn icmpv4_more(header: &[u8]) -> usize {
+    match header {
+        [9, _, _, _, count, size, ..] => usize::from(*count) * usize::from(*size) * 4,
+        [13 | 14, ..] => 12,
+        [17 | 18, ..] => 4,
+        _ => 0,
     }
 }
 
@@ -330,11 +345,14 @@ impl Tables {
             return;
         }
         scratch.room.captured.clear();
+        scratch.room.known.clear();
         let mut around = Around { flow, memory };
         let part = part(r, self, seen, &mut around, &[], scratch);
         if part.holds {
             self.matched(rule, r, seen, &mut around, None, scratch);
             hits.list.push(Hit { rule, action: r.action, tx: None, stream: part.stream, told: false, flow: r.of_flow || part.stream });
+            let known = scratch.room.known.drain(..);
+            hits.contexts.extend(known.map(|(set, json)| Context { rule, set, json }));
         }
         scratch.count(rule, part.holds, begun);
     }

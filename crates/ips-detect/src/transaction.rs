@@ -3,13 +3,13 @@
 
 use crate::{
     check::{Around, app_bit},
-    hit::{Hit, Hits},
+    hit::{Context, Hit, Hits},
     inspect::{self, View},
     memory::{Memory, Sets},
     packet,
     seen::Seen,
     state::{DONE, FlowState, TxState, find, keep},
-    tables::{Group, Scratch, Slot, Tables, TxCond},
+    tables::{DigestKind, Group, Scratch, Slot, Tables, TxCond},
     text,
 };
 use ips_proto::{Toward, Transaction};
@@ -131,6 +131,7 @@ impl Tables {
             return;
         }
         let begun = scratch.clock.map(|c| c());
+        scratch.room.known.clear();
         let mut holds = known.unwrap_or(0);
         if holds & PACKET == 0 {
             scratch.room.captured.clear();
@@ -177,6 +178,8 @@ impl Tables {
         }
         if said == Said::Yes {
             hits.list.push(Hit { rule, action: r.action, tx: Some(tx.id()), stream: false, told: false, flow: true });
+            let known = scratch.room.known.drain(..);
+            hits.contexts.extend(known.map(|(set, json)| Context { rule, set, json }));
             self.matched(rule, r, seen, around, Some(&mut state.bits), scratch);
         }
         let holds = if said == Said::Wait { holds } else { DONE };
@@ -308,24 +311,17 @@ impl Tables {
             TxCond::FileMagic { negated, text } => {
                 self.file(tx, Buffer::FileMagic, toward, scratch, later, |magic| contains(magic, text) != *negated)
             }
-            TxCond::FileDigest { step, set, negated } => {
-                let mut raw = std::mem::take(&mut scratch.raw);
-                let mut found = later;
-                for index in 0..MAX_INSTANCES {
-                    let Some(piece) = tx.piece(Buffer::FileData, toward, index, &mut raw) else { break };
-                    // Only of a whole file.
-                    if piece.offset != 0 || !piece.last {
-                        continue;
-                    }
-                    let mut digest = piece.bytes.to_vec();
-                    step.run(&mut digest, &mut scratch.spare);
-                    if sets.holds(*set, &digest) != *negated {
-                        found = Said::Yes;
-                        break;
-                    }
-                }
-                scratch.raw = raw;
-                found
+            TxCond::FileDigest { kind, set, negated } => {
+                let digest = |i| {
+                    let digests = tx.file(toward, i).map(|f| f.digests)?;
+                    Some(digests.and_then(|d| match kind {
+                        DigestKind::Md5 => d.md5.as_ref().map(<[u8; 16]>::as_slice),
+                        DigestKind::Sha1 => d.sha1.as_ref().map(<[u8; 20]>::as_slice),
+                        DigestKind::Sha256 => d.sha256.as_ref().map(<[u8; 32]>::as_slice),
+                    }))
+                };
+                let mut all = (0..MAX_INSTANCES).map_while(digest).flatten();
+                if all.any(|d| sets.holds(*set, d) != *negated) { Said::Yes } else { later }
             }
         }
     }

@@ -111,7 +111,9 @@ impl Core {
         if inline && flow.fate == Fate::Dropped {
             let (kind, phase, now, exception) = (flow.kind(), flow.phase, packet.time, flow.exception);
             let at = At { packet, number: self.number, flow: Some(flow), toward };
-            out.dropped(&at, if exception { Dropped::Exception } else { Dropped::Flow }, None);
+            let why = if exception { Dropped::Exception } else { Dropped::Flow };
+            self.stats.reasons[why.index()] += 1;
+            out.dropped(&at, why, None);
             self.flows.touch(slot, kind, phase, now);
             return true;
         }
@@ -138,6 +140,7 @@ impl Core {
         let mut drop = self.inspector.packet(packet, Some(flow), around, &mut self.stats, out);
         if let Some(why) = refused.filter(|_| inline && !drop) {
             let at = At { packet, number: self.number, flow: Some(flow), toward };
+            self.stats.reasons[why.index()] += 1;
             out.dropped(&at, why, None);
             drop = true;
         }
@@ -265,12 +268,14 @@ impl Core {
             flow.turn();
             *toward = toward.other();
         }
-        if taken.valid {
+        let unseen = taken.midstream.then(|| {
+            self.stats.unseen[self.settings.stream.midstream_policy.index()] += 1;
+            unseen(flow, &self.settings.stream)
+        });
+        if taken.valid && !flow.detect.bypassed {
             deliver(flow, *toward, false, &self.settings, &self.parsers, &mut around.stream_events, &mut self.stats);
         }
-        if taken.midstream
-            && let Some(why) = unseen(flow, &self.settings.stream)
-        {
+        if let Some(Some(why)) = unseen {
             return Some(why);
         }
         // What belongs to no connection is for the rules to say.
@@ -323,6 +328,10 @@ impl Core {
 
 /// What becomes of a flow whose beginning was not seen.
 fn unseen(flow: &mut Flow, settings: &crate::stream::Settings) -> Option<Dropped> {
+    flow.unseen = Some(match settings.midstream_policy {
+        Exception::Auto if settings.midstream || settings.async_oneside => Exception::Ignore,
+        other => other,
+    });
     match settings.midstream_policy {
         Exception::PassFlow => flow.detect.passed = true,
         Exception::Bypass => flow.detect.bypassed = true,

@@ -181,16 +181,18 @@ impl Inspector {
         let at = At { packet, number: around.number, flow, toward: around.toward };
         let alert = |hit: &Hit, out: &mut dyn FnMut(&Alert<'_>)| {
             let transaction = hit.tx.zip(flow).and_then(|(id, f)| f.app.conversations.iter().rev().find_map(|c| c.by_id(id)));
-            out(&Alert { hit, tables: &self.tables, transaction, verdict, inline: self.inline });
+            out(&Alert { hit, tables: &self.tables, transaction, contexts: &self.hits.contexts, verdict, inline: self.inline });
         };
         for hit in self.hits.list.iter().filter(|h| h.told) {
             stats.alerts += 1;
             alert(hit, &mut |a| out.alert(&at, a));
         }
         if self.inline && verdict.drop {
+            let why = if verdict.dropped_by_rate { Dropped::Rate } else { Dropped::Rules };
+            stats.reasons[why.index()] += 1;
             match self.hits.list.iter().find(|h| Some(h.rule) == verdict.dropped_by && !matches!(h.action, Action::Alert | Action::Pass)) {
-                Some(hit) => alert(hit, &mut |a| out.dropped(&at, Dropped::Rules, Some(a))),
-                None => out.dropped(&at, Dropped::Rules, None),
+                Some(hit) => alert(hit, &mut |a| out.dropped(&at, why, Some(a))),
+                None => out.dropped(&at, why, None),
             }
         }
         for event in &self.decode_names {

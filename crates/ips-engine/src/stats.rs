@@ -37,6 +37,10 @@ pub struct Stats {
     pub alerts: u64,
     pub alerts_lost: u64,
     pub dropped: u64,
+    /// Packets by why they were dropped ([`crate::output::Dropped::index`]).
+    pub reasons: [u64; 7],
+    /// Packets whose connection's beginning was not seen, by what was done ([`crate::stream::Exception::index`]).
+    pub unseen: [u64; 6],
     pub passed: u64,
     /// Bytes of payload that were looked at: of the stream, or of the packet by itself.
     pub inspected: u64,

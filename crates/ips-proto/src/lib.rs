@@ -8,6 +8,7 @@ pub mod base64;
 pub mod body;
 pub mod calendar;
 pub mod dcerpc;
+pub mod digest;
 pub mod dns;
 pub mod ftp;
 pub mod http;

@@ -85,6 +85,8 @@ pub struct File<'a> {
     pub state: FileState,
     /// Bytes of it were lost.
     pub gaps: bool,
+    /// Its digests, once it is whole.
+    pub digests: Option<&'a crate::digest::Digests>,
 }
 
 /// An interface of DCERPC that a call goes to.

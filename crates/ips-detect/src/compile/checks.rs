@@ -6,8 +6,7 @@ use crate::{
     fields,
     program::Names,
     seen::Known,
-    tables::TxCond,
-    transform::Step,
+    tables::{DigestKind, TxCond},
 };
 use ips_rules::{
     Rule,
@@ -159,6 +158,9 @@ pub(super) fn checks(rule: &Rule, names: &mut Interner) -> Result<Checks, String
                 out.conds.push(Cond::Quantity(*q, *n));
             }
             Check::Quantity(q, n) => {
+                if matches!(q, Quantity::HttpUriLength | Quantity::HttpRawUriLength) {
+                    out.sides &= side_bits(ips_rules::buffer::Side::Client);
+                }
                 out.about(apps_of_quantity(*q));
                 out.tx.push(TxCond::Quantity(*q, *n));
             }
@@ -253,15 +255,15 @@ pub(super) fn checks(rule: &Rule, names: &mut Interner) -> Result<Checks, String
                         TxCond::FileMagic { negated: *negated, text: text.to_ascii_lowercase().into_bytes() }
                     }
                     FileCheck::Digest(kind, list, negated) => {
-                        let step = match kind.as_str() {
-                            "md5" => Step::Md5,
-                            "sha1" => Step::Sha1,
-                            "sha256" => Step::Sha256,
+                        let digest = match kind.as_str() {
+                            "md5" => DigestKind::Md5,
+                            "sha1" => DigestKind::Sha1,
+                            "sha256" => DigestKind::Sha256,
                             other => return Err(format!("no digest `{other}`")),
                         };
                         let set =
                             Dataset { name: list.clone(), kind: Some(kind.clone()), settings: vec![("load".to_owned(), list.clone())] };
-                        TxCond::FileDigest { step, set: names.set(&set), negated: *negated }
+                        TxCond::FileDigest { kind: digest, set: names.set(&set), negated: *negated }
                     }
                 });
             }

@@ -1,7 +1,7 @@
 //! The event that says what was counted.
 
 use super::Eve;
-use ips_engine::Stats;
+use ips_engine::{Stats, output::Dropped, stream::Exception};
 use std::io::Write;
 
 impl<W: Write> Eve<W> {
@@ -63,10 +63,24 @@ impl<W: Write> Eve<W> {
                 j.number("alert", s.alerts);
                 j.number("alert_queue_overflow", s.alerts_lost);
             });
+            j.object("exception_policy", |j| {
+                j.object("tcp", |j| {
+                    j.object("midstream", |j| {
+                        for done in Exception::ALL.into_iter().skip(1) {
+                            j.number(done.name(inline), s.unseen[done.index()]);
+                        }
+                    });
+                });
+            });
             if inline {
                 j.object("ips", |j| {
                     j.number("accepted", s.passed);
                     j.number("blocked", s.dropped);
+                    j.object("drop_reason", |j| {
+                        for why in Dropped::ALL {
+                            j.number(&why.name().replace(' ', "_"), s.reasons[why.index()]);
+                        }
+                    });
                 });
             }
         });

@@ -282,7 +282,7 @@ impl Message {
             (false, false) if self.over => FileState::Truncated,
             (false, false) => FileState::Open,
         };
-        Some(File { name: &w.name, size: self.body.total(), state, gaps: self.gaps })
+        Some(File { name: &w.name, size: self.body.total(), state, gaps: self.gaps, digests: self.body.digests() })
     }
 
     fn file_piece(&self, index: usize) -> Option<Piece<'_>> {

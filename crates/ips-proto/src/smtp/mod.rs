@@ -525,7 +525,7 @@ impl Transaction for Mail {
             (false, false) if self.done => FileState::Truncated,
             (false, false) => FileState::Open,
         };
-        Some(File { name: &f.name, size: f.body.total(), state, gaps: false })
+        Some(File { name: &f.name, size: f.body.total(), state, gaps: false, digests: f.body.digests() })
     }
 
     fn describe(&self, out: &mut Vec<u8>) {

@@ -35,8 +35,10 @@ pub struct Fields {
     pub ja3: bool,
     /// JA4.
     pub ja4: bool,
-    /// The hello messages' lists.
-    pub handshakes: bool,
+    /// The lists of the client's hello.
+    pub client_handshake: bool,
+    /// Those of the server's.
+    pub server_handshake: bool,
 }
 
 /// Whether a stream begins with TLS: true, false where more bytes are needed, none.
@@ -298,7 +300,7 @@ impl Transaction for Tls {
 
     fn quantity(&self, quantity: Quantity, toward: Toward, index: usize) -> Option<u64> {
         match quantity {
-            Quantity::TlsChainLength if index == 0 => Some(self.sides[toward.index()].chain.len() as u64),
+            Quantity::TlsChainLength if index == 0 => Some(self.sides[toward.index()].chain.len() as u64).filter(|n| *n > 0),
             _ => None,
         }
     }

@@ -24,7 +24,10 @@ fn set(name: &str, rest: &[&str], form: &str) -> Result<Dataset, Fault> {
             "load" | "save" | "state" | "memcap" | "hashsize" if !value.is_empty() => {
                 out.settings.push((word.to_owned(), value.to_owned()))
             }
-            "format" if value == "csv" => out.settings.push((word.to_owned(), value.to_owned())),
+            "format" if ["csv", "json", "ndjson", "jsonline"].contains(&value) => out.settings.push((word.to_owned(), value.to_owned())),
+            "match" if value == "subdomain" => out.settings.push((word.to_owned(), value.to_owned())),
+            "context_key" | "value_key" | "array_key" if !value.is_empty() => out.settings.push((word.to_owned(), value.to_owned())),
+            "remove_key" if value.is_empty() => out.settings.push((word.to_owned(), String::new())),
             _ => return Err(Fault::new(fault::NOT_TAKEN, format!("`{part}` does not do"), format!("written as `{form}`"))),
         }
     }
@@ -42,7 +45,7 @@ fn set(name: &str, rest: &[&str], form: &str) -> Result<Dataset, Fault> {
 }
 
 pub fn dataset(b: &mut Build<'_>, o: &Opt<'_>) -> Done {
-    let form = "dataset:set|unset|isset|isnotset,NAME[,type string|md5|sha256|ipv4|ip][,load FILE][,save FILE][,state FILE][,memcap N][,hashsize N]";
+    let form = "dataset:set|unset|isset|isnotset,NAME[,type string|md5|sha256|ipv4|ip][,load FILE][,save FILE][,state FILE][,memcap N][,hashsize N][,format csv|json|ndjson][,value_key KEY][,context_key KEY][,array_key KEY][,remove_key][,match subdomain]";
     let parts = o.parts()?;
     let [act, name, rest @ ..] = parts.as_slice() else { return Err(Fault::value("the name is missing", form)) };
     let act = match *act {
