@@ -89,6 +89,12 @@ pub(crate) enum TxCond {
     Date(&'static str, Number),
     InForce(bool),
     Operations(Vec<(u16, u16)>),
+    /// A call goes to an interface; only its first fragment counts where not any does.
+    Interface {
+        uuid: [u8; 16],
+        version: Option<Number>,
+        any_fragment: bool,
+    },
     FileName {
         negated: bool,
         text: Vec<u8>,

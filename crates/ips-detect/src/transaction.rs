@@ -303,6 +303,13 @@ impl Tables {
                 let within = |v: u64| ranges.iter().any(|(a, b)| (u64::from(*a)..=u64::from(*b)).contains(&v));
                 if all.any(within) { Said::Yes } else { later }
             }
+            TxCond::Interface { uuid, version, any_fragment } => {
+                let mut all = (0..MAX_INSTANCES).map_while(|i| tx.interface(i));
+                let is = |i: ips_proto::Interface| {
+                    i.uuid == *uuid && version.is_none_or(|v| v.holds(u64::from(i.version))) && (*any_fragment || i.first)
+                };
+                if all.any(is) { Said::Yes } else { later }
+            }
             TxCond::FileName { negated, text, extension } => self.file(tx, Buffer::FileName, toward, scratch, later, |name| {
                 let tail = || name.len().checked_sub(text.len()).map(|at| &name[at..]);
                 let is = if *extension { tail().is_some_and(|t| t.eq_ignore_ascii_case(text)) } else { contains(name, text) };

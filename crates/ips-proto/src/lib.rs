@@ -19,6 +19,7 @@ mod lines;
 mod open;
 pub mod quic;
 pub mod settings;
+pub mod smb;
 pub mod smtp;
 pub mod ssh;
 pub mod tls;
@@ -57,6 +58,7 @@ impl Parsers {
             App::Dns | App::Mdns | App::Llmnr => Box::new(dns::Dns::new(app, transport == Transport::Tcp, self.settings.dns)),
             App::Smtp => Box::new(smtp::Smtp::new(self.settings.mail)),
             App::Ftp => Box::new(ftp::Ftp::default()),
+            App::Smb => Box::new(smb::Smb::new(self.settings.files)),
             App::Ssh => Box::new(ssh::Ssh::default()),
             App::Websocket => Box::new(websocket::Websocket::default()),
             App::Quic => Box::new(quic::Quic::default()),

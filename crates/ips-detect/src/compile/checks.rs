@@ -284,9 +284,9 @@ pub(super) fn checks(rule: &Rule, names: &mut Interner) -> Result<Checks, String
             }
             Check::DceInterface { uuid, version, any_fragment } => {
                 out.about(app_bits(App::Dcerpc));
-                let keyword = if *any_fragment { "dcerpc.iface.any_frag" } else { "dcerpc.iface" };
-                let value = version.map_or_else(|| uuid.clone(), |v| format!("{uuid},{}", written(v)));
-                out.tx.push(TxCond::Named(keyword.to_owned(), value, false));
+                let digits: String = uuid.chars().filter(|c| *c != '-').collect();
+                let number = u128::from_str_radix(&digits, 16).map_err(|e| e.to_string())?;
+                out.tx.push(TxCond::Interface { uuid: number.to_be_bytes(), version: *version, any_fragment: *any_fragment });
             }
             Check::DceOperation(ranges) => {
                 out.about(app_bits(App::Dcerpc));
@@ -300,20 +300,4 @@ pub(super) fn checks(rule: &Rule, names: &mut Interner) -> Result<Checks, String
         }
     }
     Ok(out)
-}
-
-/// A comparison as rules write it.
-fn written(n: ips_rules::num::Number) -> String {
-    use ips_rules::num::Number as N;
-    match n {
-        N::Is(v) => format!("={v}"),
-        N::Not(v) => format!("!{v}"),
-        N::Below(v) => format!("<{v}"),
-        N::AtMost(v) => format!("<={v}"),
-        N::Above(v) => format!(">{v}"),
-        N::AtLeast(v) => format!(">={v}"),
-        N::Between(a, b) => format!("{a}<>{b}"),
-        N::NotBetween(a, b) => format!("!{a}<>{b}"),
-        N::Mask { mask, value, negated } => format!("&{mask}{}{value}", if negated { "!=" } else { "=" }),
-    }
 }
