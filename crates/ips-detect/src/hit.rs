@@ -70,6 +70,8 @@ pub struct Verdict {
     pub bypass: bool,
     /// The packet is to be kept with what a rule tagged.
     pub tagged: bool,
+    /// A rule tags with this packet.
+    pub tags: bool,
     /// Nothing is to be logged of the transaction, the flow.
     pub quiet_tx: bool,
     /// Nothing is to be logged of the flow.

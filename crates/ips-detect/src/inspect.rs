@@ -322,7 +322,7 @@ impl<'a> Run<'a> {
         let at = i64::try_from(self.at).ok()?;
         let offset = self.place((&field.offset).into());
         let from = if field.relative { at + offset } else { offset };
-        if field.relative && from >= length {
+        if field.relative && from > length {
             return None;
         }
         let from = usize::try_from(from).ok()?;

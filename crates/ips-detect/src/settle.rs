@@ -192,7 +192,7 @@ impl Tables {
             }
             hits.list[kept] = hit;
             kept += 1;
-            if verdict.pass {
+            if hit.action == Action::Pass {
                 break;
             }
         }
@@ -210,6 +210,7 @@ impl Tables {
         for act in &r.acts {
             match *act {
                 Act::Tag { host, count, unit } => {
+                    verdict.tags = true;
                     let tag = Tag { left: count, unit, since: seen.packet.time };
                     match (host, flow.as_deref_mut()) {
                         (Some(Target::Source), _) => memory.tag(seen.packet.source, tag),

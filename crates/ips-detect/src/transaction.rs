@@ -263,7 +263,7 @@ impl Tables {
                 let mut all = (0..MAX_INSTANCES).map_while(|i| tx.quantity(*q, toward, i));
                 if all.any(|v| n.holds(v)) { Said::Yes } else { later }
             }
-            TxCond::Named(keyword, value, negated) => match tx.named(keyword, value) {
+            TxCond::Named(keyword, value, negated) => match tx.named_toward(keyword, value, toward) {
                 Some(is) if is != *negated => Said::Yes,
                 // What has one value only can be of another one no more.
                 Some(_) | None => later,

@@ -76,6 +76,8 @@ pub struct Application {
     pub conversations: Vec<Conversation>,
     /// The rest is encrypted or of no interest.
     pub opaque: bool,
+    /// Applications that were found and not counted yet, parsers that gave up.
+    pub news: (Option<App>, Option<App>),
     ended: [bool; 2],
     changes: usize,
     /// Where a conversation is to become this.
@@ -124,7 +126,12 @@ impl Application {
                 if self.view.sides[toward.index()] == Known::Unknown
                     && let Known::Is(app) = self.view.flow
                 {
-                    self.view.sides[toward.index()] = Known::Is(app);
+                    // Each end may speak something else; what was found first is what is read.
+                    let other = match identify::identify(Transport::Tcp, toward, bytes, ports) {
+                        Identified::Found(other) => other,
+                        _ => app,
+                    };
+                    self.view.sides[toward.index()] = Known::Is(other);
                 }
                 let used = self.feed(toward, Input::Bytes(bytes), bytes.len());
                 Read { used, found: false }
@@ -190,8 +197,12 @@ impl Application {
         }
         self.view.flow = Known::Is(app);
         self.view.found_now = true;
-        self.view.expected = None;
-        if let Some(parser) = parsers.start(app, transport) {
+        self.news.0 = Some(app);
+        let expected = self.view.expected.take();
+        if let Some(mut parser) = parsers.start(app, transport) {
+            if expected.is_some_and(|e| e != app) {
+                parser.unexpected();
+            }
             self.conversations.push(Conversation::new(app, parser));
         }
     }
@@ -224,6 +235,7 @@ impl Application {
             Step::Going => length,
             Step::Failed => {
                 last.reads = false;
+                self.news.1 = Some(last.app);
                 length
             }
             Step::Opaque => {
@@ -241,7 +253,8 @@ impl Application {
                 self.view.expected = app;
                 self.view.sides = [Known::Unknown; 2];
                 self.view.flow = Known::Unknown;
-                self.becoming = app;
+                // What has a mark of its own is found by it, and may turn out to be something else.
+                self.becoming = app.filter(|a| *a != App::Tls);
                 length.saturating_sub(left)
             }
         }

@@ -133,6 +133,14 @@ impl Core {
         }
         around.toward = toward;
         let Some(flow) = self.flows.get_mut(slot) else { return false };
+        let over_tcp = usize::from(flow.protocol != 6);
+        let (found, failed) = std::mem::take(&mut flow.app.news);
+        if let Some(s) = found.and_then(|app| self.stats.apps.of_mut(app)) {
+            s.flows[over_tcp] += 1;
+        }
+        if let Some(s) = failed.and_then(|app| self.stats.apps.of_mut(app)) {
+            s.failed[over_tcp] += 1;
+        }
         while let Some(expected) = flow.app.expected() {
             let listener = if expected.listener == Toward::Server { flow.server.0 } else { flow.client.0 };
             self.expectations.add(expected, listener, packet.time);
@@ -144,13 +152,14 @@ impl Core {
             out.dropped(&at, why, None);
             drop = true;
         }
-        let (kind, phase) = (flow.kind(), flow.phase);
+        let (kind, phase, last) = (flow.kind(), flow.phase, flow.last);
         if let Some(session) = &mut flow.session {
             let before = session.memory();
             tidy(session, &self.settings.stream);
             self.held = (self.held + session.memory()).saturating_sub(before);
         }
-        self.flows.touch(slot, kind, phase, packet.time);
+        // A clock that goes back makes nobody old.
+        self.flows.touch(slot, kind, phase, packet.time.max(last));
         drop
     }
 
@@ -297,7 +306,7 @@ impl Core {
         if let Some(session) = &flow.session {
             self.held = self.held.saturating_sub(session.memory());
         }
-        if flow.session.as_ref().is_some_and(|s| s.state >= State::Established) {
+        if flow.session.as_ref().is_some_and(|s| s.state >= State::Established) && !flow.detect.bypassed {
             deliver(&mut flow, Toward::Client, true, &self.settings, &self.parsers, &mut events, &mut self.stats);
         } else {
             flow.app.end(Toward::Server);

@@ -20,6 +20,8 @@ use std::{net::IpAddr, sync::Arc};
 
 /// Microseconds in a second.
 const SECOND: u64 = 1_000_000;
+/// Parts of a direction that are looked at when its flow ends.
+const MAX_LAST: usize = 64;
 /// Files of one transaction in one direction that are told.
 const MAX_FILES: usize = 1024;
 
@@ -109,7 +111,7 @@ impl Inspector {
                 flow.fate = Fate::Passed;
             }
             flow.quiet |= verdict.quiet_flow;
-            self.transactions(packet, flow, around, verdict.quiet_tx, out);
+            self.transactions(packet, flow, around, verdict.quiet_tx, stats, out);
         }
         drop
     }
@@ -195,6 +197,9 @@ impl Inspector {
                 None => out.dropped(&at, why, None),
             }
         }
+        if verdict.tagged && !verdict.tags && !around.stand_in {
+            out.tagged(&at);
+        }
         for event in &self.decode_names {
             out.anomaly(&at, Anomaly::Decode, event, None);
         }
@@ -204,7 +209,7 @@ impl Inspector {
     }
 
     /// Tells what is over of transactions, and forgets it.
-    fn transactions(&self, packet: &Packet<'_>, flow: &mut Flow, around: Around, quiet: bool, out: &mut dyn Output) {
+    fn transactions(&self, packet: &Packet<'_>, flow: &mut Flow, around: Around, quiet: bool, stats: &mut Stats, out: &mut dyn Output) {
         if flow.app.conversations.is_empty() {
             return;
         }
@@ -212,7 +217,7 @@ impl Inspector {
         {
             let at = At { packet, number: around.number, flow: Some(flow), toward: around.toward };
             for c in &mut conversations {
-                tell_conversation(c, &at, quiet, false, out);
+                tell_conversation(c, &at, quiet, false, stats, out);
             }
         }
         for c in &mut conversations {
@@ -231,23 +236,26 @@ impl Inspector {
                 !matches!(b.next_raw(u64::MAX, u64::MAX), Next::Nothing) && !s.side(t).silent
             })
         };
-        let raw = flow.session.as_deref().map_or([false; 2], waits);
         for toward in [Toward::Server, Toward::Client] {
-            // Datagrams were looked at when they came.
-            if flow.protocol != 6 || !(raw[toward.index()] || flow.app.fresh(toward)) || flow.fate != Fate::Open {
-                continue;
+            // What was lost cuts the rest into parts.
+            for _ in 0..MAX_LAST {
+                let raw = flow.session.as_deref().map_or([false; 2], waits);
+                // Datagrams were looked at when they came.
+                if flow.protocol != 6 || !(raw[toward.index()] || flow.app.fresh(toward)) || flow.fate != Fate::Open {
+                    break;
+                }
+                let packet = stand_in(flow, toward);
+                let established = flow.protocol != 6 || flow.session.as_ref().is_some_and(|s| s.state >= State::Established);
+                let around = Around { toward, established, stand_in: true, ..Around::default() };
+                self.packet(&packet, Some(flow), around, stats, out);
             }
-            let packet = stand_in(flow, toward);
-            let established = flow.protocol != 6 || flow.session.as_ref().is_some_and(|s| s.state >= State::Established);
-            let around = Around { toward, established, stand_in: true, ..Around::default() };
-            self.packet(&packet, Some(flow), around, stats, out);
         }
         if !flow.app.conversations.is_empty() {
             let packet = stand_in(flow, Toward::Server);
             let mut conversations = std::mem::take(&mut flow.app.conversations);
             let at = At { packet: &packet, number: 0, flow: Some(flow), toward: Toward::Server };
             for c in &mut conversations {
-                tell_conversation(c, &at, false, true, out);
+                tell_conversation(c, &at, false, true, stats, out);
             }
             flow.app.conversations = conversations;
         }
@@ -329,7 +337,7 @@ fn look(
     }
 }
 
-fn tell_conversation(c: &mut Conversation, at: &At<'_>, quiet: bool, all: bool, out: &mut dyn Output) {
+fn tell_conversation(c: &mut Conversation, at: &At<'_>, quiet: bool, all: bool, stats: &mut Stats, out: &mut dyn Output) {
     for i in 0..c.parser.count() {
         let Some(kept) = c.kept.get_mut(i) else { break };
         let tx = c.parser.get(i);
@@ -359,6 +367,9 @@ fn tell_conversation(c: &mut Conversation, at: &At<'_>, quiet: bool, all: bool, 
         let over = tx.done(Toward::Server) && tx.done(Toward::Client);
         if (over || all) && !kept.told {
             kept.told = true;
+            if let Some(s) = stats.apps.of_mut(c.app) {
+                s.transactions[usize::from(at.flow.is_some_and(|f| f.protocol != 6))] += 1;
+            }
             if !kept.quiet {
                 out.transaction(at, tx);
             }

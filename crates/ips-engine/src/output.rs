@@ -96,6 +96,8 @@ pub trait Output {
     fn alert(&mut self, at: &At<'_>, alert: &Alert<'_>) {}
     /// A packet was dropped; by which rule, where by one.
     fn dropped(&mut self, at: &At<'_>, why: Dropped, by: Option<&Alert<'_>>) {}
+    /// A packet is to be kept with what a rule tagged before.
+    fn tagged(&mut self, at: &At<'_>) {}
     /// Something was unusual.
     fn anomaly(&mut self, at: &At<'_>, kind: Anomaly, event: &'static str, transaction: Option<&dyn Transaction>) {}
     /// A transaction is over.

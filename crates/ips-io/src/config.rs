@@ -400,6 +400,7 @@ impl Config {
                 ("alert", "payload") => eve.payload = yes(value),
                 ("alert", "payload-printable") => eve.payload_printable = yes(value),
                 ("alert", "packet") => eve.packet = yes(value),
+                ("alert", "tagged-packets") => eve.tagged = yes(value),
                 ("alert", "verdict") => eve.verdict = yes(value),
                 ("alert", "payload-buffer-size") => eve.payload_most = memory(value).unwrap_or(eve.payload_most),
                 ("alert", "metadata.rule.reference") => eve.references = yes(value),

@@ -337,7 +337,8 @@ impl Call {
                         if let Some((result, reason)) = o.result {
                             j.number("ack_result", result);
                             if bind {
-                                j.number("ack_reason", reason);
+                                // The peer says none where SMB carries it.
+                                j.number("ack_reason", if carried { 0 } else { reason });
                             }
                         }
                     });

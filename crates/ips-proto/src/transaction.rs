@@ -118,6 +118,11 @@ pub trait Transaction {
         let _ = (quantity, toward, index);
         None
     }
+    /// As [`Transaction::named`], in one direction alone where it makes a difference.
+    fn named_toward(&self, keyword: &str, value: &str, toward: Toward) -> Option<bool> {
+        let _ = toward;
+        self.named(keyword, value)
+    }
     /// Something closed that has a name: keyword and value of [`ips_rules::condition::Check::Named`], versions and states of TLS.
     fn named(&self, keyword: &str, value: &str) -> Option<bool> {
         let _ = (keyword, value);
@@ -181,6 +186,8 @@ pub trait Parser: Send {
     }
     /// Forgets the oldest `count` transactions; each was done in both directions, logged and looked at.
     fn forget(&mut self, count: usize);
+    /// Another application was to follow here, as the one before said.
+    fn unexpected(&mut self) {}
     /// A flow announced since the last call.
     fn expected(&mut self) -> Option<Expected> {
         None

@@ -63,6 +63,8 @@ pub struct Settings {
     pub prefixes: BTreeMap<String, String>,
     /// What was done with connections whose beginning was not seen, in events of flows.
     pub exceptions: bool,
+    /// Packets that follow one that a rule tagged.
+    pub tagged: bool,
     /// What becomes of the packet, in alerts.
     pub verdict: bool,
     /// Hardware addresses.
@@ -107,6 +109,7 @@ impl Default for Settings {
             references: false,
             prefixes: PREFIXES.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect(),
             exceptions: false,
+            tagged: true,
             verdict: true,
             ethernet: false,
             community_id: false,
@@ -231,7 +234,7 @@ impl<W: Write> Eve<W> {
             j.number("severity", u64::from(rule.meta.priority));
             if settings.references && !rule.meta.references.is_empty() {
                 j.list("references", |j| {
-                    for (kind, value) in rule.meta.references.iter().rev() {
+                    for (kind, value) in &rule.meta.references {
                         let prefix = settings.prefixes.get(&kind.to_ascii_lowercase()).map_or("", String::as_str);
                         // One that names its own scheme needs none.
                         let prefix = if value.contains("://") { "" } else { prefix };
@@ -357,6 +360,15 @@ impl<W: Write> Output for Eve<W> {
         if self.settings.packet {
             packet(&mut self.json, p);
         }
+        self.line();
+    }
+
+    fn tagged(&mut self, at: &At<'_>) {
+        if !self.settings.tagged || !self.wants("packet") && !self.wants("alert") {
+            return;
+        }
+        self.begin(at, "packet", false);
+        packet(&mut self.json, at.packet);
         self.line();
     }
 

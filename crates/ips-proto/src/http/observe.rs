@@ -32,11 +32,13 @@ pub struct State {
     complete: Vec<usize>,
     notes: usize,
     pub(super) turn: Option<Turn>,
+    /// Another application was to follow here.
+    pub(super) unexpected: bool,
 }
 
 impl State {
     pub(super) fn new(settings: Arc<settings::Http>) -> Self {
-        Self { open: VecDeque::new(), settings, next: 0, requests: 0..0, responses: 0..0, complete: Vec::new(), notes: 0, turn: None }
+        Self { open: VecDeque::new(), settings, next: 0, requests: 0..0, responses: 0..0, complete: Vec::new(), notes: 0, turn: None, unexpected: false }
     }
 
     fn position(&self, number: usize) -> Option<usize> {
@@ -58,6 +60,11 @@ impl State {
         if number == next {
             self.open.push_back(Exchange::new(self.next, number, &self.settings));
             self.next += 1;
+            if std::mem::take(&mut self.unexpected)
+                && let Some(e) = self.open.back_mut()
+            {
+                e.event("http.failed_protocol_change");
+            }
         }
         self.at_mut(number)
     }

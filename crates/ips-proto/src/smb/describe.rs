@@ -93,6 +93,12 @@ fn detail(e: &Exchange, j: &mut Json<'_>) {
                 j.text("from", from).text("to", to);
             });
         }
+        Detail::Disposition { name, delete, .. } => {
+            j.object("set_info", |j| {
+                j.text("class", "FILE_INFO").text("info_level", "SMB2_FILE_DISPOSITION_INFO");
+            });
+            j.text("filename", name).text("access", if *delete { "delete on close" } else { "normal" });
+        }
         Detail::Control(number) => {
             j.text("function", &*names::function(*number));
         }

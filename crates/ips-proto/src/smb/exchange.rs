@@ -67,6 +67,12 @@ pub(super) enum Detail {
         to: String,
         guid: [u8; 16],
     },
+    /// The file is to be gone once it is closed, or not any more.
+    Disposition {
+        name: String,
+        delete: bool,
+        guid: [u8; 16],
+    },
     Control(u32),
     File {
         share: String,
@@ -216,7 +222,7 @@ impl Exchange {
     pub(super) fn fuid(&self) -> Option<String> {
         match &self.detail {
             Detail::Create { guid, .. } => guid.as_ref().map(file_id),
-            Detail::Rename { guid, .. } | Detail::File { guid, .. } => Some(file_id(guid)),
+            Detail::Rename { guid, .. } | Detail::Disposition { guid, .. } | Detail::File { guid, .. } => Some(file_id(guid)),
             _ => None,
         }
     }
@@ -235,6 +241,8 @@ impl Transaction for Exchange {
         match (&self.call, &self.file) {
             (Some((_, call)), _) => call.done(toward),
             (_, Some(file)) => !file.open(),
+            // What kind of share it is, the answer says.
+            _ if matches!(self.detail, Detail::Tree { .. }) => self.done[1],
             _ => self.done[toward.index()],
         }
     }
@@ -243,6 +251,7 @@ impl Transaction for Exchange {
         match (buffer, &self.call, &self.file) {
             (Buffer::FileData, _, Some(f)) => f.toward == toward && f.body.ready(),
             (Buffer::DceStub, Some((_, call)), _) => call.ready(buffer, toward),
+            (Buffer::SmbNamedPipe, ..) => self.done[1],
             _ => true,
         }
     }
@@ -259,7 +268,7 @@ impl Transaction for Exchange {
             (Buffer::FileData, _, Some(f)) if f.toward == toward => f.body.piece(),
             (Buffer::FileName, _, Some(f)) if f.toward == toward && !f.name.is_empty() => whole(&f.name),
             (Buffer::SmbNamedPipe, Detail::Tree { share, pipe: true, .. }, _) => whole(share.as_bytes()),
-            (Buffer::SmbShare, Detail::Tree { share, pipe: false, .. }, _) => whole(share.as_bytes()),
+            (Buffer::SmbShare, Detail::Tree { share, pipe, .. }, _) if !pipe || self.status.is_none() => whole(share.as_bytes()),
             (Buffer::SmbUser, Detail::Setup { logon: Some(l), .. }, _) => whole(l.user.as_bytes()),
             (Buffer::SmbDomain, Detail::Setup { logon: Some(l), .. }, _) => whole(l.domain.as_bytes()),
             _ => None,

@@ -29,6 +29,8 @@ const PENDING: u32 = 0x103;
 const DELETE_ON_CLOSE: u32 = 0x1000;
 /// A new name, among the kinds of what is set.
 const RENAME: u8 = 10;
+/// Whether the file is to be gone.
+const DISPOSITION: u8 = 13;
 
 /// The header: what it says, and where the next message of a chain begins.
 fn header(toward: Toward, message: &[u8]) -> Option<(Head, usize)> {
@@ -152,6 +154,10 @@ fn request(s: &mut Smb, head: Head, m: &[u8]) -> Option<()> {
                 let to = wide(r.take(length)?);
                 let from = s.files.get(&guid).cloned().unwrap_or_default();
                 s.request(head, Detail::Rename { from, to, guid });
+            } else if kind == 1 && class == DISPOSITION {
+                let delete = *part(m, from, length)?.first()? != 0;
+                let name = s.files.get(&guid).cloned().unwrap_or_default();
+                s.request(head, Detail::Disposition { name, delete, guid });
             }
         }
         GET_INFO => {}
