@@ -22,6 +22,8 @@ pub struct Kept {
     pub rules: TxState,
     /// It was told.
     pub told: bool,
+    /// Nothing more belongs to it.
+    pub over: bool,
     /// Events of it that were told.
     pub events: usize,
     /// Files of each direction that were told.

@@ -306,13 +306,29 @@ impl Core {
         if let Some(session) = &flow.session {
             self.held = self.held.saturating_sub(session.memory());
         }
-        if flow.session.as_ref().is_some_and(|s| s.state >= State::Established) && !flow.detect.bypassed {
-            deliver(&mut flow, Toward::Client, true, &self.settings, &self.parsers, &mut events, &mut self.stats);
-        } else {
-            flow.app.end(Toward::Server);
-            flow.app.end(Toward::Client);
+        let gives = flow.session.as_ref().is_some_and(|s| s.state >= State::Established) && !flow.detect.bypassed;
+        // One direction after the other, as if a packet came for each.
+        for toward in [Toward::Server, Toward::Client] {
+            let mut found = false;
+            if gives {
+                let mut turns = 0;
+                while deliver_one(&mut flow, toward, true, &self.settings, &self.parsers, &mut events, &mut self.stats) && turns < MAX_TURNS {
+                    turns += 1;
+                    found = true;
+                }
+                // What waited of the other direction comes now that it is known what is spoken.
+                if found && toward == Toward::Client {
+                    deliver_one(&mut flow, Toward::Server, true, &self.settings, &self.parsers, &mut events, &mut self.stats);
+                }
+            } else {
+                flow.app.end(toward);
+            }
+            self.inspector.last(&mut flow, toward, &mut self.stats, out);
+            if found && toward == Toward::Client {
+                self.inspector.last(&mut flow, Toward::Server, &mut self.stats, out);
+            }
         }
-        self.inspector.last(&mut flow, &mut self.stats, out);
+        self.inspector.rest(&mut flow, &mut self.stats, out);
         if !flow.quiet {
             out.flow(&flow, reason);
         }

@@ -137,7 +137,7 @@ impl Inspector {
     fn in_flow(&mut self, packet: &Packet<'_>, flow: &mut Flow, around: Around, stats: &mut Stats) -> Verdict {
         let toward = around.toward;
         let view = view(flow, packet, around);
-        let raw = flow.session.as_deref_mut().and_then(|s| due(s, toward, self.inline));
+        let raw = flow.session.as_deref_mut().and_then(|s| due(s, toward, self.inline, around.stand_in));
         let chunk = raw.and_then(|r| {
             let buffer = &flow.session.as_deref()?.side(toward).buffer;
             Some(Chunk { bytes: buffer.bytes(r.from, r.to), offset: r.from, last: r.last })
@@ -228,28 +228,28 @@ impl Inspector {
         flow.app.tidy();
     }
 
-    /// A flow is over: what was still to be looked at is, in both directions, and everything is told.
-    pub fn last(&mut self, flow: &mut Flow, stats: &mut Stats, out: &mut dyn Output) {
+    /// A flow is over: what was still to be looked at of a direction is.
+    pub fn last(&mut self, flow: &mut Flow, toward: Toward, stats: &mut Stats, out: &mut dyn Output) {
         let waits = |s: &Session| {
-            [Toward::Server, Toward::Client].map(|t| {
-                let b = &s.side(t).buffer;
-                !matches!(b.next_raw(u64::MAX, u64::MAX), Next::Nothing) && !s.side(t).silent
-            })
+            let side = s.side(toward);
+            !matches!(side.buffer.next_raw(u64::MAX, u64::MAX), Next::Nothing) && !side.silent
         };
-        for toward in [Toward::Server, Toward::Client] {
-            // What was lost cuts the rest into parts.
-            for _ in 0..MAX_LAST {
-                let raw = flow.session.as_deref().map_or([false; 2], waits);
-                // Datagrams were looked at when they came.
-                if flow.protocol != 6 || !(raw[toward.index()] || flow.app.fresh(toward)) || flow.fate != Fate::Open {
-                    break;
-                }
-                let packet = stand_in(flow, toward);
-                let established = flow.protocol != 6 || flow.session.as_ref().is_some_and(|s| s.state >= State::Established);
-                let around = Around { toward, established, stand_in: true, ..Around::default() };
-                self.packet(&packet, Some(flow), around, stats, out);
+        // What was lost cuts the rest into parts.
+        for _ in 0..MAX_LAST {
+            let raw = flow.session.as_deref().is_some_and(waits);
+            // Datagrams were looked at when they came.
+            if flow.protocol != 6 || !(raw || flow.app.fresh(toward)) || flow.fate != Fate::Open {
+                break;
             }
+            let packet = stand_in(flow, toward);
+            let established = flow.session.as_ref().is_some_and(|s| s.state >= State::Established);
+            let around = Around { toward, established, stand_in: true, ..Around::default() };
+            self.packet(&packet, Some(flow), around, stats, out);
         }
+    }
+
+    /// A flow is over, and everything of it was looked at: what was not told is.
+    pub fn rest(&mut self, flow: &mut Flow, stats: &mut Stats, out: &mut dyn Output) {
         if !flow.app.conversations.is_empty() {
             let packet = stand_in(flow, Toward::Server);
             let mut conversations = std::mem::take(&mut flow.app.conversations);
@@ -270,9 +270,9 @@ struct Due {
     last: bool,
 }
 
-fn due(session: &mut Session, toward: Toward, inline: bool) -> Option<Due> {
+fn due(session: &mut Session, toward: Toward, inline: bool, ends: bool) -> Option<Due> {
     // What came before the rest became opaque is looked at once more.
-    let over = session.state == State::Closed || session.state == State::None || session.side(toward).silent;
+    let over = ends || session.state == State::Closed || session.state == State::None || session.side(toward).silent;
     let edge = if inline || over || session.one_sided { u64::MAX } else { session.side(toward).acked() };
     let side = session.side_mut(toward);
     let acked = if over { u64::MAX } else { side.acked() };
@@ -365,7 +365,8 @@ fn tell_conversation(c: &mut Conversation, at: &At<'_>, quiet: bool, all: bool, 
             }
         }
         let over = tx.done(Toward::Server) && tx.done(Toward::Client);
-        if (over || all) && !kept.told {
+        kept.over = over || all;
+        if (over || all || tx.told_early()) && !kept.told {
             kept.told = true;
             if let Some(s) = stats.apps.of_mut(c.app) {
                 s.transactions[usize::from(at.flow.is_some_and(|f| f.protocol != 6))] += 1;
@@ -383,7 +384,7 @@ fn forget(c: &mut Conversation) {
         return;
     }
     let mut gone = 0;
-    while c.kept.front().is_some_and(|k| k.told) {
+    while c.kept.front().is_some_and(|k| k.told && k.over) {
         c.kept.pop_front();
         gone += 1;
     }

@@ -19,6 +19,7 @@ mod lines;
 mod open;
 pub mod quic;
 pub mod settings;
+pub mod sip;
 pub mod smb;
 pub mod smtp;
 pub mod ssh;
@@ -59,6 +60,7 @@ impl Parsers {
             App::Smtp => Box::new(smtp::Smtp::new(self.settings.mail)),
             App::Ftp => Box::new(ftp::Ftp::default()),
             App::Smb => Box::new(smb::Smb::new(self.settings.files)),
+            App::Sip => Box::new(sip::Sip::new(transport == Transport::Tcp)),
             App::Ssh => Box::new(ssh::Ssh::default()),
             App::Websocket => Box::new(websocket::Websocket::default()),
             App::Quic => Box::new(quic::Quic::default()),

@@ -147,6 +147,10 @@ pub trait Transaction {
         let _ = (what, toward);
         None
     }
+    /// All that an event of it says is known, though more belongs to it.
+    fn told_early(&self) -> bool {
+        false
+    }
     /// The object that stands under the application's name in an event (`{"hostname":...}`), appended.
     fn describe(&self, out: &mut Vec<u8>);
     /// Members that stand beside it (`,"email":{...}`), each with a comma before it, appended.

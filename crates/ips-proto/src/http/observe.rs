@@ -166,8 +166,8 @@ impl Observer for State {
         let Some(e) = self.at_mut(tx.index()) else { return };
         let bytes = match part {
             Part::Bytes(b) => b,
-            Part::Gap(_) => {
-                e.request.gaps = true;
+            Part::Gap(n) => {
+                e.request.lose(n);
                 return;
             }
             Part::End => return,
@@ -212,18 +212,18 @@ impl Observer for State {
 
     fn response_body(&mut self, tx: &Tx<'_>, part: Part<'_>) {
         let Some(e) = self.at_mut(tx.index()) else { return };
+        if matches!(part, Part::Bytes(_) | Part::Gap(_)) && !std::mem::replace(&mut e.response.begun, true) {
+            let named = header(tx.response_headers(), "Content-Disposition").and_then(|v| multipart::parameter(v, "filename"));
+            if let Some(name) = named.or_else(|| tx.path()) {
+                e.response.open(name);
+            }
+        }
         match part {
             Part::Bytes(bytes) => {
-                if !std::mem::replace(&mut e.response.begun, true) {
-                    let named = header(tx.response_headers(), "Content-Disposition").and_then(|v| multipart::parameter(v, "filename"));
-                    if let Some(name) = named.or_else(|| tx.path()) {
-                        e.response.open(name);
-                    }
-                }
                 let events = &mut e.events;
                 e.response.push(bytes, events);
             }
-            Part::Gap(_) => e.response.gaps = true,
+            Part::Gap(n) => e.response.lose(n),
             Part::End => {}
         }
     }

@@ -91,6 +91,8 @@ pub struct Tls {
     events: Vec<&'static str>,
     present: bool,
     hello_done: bool,
+    /// The client was asked for a certificate.
+    asked: bool,
     heartbeat: bool,
     opaque: bool,
 }
@@ -98,7 +100,7 @@ pub struct Tls {
 impl Tls {
     /// Begins one.
     pub fn new(fields: Fields) -> Self {
-        Self { sides: Default::default(), fields, events: Vec::new(), present: true, hello_done: false, heartbeat: false, opaque: false }
+        Self { sides: Default::default(), fields, events: Vec::new(), present: true, hello_done: false, asked: false, heartbeat: false, opaque: false }
     }
 
     fn event(&mut self, name: &'static str) {
@@ -149,6 +151,7 @@ impl Tls {
                 self.sides[0].settled = true;
             }
             (record::SERVER_KEY, Toward::Client) => self.sides[1].key_exchange = true,
+            (record::CERTIFICATE_REQUEST, Toward::Client) => self.asked = true,
             (0 | 4 | 5 | 8 | 13 | 15 | 20 | 21 | 22 | 23 | 24 | 25 | 67, _) => {}
             _ => self.event("tls.invalid_handshake_message"),
         }
@@ -345,6 +348,11 @@ impl Transaction for Tls {
 
     fn events(&self) -> &[&'static str] {
         &self.events
+    }
+
+    // The server has said what it has to say in the clear, and so has the client where a certificate was asked of it.
+    fn told_early(&self) -> bool {
+        self.hello_done && self.client().is_some() && (!self.asked || self.sides[0].settled)
     }
 
     fn describe(&self, out: &mut Vec<u8>) {
