@@ -284,6 +284,10 @@ impl Config {
                 self.parsers.tls.ja3 = yes(value);
                 return Ok(());
             }
+            "app-layer.protocols.mqtt.max-msg-length" => {
+                self.parsers.mqtt.packet = memory(value).ok_or_else(wrong)?;
+                return Ok(());
+            }
             "app-layer.protocols.tls.ja4-fingerprints" => {
                 self.parsers.tls.ja4 = yes(value);
                 return Ok(());
@@ -406,6 +410,8 @@ impl Config {
                 ("alert", "metadata.rule.reference") => eve.references = yes(value),
                 ("anomaly", "packethdr") => eve.anomaly_packet = yes(value),
                 ("flow", "exception-policy") => eve.exceptions = yes(value),
+                ("mqtt", "passwords") => self.parsers.mqtt.passwords = yes(value),
+                ("mqtt", "string-log-limit") => self.parsers.mqtt.text = memory(value).unwrap_or(self.parsers.mqtt.text),
                 ("tls", "ja4") => self.parsers.tls.ja4 = yes(value),
                 ("tls", "ja3") => self.parsers.tls.ja3 = yes(value),
                 ("tls", custom) if custom.starts_with("custom.") => match value {

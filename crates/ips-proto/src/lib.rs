@@ -16,6 +16,7 @@ pub mod http2;
 pub mod identify;
 pub mod json;
 mod lines;
+pub mod mqtt;
 mod open;
 pub mod quic;
 pub mod settings;
@@ -60,6 +61,7 @@ impl Parsers {
             App::Smtp => Box::new(smtp::Smtp::new(self.settings.mail)),
             App::Ftp => Box::new(ftp::Ftp::default()),
             App::Smb => Box::new(smb::Smb::new(self.settings.files)),
+            App::Mqtt => Box::new(mqtt::Mqtt::new(self.settings.mqtt)),
             App::Sip => Box::new(sip::Sip::new(transport == Transport::Tcp)),
             App::Ssh => Box::new(ssh::Ssh::default()),
             App::Websocket => Box::new(websocket::Websocket::default()),

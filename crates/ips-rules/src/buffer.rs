@@ -77,6 +77,7 @@ const SMB: Over = Over::Apps(&[App::Smb]);
 const RPC: Over = Over::Apps(&[App::Dcerpc, App::Smb]);
 const QUIC: Over = Over::Apps(&[App::Quic]);
 const WS: Over = Over::Apps(&[App::Websocket]);
+const MQTT: Over = Over::Apps(&[App::Mqtt]);
 const SIP: Over = Over::Apps(&[App::Sip]);
 const FILES: Over = Over::Apps(&[App::Http, App::Http1, App::Http2, App::Smtp, App::Smb, App::FtpData, App::Ftp, App::Nfs]);
 
@@ -199,6 +200,16 @@ mod table {
     QuicCyuHash "quic.cyu.hash" [] [] QUIC, Client, true, USUAL;
     QuicCyuString "quic.cyu.string" [] [] QUIC, Client, true, USUAL;
     WebsocketPayload "websocket.payload" [] [] WS, Both, false, USUAL;
+    MqttClientId "mqtt.connect.clientid" [] [] MQTT, Client, false, USUAL;
+    MqttProtocol "mqtt.connect.protocol_string" [] [] MQTT, Client, false, COMMON;
+    MqttUser "mqtt.connect.username" [] [] MQTT, Client, false, USUAL;
+    MqttPassword "mqtt.connect.password" [] [] MQTT, Client, false, USUAL;
+    MqttWillTopic "mqtt.connect.willtopic" [] [] MQTT, Client, false, USUAL;
+    MqttWillMessage "mqtt.connect.willmessage" [] [] MQTT, Client, false, USUAL;
+    MqttPublishTopic "mqtt.publish.topic" [] [] MQTT, Client, false, USUAL;
+    MqttPublishMessage "mqtt.publish.message" [] [] MQTT, Client, false, USUAL;
+    MqttSubscribeTopic "mqtt.subscribe.topic" [] [] MQTT, Client, true, USUAL;
+    MqttUnsubscribeTopic "mqtt.unsubscribe.topic" [] [] MQTT, Client, true, USUAL;
     SipMethod "sip.method" [] [] SIP, Client, false, USUAL;
     SipUri "sip.uri" [] [] SIP, Client, false, USUAL;
     SipRequestLine "sip.request_line" [] [] SIP, Client, false, USUAL;

@@ -30,6 +30,8 @@ fn apps_named(name: &str) -> u64 {
         "dcerpc" => app_bits(App::Dcerpc),
         "quic" => app_bit(App::Quic),
         "websocket" => app_bit(App::Websocket),
+        "sip" | "sdp" => app_bit(App::Sip),
+        "mqtt" => app_bit(App::Mqtt),
         _ => 0,
     }
 }
@@ -50,6 +52,7 @@ fn apps_of_quantity(q: Quantity) -> u64 {
         Q::DceOpnum => app_bits(App::Dcerpc),
         Q::SshVersion => app_bit(App::Ssh),
         Q::WebsocketMask | Q::WebsocketOpcode => app_bit(App::Websocket),
+        Q::MqttQuality | Q::MqttVersion | Q::MqttReason => app_bit(App::Mqtt),
         Q::Http2SizeUpdate | Q::Http2Window | Q::Http2Priority => app_bit(App::Http2) | app_bit(App::Http),
         Q::FtpPort => app_bit(App::Ftp),
         Q::HttpUriLength | Q::HttpRawUriLength => app_bits(App::Http),
@@ -158,7 +161,9 @@ pub(super) fn checks(rule: &Rule, names: &mut Interner) -> Result<Checks, String
                 out.conds.push(Cond::Quantity(*q, *n));
             }
             Check::Quantity(q, n) => {
-                if matches!(q, Quantity::HttpUriLength | Quantity::HttpRawUriLength) {
+                // An exchange of MQTT is looked at once, as a whole.
+                let whole = matches!(q, Quantity::MqttQuality | Quantity::MqttVersion | Quantity::MqttReason);
+                if whole || matches!(q, Quantity::HttpUriLength | Quantity::HttpRawUriLength) {
                     out.sides &= side_bits(ips_rules::buffer::Side::Client);
                 }
                 out.about(apps_of_quantity(*q));
@@ -293,6 +298,9 @@ pub(super) fn checks(rule: &Rule, names: &mut Interner) -> Result<Checks, String
                 out.tx.push(TxCond::Operations(ranges.clone()));
             }
             Check::Named(keyword, value) => {
+                if keyword.starts_with("mqtt.") {
+                    out.sides &= side_bits(ips_rules::buffer::Side::Client);
+                }
                 out.about(apps_named(keyword));
                 let (negated, value) = value.strip_prefix('!').map_or((false, value.as_str()), |v| (true, v.trim()));
                 out.tx.push(TxCond::Named(keyword.clone(), value.to_owned(), negated));

@@ -174,6 +174,50 @@ pub fn ws_flags(b: &mut Build<'_>, o: &Opt<'_>) -> Done {
     closed(b, o, &[App::Websocket], &["fin", "comp"])
 }
 
+/// Version 5 of MQTT, 2.1.2.
+pub fn mqtt_type(b: &mut Build<'_>, o: &Opt<'_>) -> Done {
+    let known = [
+        "CONNECT", "CONNACK", "PUBLISH", "PUBACK", "PUBREC", "PUBREL", "PUBCOMP", "SUBSCRIBE", "SUBACK", "UNSUBSCRIBE", "UNSUBACK",
+        "PINGREQ", "PINGRESP", "DISCONNECT", "AUTH", "UNASSIGNED",
+    ];
+    let text = o.unquoted()?;
+    if !known.iter().any(|k| k.eq_ignore_ascii_case(text)) {
+        return Err(Fault::value(format!("`{text}` is not known"), &format!("mqtt.type:{}", known.join("|"))));
+    }
+    named(b, o, &[App::Mqtt], text)
+}
+
+/// All of these flags, those behind `!` not.
+fn all_flags(b: &mut Build<'_>, o: &Opt<'_>, known: &[&str]) -> Done {
+    let text = o.unquoted()?;
+    for part in text.split(',').map(str::trim) {
+        let name = part.strip_prefix('!').unwrap_or(part).trim();
+        if !known.contains(&name) {
+            return Err(Fault::value(format!("`{name}` is not known"), &format!("{}:[!]{}[,...]", o.name, known.join("|"))));
+        }
+    }
+    b.about(&[App::Mqtt])?;
+    // A `!` in front is the first flag's, not the condition's.
+    b.checks.push(Check::Named(o.name.to_owned(), format!(" {text}")));
+    Ok(())
+}
+
+pub fn mqtt_flags(b: &mut Build<'_>, o: &Opt<'_>) -> Done {
+    all_flags(b, o, &["retain", "dup"])
+}
+
+pub fn mqtt_connect_flags(b: &mut Build<'_>, o: &Opt<'_>) -> Done {
+    all_flags(b, o, &["username", "password", "will", "will_retain", "clean_session"])
+}
+
+pub fn mqtt_session(b: &mut Build<'_>, o: &Opt<'_>) -> Done {
+    let text = o.unquoted()?;
+    if !matches!(text, "yes" | "true" | "no" | "false") {
+        return Err(Fault::value(format!("`{text}` is neither yes nor no"), "mqtt.connack.session_present:yes|no"));
+    }
+    named(b, o, &[App::Mqtt], text)
+}
+
 /// RFC 9113 6.
 pub fn frame_type(b: &mut Build<'_>, o: &Opt<'_>) -> Done {
     let known =
