@@ -232,8 +232,11 @@ fn datagram(toward: Toward, d: &[u8], ports: Ports) -> Identified {
     if starts(b"d1:ad2:id20:") || starts(b"d1:rd2:id20:") || starts(b"d1:el") || starts(b"d2:ip6:") {
         return Found(App::Bittorrent);
     }
+    // Others use these words as well (SSDP): the version tells.
+    let line = &d[..memchr::memchr(b'\n', d).unwrap_or(d.len())];
+    let called = || memchr::memmem::find(line, b" SIP/").is_some();
     if starts(b"SIP/2.0 ")
-        || [&b"INVITE "[..], b"REGISTER ", b"OPTIONS ", b"ACK ", b"BYE ", b"SUBSCRIBE ", b"NOTIFY "].iter().any(|m| starts(m))
+        || [&b"INVITE "[..], b"REGISTER ", b"OPTIONS ", b"ACK ", b"BYE ", b"SUBSCRIBE ", b"NOTIFY "].iter().any(|m| starts(m)) && called()
     {
         return Found(App::Sip);
     }

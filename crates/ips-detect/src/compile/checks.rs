@@ -230,6 +230,9 @@ pub(super) fn checks(rule: &Rule, names: &mut Interner) -> Result<Checks, String
             }
             Check::ApplicationEvent(name) if name.starts_with("applayer_") => out.conds.push(Cond::AppEvent(name.clone())),
             Check::ApplicationEvent(name) => {
+                if name.starts_with("mqtt.") {
+                    out.sides &= side_bits(ips_rules::buffer::Side::Client);
+                }
                 out.about(apps_named(name));
                 out.event = Some(name.clone());
                 out.tx.push(TxCond::Event(name.clone()));

@@ -224,7 +224,8 @@ pub(super) fn read(_toward: Toward, first: u8, body: &[u8], version: u8) -> Opti
             Body::Unsubscribe { id, topics }
         }
         DISCONNECT | AUTH => {
-            let reason = if five { Some(byte(&mut b).unwrap_or(0)) } else { None };
+            // The peer reads a reason only where properties stand behind it.
+            let reason = if five { Some(byte(&mut b).filter(|_| body.len() > 1).unwrap_or(0)) } else { None };
             also(&mut b, five)?;
             Body::Reason(reason)
         }
