@@ -162,7 +162,8 @@ fn group(r: &Ready, g: &Group, tables: &Tables, seen: &Seen<'_>, scratch: &mut S
         if tcp && r.in_stream {
             if let Some(chunk) = seen.stream.as_ref().filter(|c| there(c.bytes)) {
                 let lowered = if scratch.chunk_lower.len() == chunk.bytes.len() { Lowered::Chunk } else { Lowered::No };
-                if look(chunk.bytes, chunk.offset, lowered, scratch) {
+                // The peer counts places from where this part of the stream begins, not from the stream's beginning.
+                if look(chunk.bytes, 0, lowered, scratch) {
                     return IN_STREAM;
                 }
             }
