@@ -5,7 +5,7 @@
 use ips_detect::{AppView, Known, TxState};
 use ips_proto::{
     Expected, Input, Parser, Parsers, Step, Toward, Transaction,
-    identify::{self, Identified, Ports, Transport},
+    identify::{Identified, Ports, Transport},
 };
 use ips_rules::header::App;
 use std::collections::VecDeque;
@@ -129,7 +129,7 @@ impl Application {
                     && let Known::Is(app) = self.view.flow
                 {
                     // Each end may speak something else; what was found first is what is read.
-                    let other = match identify::identify(Transport::Tcp, toward, bytes, ports) {
+                    let other = match parsers.identify(Transport::Tcp, toward, bytes, ports) {
                         Identified::Found(other) => other,
                         _ => app,
                     };
@@ -144,7 +144,7 @@ impl Application {
     /// Takes a datagram.
     pub fn datagram(&mut self, toward: Toward, bytes: &[u8], ports: Ports, parsers: &Parsers) {
         if self.view.flow == Known::Unknown && !bytes.is_empty() {
-            match identify::identify(Transport::Udp, toward, bytes, ports) {
+            match parsers.identify(Transport::Udp, toward, bytes, ports) {
                 Identified::Found(app) => {
                     self.view.sides[toward.index()] = Known::Is(app);
                     self.start(app, Transport::Udp, parsers);
@@ -194,6 +194,9 @@ impl Application {
     }
 
     fn start(&mut self, app: App, transport: Transport, parsers: &Parsers) {
+        if parsers.disabled(app) {
+            return self.fail();
+        }
         if self.view.flow != Known::Unknown || !self.conversations.is_empty() {
             self.view.original = self.view.original.or(self.conversations.last().map(|c| c.app));
         }
@@ -212,7 +215,7 @@ impl Application {
     fn look(&mut self, toward: Toward, bytes: &[u8], ports: Ports, transport: Transport, parsers: &Parsers) -> Read {
         let side = toward.index();
         if self.view.sides[side] == Known::Unknown {
-            match identify::identify(transport, toward, bytes, ports) {
+            match parsers.identify(transport, toward, bytes, ports) {
                 Identified::Found(app) => {
                     self.view.sides[side] = Known::Is(app);
                     self.start(app, transport, parsers);

@@ -279,6 +279,15 @@ impl Config {
         {
             return done.ok_or_else(wrong);
         }
+        if let Some(name) = key.strip_prefix("app-layer.protocols.").and_then(|k| k.strip_suffix(".enabled"))
+            && let Some(app) = ips_rules::header::app(name)
+        {
+            self.parsers.disabled.retain(|a| *a != app);
+            if !yes(value) && value != "detection-only" {
+                self.parsers.disabled.push(app);
+            }
+            return Ok(());
+        }
         match key {
             "app-layer.protocols.tls.ja3-fingerprints" => {
                 self.parsers.tls.ja3 = yes(value);
@@ -409,6 +418,7 @@ impl Config {
                 ("alert", "payload-buffer-size") => eve.payload_most = memory(value).unwrap_or(eve.payload_most),
                 ("alert", "metadata.rule.reference") => eve.references = yes(value),
                 ("anomaly", "packethdr") => eve.anomaly_packet = yes(value),
+                ("stats", "null-values") => eve.no_zeros = !yes(value),
                 ("flow", "exception-policy") => eve.exceptions = yes(value),
                 ("mqtt", "passwords") => self.parsers.mqtt.passwords = yes(value),
                 ("mqtt", "string-log-limit") => self.parsers.mqtt.text = memory(value).unwrap_or(self.parsers.mqtt.text),

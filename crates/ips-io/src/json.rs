@@ -8,6 +8,7 @@ use std::{fmt::Write as _, net::IpAddr};
 #[derive(Debug, Default)]
 pub struct Json {
     out: Vec<u8>,
+    no_zeros: bool,
 }
 
 const HEX: &[u8; 16] = b"0123456789abcdef";
@@ -85,8 +86,15 @@ impl Json {
         self.comma();
         self.quoted(value.as_bytes());
     }
+    /// From now on numbers under a key that are 0 are left out, or not.
+    pub fn without_zeros(&mut self, yes: bool) {
+        self.no_zeros = yes;
+    }
     /// A number under a key.
     pub fn number(&mut self, key: &str, value: u64) {
+        if self.no_zeros && value == 0 {
+            return;
+        }
         self.key(key);
         self.digits(value);
     }

@@ -45,7 +45,9 @@ impl<W: Write> Session<W> {
         let loaded = tables.rules().len();
         let inline = config.engine.stream.inline;
         let engine = Engine::new(config.engine, tables.clone(), Parsers::new(config.parsers));
-        (Self { tables, engine, eve: Eve::new(to, config.eve), inline, rules: (loaded, failed + refused.len()) }, refused)
+        let mut eve = Eve::new(to, config.eve);
+        eve.know(tables.clone());
+        (Self { tables, engine, eve, inline, rules: (loaded, failed + refused.len()) }, refused)
     }
 
     /// Loads the sets that rules name, from files in these directories; what could not be read is said.

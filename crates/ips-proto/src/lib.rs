@@ -53,6 +53,19 @@ impl Parsers {
         &self.settings
     }
 
+    /// Whether an application is to be left alone.
+    pub fn disabled(&self, app: App) -> bool {
+        self.settings.disabled.iter().any(|d| *d == app || matches!((*d, app), (App::Http, App::Http1)))
+    }
+
+    /// Looks at the first bytes of a direction; what is to be left alone is not known.
+    pub fn identify(&self, transport: Transport, toward: Toward, prefix: &[u8], ports: Ports) -> Identified {
+        match identify::identify(transport, toward, prefix, ports) {
+            Identified::Found(app) if self.disabled(app) => Identified::Unknown,
+            other => other,
+        }
+    }
+
     /// Begins a conversation of an application; none where it is told but not read.
     pub fn start(&self, app: App, transport: Transport) -> Option<Box<dyn Parser>> {
         Some(match app {

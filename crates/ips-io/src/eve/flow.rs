@@ -86,6 +86,9 @@ impl<W: Write> Eve<W> {
                 j.list("src_macs", |j| j.item_mac(from));
             });
         }
+        if let (true, Some(tables)) = (self.settings.metadata, self.tables.as_deref()) {
+            super::metadata(&mut self.json, flow, tables);
+        }
         if let Some(was) = app.original {
             self.json.text("app_proto_orig", names::app(was));
         }

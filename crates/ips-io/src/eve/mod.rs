@@ -6,6 +6,7 @@ pub mod names;
 mod stats;
 
 use crate::json::Json;
+use ips_detect::Tables;
 use ips_engine::{
     Output, community,
     flow::{Flow, Reason},
@@ -21,6 +22,7 @@ use ips_wire::{
 use std::{
     collections::BTreeMap,
     io::{self, Write},
+    sync::Arc,
 };
 
 /// The peer's `payload-buffer-size` where none is given, in bytes.
@@ -81,6 +83,8 @@ pub struct Settings {
     pub application: bool,
     /// Names and values that rules keep.
     pub metadata: bool,
+    /// Counts of nothing are left out of statistics.
+    pub no_zeros: bool,
     /// What classes of rules are called.
     pub classes: BTreeMap<String, String>,
 }
@@ -118,6 +122,7 @@ impl Default for Settings {
             stream: false,
             application: true,
             metadata: true,
+            no_zeros: false,
             classes: BTreeMap::new(),
         }
     }
@@ -133,12 +138,18 @@ pub struct Eve<W> {
     failed: Option<io::Error>,
     last: u64,
     payload: Vec<u8>,
+    tables: Option<Arc<Tables>>,
 }
 
 impl<W: Write> Eve<W> {
     /// Writes to here.
     pub fn new(to: W, settings: Settings) -> Self {
-        Self { to, settings, json: Json::default(), written: 0, failed: None, last: 0, payload: Vec::new() }
+        Self { to, settings, json: Json::default(), written: 0, failed: None, last: 0, payload: Vec::new(), tables: None }
+    }
+
+    /// These rules have given flows their bits and variables: their names are told.
+    pub fn know(&mut self, tables: Arc<Tables>) {
+        self.tables = Some(tables);
     }
 
     /// Everything is written; what could not be is said.
@@ -337,10 +348,8 @@ impl<W: Write> Output for Eve<W> {
                     j.number("dest_port", u64::from(flow.server.1));
                 }
             });
-            if self.settings.metadata && !flow.detect.bits().is_empty() {
-                self.json.object("metadata", |j| {
-                    j.list("flowbits", |j| flow.detect.bits().iter().for_each(|b| j.item(alert.tables.name(*b))));
-                });
+            if self.settings.metadata {
+                metadata(&mut self.json, flow, alert.tables);
             }
         }
         let stream = alert.hit.stream || alert.hit.tx.is_some() && at.flow.is_some_and(|f| f.protocol == 6);
@@ -404,6 +413,12 @@ impl<W: Write> Output for Eve<W> {
         self.begin(at, "anomaly", false);
         if let Some(tx) = transaction {
             self.json.number("tx_id", tx.id());
+        }
+        if self.settings.anomaly_packet && !matches!(kind, Anomaly::Application(_)) {
+            packet(&mut self.json, at.packet);
+        }
+        if let (true, Some(flow), Some(tables)) = (self.settings.metadata, at.flow, self.tables.as_deref()) {
+            metadata(&mut self.json, flow, tables);
         }
         let app = at.flow.map(|f| f.app.view.flow);
         self.json.object("anomaly", |j| {
@@ -491,6 +506,46 @@ fn file_fields(j: &mut Json, file: &File<'_>, tx: u64) {
     }
     j.number("size", file.size);
     j.number("tx_id", tx);
+}
+
+/// What rules keep with a flow: labels of traffic (bits named `traffic/KIND/NAME`), bits, variables, what expressions kept.
+fn metadata(j: &mut Json, flow: &Flow, tables: &Tables) {
+    const TRAFFIC: &str = "traffic/";
+    let state = &flow.detect;
+    let names = || state.bits().iter().map(|b| tables.name(*b));
+    if names().any(|n| n.starts_with(TRAFFIC)) {
+        j.object("traffic", |j| {
+            for kind in ["id", "label"] {
+                let of = |n: &'_ str| n.strip_prefix(TRAFFIC).and_then(|r| r.strip_prefix(kind)).and_then(|r| r.strip_prefix('/')).is_some();
+                if names().any(of) {
+                    let skip = TRAFFIC.len() + kind.len() + 1;
+                    j.list(kind, |j| names().filter(|n| of(n)).for_each(|n| j.item(&n[skip..])));
+                }
+            }
+        });
+    }
+    let plain = || names().filter(|n| !n.starts_with(TRAFFIC));
+    let bits = plain().next().is_some();
+    if !bits && state.ints().is_empty() && state.captures.is_empty() {
+        return;
+    }
+    j.object("metadata", |j| {
+        if bits {
+            j.list("flowbits", |j| plain().for_each(|n| j.item(n)));
+        }
+        if !state.ints().is_empty() {
+            j.object("flowints", |j| state.ints().iter().for_each(|(n, v)| j.number(tables.name(*n), u64::from(*v))));
+        }
+        if !state.captures.is_empty() {
+            j.list("flowvars", |j| {
+                for (name, value) in &state.captures {
+                    j.open();
+                    j.bytes_text(tables.name(*name), value);
+                    j.close();
+                }
+            });
+        }
+    });
 }
 
 /// What an alert shows: what is held of the stream, with a word where something is missing; else the packet's payload.

@@ -49,6 +49,7 @@ impl<W: Write> Eve<W> {
         }
         let (at, s) = (self.last, *stats);
         let j = &mut self.json;
+        j.without_zeros(self.settings.no_zeros);
         j.clear();
         j.open();
         j.time("timestamp", at);
@@ -150,6 +151,7 @@ impl<W: Write> Eve<W> {
                 });
             }
         });
+        self.json.without_zeros(false);
         self.line();
     }
 }
