@@ -198,11 +198,7 @@ fn group(r: &Ready, g: &Group, tables: &Tables, seen: &Seen<'_>, scratch: &mut S
         }
         Buffer::Ipv6Header => {
             // With its extension headers, which stand right behind it.
-            if let Network::V6(h, more) = p.network {
-                p.network_bytes.get(..h.len() + more.len()).unwrap_or(h)
-            } else {
-                &[]
-            }
+            if let Network::V6(h, more) = p.network { p.network_bytes.get(..h.len() + more.len()).unwrap_or(h) } else { &[] }
         }
         Buffer::TcpHeader => {
             if let Transport::Tcp(h) = p.transport {

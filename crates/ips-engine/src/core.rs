@@ -312,7 +312,8 @@ impl Core {
             let mut found = false;
             if gives {
                 let mut turns = 0;
-                while deliver_one(&mut flow, toward, true, &self.settings, &self.parsers, &mut events, &mut self.stats) && turns < MAX_TURNS {
+                while deliver_one(&mut flow, toward, true, &self.settings, &self.parsers, &mut events, &mut self.stats) && turns < MAX_TURNS
+                {
                     turns += 1;
                     found = true;
                 }

@@ -50,8 +50,7 @@ pub enum Dropped {
 
 impl Dropped {
     /// All there are, in the order of [`Dropped::index`].
-    pub const ALL: [Self; 7] =
-        [Self::Rules, Self::Rate, Self::Flow, Self::Exception, Self::Stream, Self::Midstream, Self::Memory];
+    pub const ALL: [Self; 7] = [Self::Rules, Self::Rate, Self::Flow, Self::Exception, Self::Stream, Self::Midstream, Self::Memory];
 
     /// Its place in counts.
     pub fn index(self) -> usize {

@@ -460,11 +460,8 @@ impl Config {
         let (own, inline, midstream) = (self.midstream_policy, stream.inline, stream.midstream);
         if let Some(policy) = self.exception_policy.filter(|_| !own) {
             // What makes no sense for this one is left out of a policy for all.
-            let fits = match policy {
-                Exception::DropFlow | Exception::Reject | Exception::Auto if midstream || !inline => false,
-                _ => true,
-            };
-            stream.midstream_policy = if fits { policy } else { Exception::Auto };
+            let drops = matches!(policy, Exception::DropFlow | Exception::Reject | Exception::Auto);
+            stream.midstream_policy = if drops && (midstream || !inline) { Exception::Auto } else { policy };
         }
         let policy = stream.midstream_policy;
         let wrong = match policy {

@@ -93,7 +93,8 @@ fn known(kind: &str, text: &str, whole: bool, keys: &Keys<'_>) -> Result<Vec<(Ve
     for mut object in objects {
         let text = member(&object, keys.value).and_then(Json::as_str).ok_or_else(|| format!("an entry has no `{}`", keys.value))?;
         // A text stands as it is, not in Base64.
-        let bytes = if kind == "string" { text.as_bytes().to_vec() } else { value(kind, text).ok_or_else(|| format!("`{text}` is no {kind}"))?.0 };
+        let bytes =
+            if kind == "string" { text.as_bytes().to_vec() } else { value(kind, text).ok_or_else(|| format!("`{text}` is no {kind}"))?.0 };
         if keys.remove
             && let Some(map) = object.as_object_mut()
         {

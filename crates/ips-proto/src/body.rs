@@ -129,7 +129,8 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    const SMALL: Window = Window { limit: 100, minimum: 20, window: 8, inline: false, digests: Which { md5: false, sha1: false, sha256: false } };
+    const SMALL: Window =
+        Window { limit: 100, minimum: 20, window: 8, inline: false, digests: Which { md5: false, sha1: false, sha256: false } };
 
     #[test]
     fn waits_for_the_minimum_or_the_end() {

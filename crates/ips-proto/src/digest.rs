@@ -47,11 +47,7 @@ pub(crate) struct Running {
 
 impl Running {
     pub(crate) fn new(which: Which) -> Self {
-        Self {
-            md5: which.md5.then(md5::Md5::new),
-            sha1: which.sha1.then(sha1::Sha1::new),
-            sha256: which.sha256.then(sha2::Sha256::new),
-        }
+        Self { md5: which.md5.then(md5::Md5::new), sha1: which.sha1.then(sha1::Sha1::new), sha256: which.sha256.then(sha2::Sha256::new) }
     }
 
     pub(crate) fn push(&mut self, bytes: &[u8]) {

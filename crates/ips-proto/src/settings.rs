@@ -48,7 +48,16 @@ impl Settings {
         let http = Http { reading: ips_htp::Settings::default(), request, response };
         let mail = Window { limit: 100_000, minimum: 32_768, window: 4096, inline, digests };
         let files = Window { limit: u64::MAX, minimum: 0, window: 16 * KIB, inline: true, digests };
-        Self { inline, http, mail, files, dns: crate::dns::Form::default(), tls: crate::tls::Fields::default(), disabled: Vec::new(), mqtt: crate::mqtt::Limits::default() }
+        Self {
+            inline,
+            http,
+            mail,
+            files,
+            dns: crate::dns::Form::default(),
+            tls: crate::tls::Fields::default(),
+            disabled: Vec::new(),
+            mqtt: crate::mqtt::Limits::default(),
+        }
     }
 }
 

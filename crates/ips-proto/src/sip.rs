@@ -374,7 +374,8 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    const INVITE: &[u8] = b"INVITE sip:bob@b SIP/2.0\r\nVia: SIP/2.0/UDP a\r\nf: <sip:a@a>\r\nTo: <sip:bob@b>\r\nContent-Type: application/sdp\r\n\
+    const INVITE: &[u8] =
+        b"INVITE sip:bob@b SIP/2.0\r\nVia: SIP/2.0/UDP a\r\nf: <sip:a@a>\r\nTo: <sip:bob@b>\r\nContent-Type: application/sdp\r\n\
         Content-Length: 54\r\n\r\nv=0\r\no=- 1 1 IN IP4 a\r\ns=x\r\nt=1 2\r\nm=audio 3\r\ni=note\r\n";
     const OK: &[u8] = b"SIP/2.0 200 OK\r\nVia: SIP/2.0/UDP a\r\nContent-Length: 0\r\n\r\n";
 

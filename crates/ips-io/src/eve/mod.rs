@@ -516,7 +516,8 @@ fn metadata(j: &mut Json, flow: &Flow, tables: &Tables) {
     if names().any(|n| n.starts_with(TRAFFIC)) {
         j.object("traffic", |j| {
             for kind in ["id", "label"] {
-                let of = |n: &'_ str| n.strip_prefix(TRAFFIC).and_then(|r| r.strip_prefix(kind)).and_then(|r| r.strip_prefix('/')).is_some();
+                let of =
+                    |n: &'_ str| n.strip_prefix(TRAFFIC).and_then(|r| r.strip_prefix(kind)).and_then(|r| r.strip_prefix('/')).is_some();
                 if names().any(of) {
                     let skip = TRAFFIC.len() + kind.len() + 1;
                     j.list(kind, |j| names().filter(|n| of(n)).for_each(|n| j.item(&n[skip..])));

@@ -1,8 +1,8 @@
 //! The event that says what was counted.
 
 use super::{Eve, names};
-use ips_engine::{Stats, output::Dropped, stream::Exception};
 use ips_engine::stats::AppStats;
+use ips_engine::{Stats, output::Dropped, stream::Exception};
 use ips_rules::header::App;
 use std::io::Write;
 
@@ -102,10 +102,7 @@ impl<W: Write> Eve<W> {
                 j.number("alert_queue_overflow", s.alerts_lost);
             });
             j.object("app_layer", |j| {
-                for (key, of) in [
-                    ("flow", (|s: AppStats| s.flows) as fn(AppStats) -> [u64; 2]),
-                    ("tx", |s| s.transactions),
-                ] {
+                for (key, of) in [("flow", (|s: AppStats| s.flows) as fn(AppStats) -> [u64; 2]), ("tx", |s| s.transactions)] {
                     j.object(key, |j| {
                         for app in APPS {
                             let counts = of(s.apps.of(app));

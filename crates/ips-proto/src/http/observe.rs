@@ -38,7 +38,17 @@ pub struct State {
 
 impl State {
     pub(super) fn new(settings: Arc<settings::Http>) -> Self {
-        Self { open: VecDeque::new(), settings, next: 0, requests: 0..0, responses: 0..0, complete: Vec::new(), notes: 0, turn: None, unexpected: false }
+        Self {
+            open: VecDeque::new(),
+            settings,
+            next: 0,
+            requests: 0..0,
+            responses: 0..0,
+            complete: Vec::new(),
+            notes: 0,
+            turn: None,
+            unexpected: false,
+        }
     }
 
     fn position(&self, number: usize) -> Option<usize> {

@@ -22,8 +22,22 @@ const MANY: usize = 1024;
 
 /// Kinds of packets.
 const NAMES: [&str; 16] = [
-    "UNASSIGNED", "CONNECT", "CONNACK", "PUBLISH", "PUBACK", "PUBREC", "PUBREL", "PUBCOMP", "SUBSCRIBE", "SUBACK", "UNSUBSCRIBE", "UNSUBACK",
-    "PINGREQ", "PINGRESP", "DISCONNECT", "AUTH",
+    "UNASSIGNED",
+    "CONNECT",
+    "CONNACK",
+    "PUBLISH",
+    "PUBACK",
+    "PUBREC",
+    "PUBREL",
+    "PUBCOMP",
+    "SUBSCRIBE",
+    "SUBACK",
+    "UNSUBSCRIBE",
+    "UNSUBACK",
+    "PINGREQ",
+    "PINGRESP",
+    "DISCONNECT",
+    "AUTH",
 ];
 
 /// A kind's name.
@@ -238,13 +252,23 @@ impl Packet {
     /// One that is not read, of so many bytes.
     pub(super) fn cut(_toward: Toward, first: u8, length: usize) -> Self {
         let (kind, quality) = (first >> 4, first >> 1 & 3);
-        Self { kind, again: first & 8 != 0, quality, retain: first & 1 != 0, body: Body::Nothing, properties: Vec::new(), cut: Some(length) }
+        Self {
+            kind,
+            again: first & 8 != 0,
+            quality,
+            retain: first & 1 != 0,
+            body: Body::Nothing,
+            properties: Vec::new(),
+            cut: Some(length),
+        }
     }
 
     pub(super) fn id(&self) -> Option<u16> {
         match &self.body {
             Body::Publish { id, .. } => *id,
-            Body::Confirm { id, .. } | Body::Subscribe { id, .. } | Body::Acknowledge { id, .. } | Body::Unsubscribe { id, .. } => Some(*id),
+            Body::Confirm { id, .. } | Body::Subscribe { id, .. } | Body::Acknowledge { id, .. } | Body::Unsubscribe { id, .. } => {
+                Some(*id)
+            }
             _ => None,
         }
     }

@@ -98,7 +98,17 @@ pub(super) struct Carried {
 impl Carried {
     pub(super) fn new(toward: Toward, guid: [u8; 16], name: &str, offset: u64, window: Window) -> Self {
         let body = Body::new(window);
-        Self { toward, guid, name: name.as_bytes().to_vec(), body, next: offset, gaps: offset > 0, closed: false, ahead: BTreeMap::new(), waiting: 0 }
+        Self {
+            toward,
+            guid,
+            name: name.as_bytes().to_vec(),
+            body,
+            next: offset,
+            gaps: offset > 0,
+            closed: false,
+            ahead: BTreeMap::new(),
+            waiting: 0,
+        }
     }
 
     /// It takes bytes still.

@@ -49,11 +49,7 @@ fn header(toward: Toward, m: &[u8]) -> Option<One> {
     if (flags & 0x80 != 0) != (toward == Toward::Client) {
         return None;
     }
-    let status = if flags2 & 0x4000 != 0 {
-        Status::Nt(status)
-    } else {
-        Status::Dos((status & 0xff) as u8, (status >> 16) as u16)
-    };
+    let status = if flags2 & 0x4000 != 0 { Status::Nt(status) } else { Status::Dos((status & 0xff) as u8, (status >> 16) as u16) };
     // Without an error both forms say the same.
     let status = if matches!(status, Status::Dos(0, 0)) { Status::Nt(0) } else { status };
     let key = u64::from(high) << 32 | u64::from(low) << 16 | u64::from(number);
@@ -124,8 +120,11 @@ fn request(s: &mut Smb, one: One, m: &[u8], at: usize) -> Option<()> {
     let (mut w, data, from) = body(m, at)?;
     match u8::try_from(head.command).ok()? {
         NEGOTIATE => {
-            let clients: Vec<String> =
-                data.split(|b| *b == 0).filter(|t| !t.is_empty()).map(|t| String::from_utf8_lossy(t.strip_prefix(b"\x02").unwrap_or(t)).into_owned()).collect();
+            let clients: Vec<String> = data
+                .split(|b| *b == 0)
+                .filter(|t| !t.is_empty())
+                .map(|t| String::from_utf8_lossy(t.strip_prefix(b"\x02").unwrap_or(t)).into_owned())
+                .collect();
             s.clients.clone_from(&clients);
             s.request(head, Detail::Negotiate { clients, client_guid: None, server_guid: None, most: None });
         }

@@ -100,7 +100,16 @@ pub struct Tls {
 impl Tls {
     /// Begins one.
     pub fn new(fields: Fields) -> Self {
-        Self { sides: Default::default(), fields, events: Vec::new(), present: true, hello_done: false, asked: false, heartbeat: false, opaque: false }
+        Self {
+            sides: Default::default(),
+            fields,
+            events: Vec::new(),
+            present: true,
+            hello_done: false,
+            asked: false,
+            heartbeat: false,
+            opaque: false,
+        }
     }
 
     fn event(&mut self, name: &'static str) {

@@ -177,8 +177,22 @@ pub fn ws_flags(b: &mut Build<'_>, o: &Opt<'_>) -> Done {
 /// Version 5 of MQTT, 2.1.2.
 pub fn mqtt_type(b: &mut Build<'_>, o: &Opt<'_>) -> Done {
     let known = [
-        "CONNECT", "CONNACK", "PUBLISH", "PUBACK", "PUBREC", "PUBREL", "PUBCOMP", "SUBSCRIBE", "SUBACK", "UNSUBSCRIBE", "UNSUBACK",
-        "PINGREQ", "PINGRESP", "DISCONNECT", "AUTH", "UNASSIGNED",
+        "CONNECT",
+        "CONNACK",
+        "PUBLISH",
+        "PUBACK",
+        "PUBREC",
+        "PUBREL",
+        "PUBCOMP",
+        "SUBSCRIBE",
+        "SUBACK",
+        "UNSUBSCRIBE",
+        "UNSUBACK",
+        "PINGREQ",
+        "PINGRESP",
+        "DISCONNECT",
+        "AUTH",
+        "UNASSIGNED",
     ];
     let text = o.unquoted()?;
     if !known.iter().any(|k| k.eq_ignore_ascii_case(text)) {
