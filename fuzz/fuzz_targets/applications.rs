@@ -8,8 +8,8 @@ use std::sync::LazyLock;
 
 static PARSERS: LazyLock<Parsers> = LazyLock::new(|| Parsers::new(Settings::new(true)));
 
-const APPS: [App; 10] =
-    [App::Http1, App::Dns, App::Tls, App::Smtp, App::Ftp, App::Ssh, App::Websocket, App::Quic, App::Http2, App::Dcerpc];
+const APPS: [App; 13] =
+    [App::Http1, App::Dns, App::Tls, App::Smtp, App::Ftp, App::Ssh, App::Websocket, App::Quic, App::Http2, App::Dcerpc, App::Smb, App::Sip, App::Mqtt];
 
 fuzz_target!(|data: &[u8]| {
     let [app, rest @ ..] = data else { return };

@@ -34,7 +34,9 @@ pub(crate) fn number(bytes: &[u8], length: usize, written: Written) -> Option<(u
     let field = bytes.get(..length)?;
     match written {
         Written::Text(base) => text(field, base),
-        _ if length == 0 || length > 8 => None,
+        // The peer takes no bytes for the number 0.
+        _ if length == 0 => Some((0, 0)),
+        _ if length > 8 => None,
         Written::Big => Some((field.iter().fold(0, |n, b| n << 8 | u64::from(*b)), length)),
         Written::Little => Some((field.iter().rev().fold(0, |n, b| n << 8 | u64::from(*b)), length)),
     }
@@ -93,7 +95,7 @@ mod tests {
     fn numbers_are_read() {
         let big = |b: &[u8], n| number(b, n, Written::Big);
         assert_eq!(big(&[1, 2, 3], 2), Some((0x102, 2)));
-        assert_eq!(big(&[1], 2), None);
+        assert_eq!((big(&[1], 2), big(&[1], 0), big(&[1; 9], 9)), (None, Some((0, 0)), None));
         assert_eq!(number(&[1, 2, 3], 3, Written::Little), Some((0x30201, 3)));
         assert_eq!(number(b" 12x", 4, Written::Text(10)), Some((12, 3)));
         assert_eq!(number(b"xx12", 4, Written::Text(10)), None);

@@ -93,10 +93,7 @@ impl Counter {
     pub fn rate(&mut self, count: u32, seconds: u32, timeout: u32, now: u64, new: bool) -> bool {
         if new {
             self.restart(now);
-            if count == 1 {
-                self.next = now.max(1);
-            }
-            return count == 1;
+            return false;
         }
         if self.next != 0 {
             if now.saturating_sub(self.next) <= u64::from(timeout) * SECOND {

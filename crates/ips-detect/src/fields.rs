@@ -123,6 +123,8 @@ pub(crate) fn compares(seen: &Seen<'_>, which: Quantity, with: ips_rules::num::N
         }
         (Quantity::FlowPackets, Some(f)) => f.packets.iter().any(|n| with.holds(*n)),
         (Quantity::FlowBytes, Some(f)) => f.bytes.iter().any(|n| with.holds(*n)),
+        // A length that it must not be is asked of packets that carry something, as with the peer.
+        (Quantity::PayloadSize, _) if matches!(with, ips_rules::num::Number::Not(_)) && seen.packet.payload.is_empty() => false,
         _ => quantity(seen, which).is_some_and(|n| with.holds(n)),
     }
 }

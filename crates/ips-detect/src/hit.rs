@@ -19,6 +19,17 @@ pub struct Hit {
     pub flow: bool,
 }
 
+/// What a set knows of a value that a rule found in it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Context {
+    /// The rule, as in [`Hit::rule`].
+    pub rule: u32,
+    /// The set: its index in [`crate::Tables::sets`].
+    pub set: u16,
+    /// JSON.
+    pub json: std::sync::Arc<str>,
+}
+
 /// Rules that matched with one packet.
 #[derive(Debug, Default)]
 pub struct Hits {
@@ -26,6 +37,8 @@ pub struct Hits {
     pub list: Vec<Hit>,
     /// How many were to be told beyond the bound, and were not.
     pub discarded: u32,
+    /// What sets know of values that rules found in them.
+    pub contexts: Vec<Context>,
 }
 
 impl Hits {
@@ -33,6 +46,7 @@ impl Hits {
     pub fn clear(&mut self) {
         self.list.clear();
         self.discarded = 0;
+        self.contexts.clear();
     }
 }
 
@@ -56,10 +70,14 @@ pub struct Verdict {
     pub bypass: bool,
     /// The packet is to be kept with what a rule tagged.
     pub tagged: bool,
+    /// A rule tags with this packet.
+    pub tags: bool,
     /// Nothing is to be logged of the transaction, the flow.
     pub quiet_tx: bool,
     /// Nothing is to be logged of the flow.
     pub quiet_flow: bool,
     /// Which hit decided on dropping.
     pub dropped_by: Option<u32>,
+    /// It drops because a rate filter says so.
+    pub dropped_by_rate: bool,
 }

@@ -9,7 +9,7 @@ use crate::{
     program::{Content, Num, Op},
     text,
 };
-use ips_rules::condition::{Arithmetic, Compare, Field, From};
+use ips_rules::condition::{Arithmetic, Compare, Field, From, SetAct};
 use std::net::Ipv4Addr;
 
 /// Most tests tried on one buffer: the peer's default.
@@ -40,6 +40,8 @@ pub(crate) struct Room {
     decoded_lower: Vec<u8>,
     /// What expressions kept: with the flow or not, name, bytes.
     pub captured: Vec<(bool, u16, Vec<u8>)>,
+    /// What is known of values that were found in sets.
+    pub known: Vec<(u16, std::sync::Arc<str>)>,
 }
 
 /// Runs all tests of a group. `lowered`: `room.lower` holds the buffer in small letters already.
@@ -90,6 +92,12 @@ impl<'a> Run<'a> {
             Op::Dataset { set, act } => {
                 let holds = self.sets.act(*set, *act, self.view.bytes);
                 self.stop |= !holds;
+                if holds
+                    && *act == SetAct::Isset
+                    && let Some(known) = self.sets.known(*set, self.view.bytes)
+                {
+                    self.room.known.push((*set, known.clone()));
+                }
                 holds
             }
             Op::Reputation { set, compare } => {
@@ -314,7 +322,7 @@ impl<'a> Run<'a> {
         let at = i64::try_from(self.at).ok()?;
         let offset = self.place((&field.offset).into());
         let from = if field.relative { at + offset } else { offset };
-        if field.relative && from >= length {
+        if field.relative && from > length {
             return None;
         }
         let from = usize::try_from(from).ok()?;

@@ -45,7 +45,7 @@ mod text;
 pub mod transaction;
 mod transform;
 
-pub use hit::{Hit, Hits, Verdict};
+pub use hit::{Context, Hit, Hits, Verdict};
 pub use memory::Memory;
 pub use seen::{AppView, Checksums, Chunk, FlowView, Known, Seen};
 pub use state::{FlowState, TxState};

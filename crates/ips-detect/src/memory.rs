@@ -63,6 +63,23 @@ impl Memory {
         }
     }
 
+    /// Puts values with what is known of them, JSON that alerts show, into a set; the first of a value stays.
+    pub fn load_known(&mut self, set: usize, values: impl IntoIterator<Item = (Vec<u8>, String)>) {
+        if let Some(s) = self.sets.0.get_mut(set) {
+            for (value, known) in values {
+                s.known.entry(value.clone().into()).or_insert_with(|| known.into());
+                s.values.insert(value.into());
+            }
+        }
+    }
+
+    /// Values of this set are domains: a name below one of them is in it too.
+    pub fn match_subdomains(&mut self, set: usize) {
+        if let Some(s) = self.sets.0.get_mut(set) {
+            s.below = true;
+        }
+    }
+
     /// All values of a set, for the caller to keep; in no order.
     pub fn values(&self, set: usize) -> impl Iterator<Item = &[u8]> {
         self.sets.0.get(set).into_iter().flat_map(|s| s.values.iter().map(AsRef::as_ref))
@@ -144,16 +161,39 @@ pub(crate) struct Sets(pub Vec<Set>);
 #[derive(Debug, Default)]
 pub(crate) struct Set {
     values: FxHashSet<Box<[u8]>>,
+    /// What is known of values.
+    known: FxHashMap<Box<[u8]>, std::sync::Arc<str>>,
+    /// Values are domains.
+    below: bool,
     reputations: FxHashMap<Box<[u8]>, u16>,
 }
 
+impl Set {
+    /// The value that is in the set: this one, or a domain that it is below of.
+    fn find<'a>(&self, value: &'a [u8]) -> Option<&'a [u8]> {
+        if self.values.contains(value) {
+            return Some(value);
+        }
+        if !self.below {
+            return None;
+        }
+        let dots = value.iter().enumerate().skip(1).filter(|(_, b)| **b == b'.').map(|(i, _)| i);
+        dots.flat_map(|i| [i, i + 1]).map(|i| &value[i..]).find(|v| self.values.contains(*v))
+    }
+}
+
 impl Sets {
+    /// What is known of a value.
+    pub fn known(&self, set: u16, value: &[u8]) -> Option<&std::sync::Arc<str>> {
+        let s = self.0.get(usize::from(set))?;
+        if s.known.is_empty() { None } else { s.known.get(s.find(value)?) }
+    }
     /// Asks or changes; whether it holds, or changed something.
     pub fn act(&mut self, set: u16, act: SetAct, value: &[u8]) -> bool {
         let Some(s) = self.0.get_mut(usize::from(set)) else { return false };
         match act {
-            SetAct::Isset => s.values.contains(value),
-            SetAct::Isnotset => !s.values.contains(value),
+            SetAct::Isset => s.find(value).is_some(),
+            SetAct::Isnotset => s.find(value).is_none(),
             SetAct::Unset => s.values.remove(value),
             SetAct::Set => {
                 if s.values.contains(value) || s.values.len() >= MAX_ENTRIES * 8 {

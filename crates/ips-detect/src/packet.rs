@@ -3,7 +3,7 @@
 
 use crate::{
     check::{Around, app_bit},
-    hit::{Hit, Hits},
+    hit::{Context, Hit, Hits},
     inspect::{self, View},
     memory::{Memory, Sets},
     seen::{Known, Seen},
@@ -162,7 +162,8 @@ fn group(r: &Ready, g: &Group, tables: &Tables, seen: &Seen<'_>, scratch: &mut S
         if tcp && r.in_stream {
             if let Some(chunk) = seen.stream.as_ref().filter(|c| there(c.bytes)) {
                 let lowered = if scratch.chunk_lower.len() == chunk.bytes.len() { Lowered::Chunk } else { Lowered::No };
-                if look(chunk.bytes, chunk.offset, lowered, scratch) {
+                // The peer counts places from where this part of the stream begins, not from the stream's beginning.
+                if look(chunk.bytes, 0, lowered, scratch) {
                     return IN_STREAM;
                 }
             }
@@ -196,11 +197,8 @@ fn group(r: &Ready, g: &Group, tables: &Tables, seen: &Seen<'_>, scratch: &mut S
             }
         }
         Buffer::Ipv6Header => {
-            if let Network::V6(h, _) = p.network {
-                h
-            } else {
-                &[]
-            }
+            // With its extension headers, which stand right behind it.
+            if let Network::V6(h, more) = p.network { p.network_bytes.get(..h.len() + more.len()).unwrap_or(h) } else { &[] }
         }
         Buffer::TcpHeader => {
             if let Transport::Tcp(h) = p.transport {
@@ -218,7 +216,10 @@ fn group(r: &Ready, g: &Group, tables: &Tables, seen: &Seen<'_>, scratch: &mut S
         }
         Buffer::Icmpv4Header => {
             if let Transport::Icmpv4(h) = p.transport {
-                h
+                let more = icmpv4_more(h).min(p.payload.len());
+                let length = h.len() + more;
+                let from = p.network_bytes.len().saturating_sub(h.len() + p.payload.len());
+                p.network_bytes.get(from..from + length).filter(|b| b.starts_with(h)).unwrap_or(h)
             } else {
                 &[]
             }
@@ -245,6 +246,17 @@ fn group(r: &Ready, g: &Group, tables: &Tables, seen: &Seen<'_>, scratch: &mut S
         Some(_) if !there(bytes) => NO_STREAM,
         Some(false) => 0,
         _ => u8::from(there(bytes) && look(bytes, 0, Lowered::No, scratch)),
+    }
+}
+
+/// Bytes of a message of ICMP behind the first eight that are its header still: addresses of routers (RFC 1256), times (RFC 792), masks
+/// (RFC 950).
+fn icmpv4_more(header: &[u8]) -> usize {
+    match header {
+        [9, _, _, _, count, size, ..] => usize::from(*count) * usize::from(*size) * 4,
+        [13 | 14, ..] => 12,
+        [17 | 18, ..] => 4,
+        _ => 0,
     }
 }
 
@@ -330,11 +342,14 @@ impl Tables {
             return;
         }
         scratch.room.captured.clear();
+        scratch.room.known.clear();
         let mut around = Around { flow, memory };
         let part = part(r, self, seen, &mut around, &[], scratch);
         if part.holds {
             self.matched(rule, r, seen, &mut around, None, scratch);
             hits.list.push(Hit { rule, action: r.action, tx: None, stream: part.stream, told: false, flow: r.of_flow || part.stream });
+            let known = scratch.room.known.drain(..);
+            hits.contexts.extend(known.map(|(set, json)| Context { rule, set, json }));
         }
         scratch.count(rule, part.holds, begun);
     }

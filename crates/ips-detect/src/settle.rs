@@ -154,10 +154,12 @@ impl Tables {
             if said == Said::Nothing {
                 continue;
             }
+            let mut by_rate = false;
             for (i, rate) in r.rates.iter().enumerate() {
                 let rule = hit.rule | RATE | u32::try_from(i & 7).unwrap_or(0) << 28;
                 let limit = memory.count(key(rule, rate.track, seen), seen.packet.time, rate.seconds.max(rate.timeout));
                 if limit.is_some_and(|(c, new)| c.rate(rate.count, rate.seconds, rate.timeout, seen.packet.time, new)) {
+                    by_rate = hit.action != rate.action;
                     hit.action = rate.action;
                 }
             }
@@ -170,6 +172,7 @@ impl Tables {
                 }
                 Action::Pass | Action::Alert | Action::Config => {}
                 Action::Drop | Action::RejectSource | Action::RejectDestination | Action::RejectBoth => {
+                    verdict.dropped_by_rate |= by_rate && !verdict.drop;
                     verdict.drop = true;
                     verdict.drop_flow |= hit.flow;
                     verdict.dropped_by.get_or_insert(hit.rule);
@@ -189,7 +192,7 @@ impl Tables {
             }
             hits.list[kept] = hit;
             kept += 1;
-            if verdict.pass {
+            if hit.action == Action::Pass {
                 break;
             }
         }
@@ -207,6 +210,7 @@ impl Tables {
         for act in &r.acts {
             match *act {
                 Act::Tag { host, count, unit } => {
+                    verdict.tags = true;
                     let tag = Tag { left: count, unit, since: seen.packet.time };
                     match (host, flow.as_deref_mut()) {
                         (Some(Target::Source), _) => memory.tag(seen.packet.source, tag),

@@ -68,6 +68,14 @@ pub(crate) struct Group {
     pub sides: u8,
 }
 
+/// Kinds of digests of files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum DigestKind {
+    Md5,
+    Sha1,
+    Sha256,
+}
+
 /// What is asked of a transaction beside its buffers.
 #[derive(Debug)]
 pub(crate) enum TxCond {
@@ -81,6 +89,12 @@ pub(crate) enum TxCond {
     Date(&'static str, Number),
     InForce(bool),
     Operations(Vec<(u16, u16)>),
+    /// A call goes to an interface; only its first fragment counts where not any does.
+    Interface {
+        uuid: [u8; 16],
+        version: Option<Number>,
+        any_fragment: bool,
+    },
     FileName {
         negated: bool,
         text: Vec<u8>,
@@ -91,7 +105,7 @@ pub(crate) enum TxCond {
         text: Vec<u8>,
     },
     FileDigest {
-        step: Step,
+        kind: DigestKind,
         set: u16,
         negated: bool,
     },
@@ -275,6 +289,23 @@ impl Tables {
     /// Sets that rules name. The index is that of [`Memory::load`].
     pub fn sets(&self) -> &[SetInfo] {
         &self.sets
+    }
+    /// Digests of files that rules ask for: parsers are to make them.
+    pub fn digests(&self) -> ips_proto::digest::Which {
+        let mut out = ips_proto::digest::Which::default();
+        for c in self.ready.iter().flat_map(|r| &r.tx_conds) {
+            if let TxCond::FileDigest { kind, .. } = c {
+                match kind {
+                    DigestKind::Md5 => out.md5 = true,
+                    DigestKind::Sha1 => out.sha1 = true,
+                    DigestKind::Sha256 => out.sha256 = true,
+                }
+            }
+        }
+        let keeps = |e: &ips_rules::condition::Effect| matches!(e, ips_rules::condition::Effect::StoreFile(..));
+        // What is kept is named by it, as with the peer.
+        out.sha256 |= self.rules.iter().flat_map(|r| &r.effects).any(keeps);
+        out
     }
     /// Categories of reputations that rules name. The index is that of [`Memory::reputation`].
     pub fn categories(&self) -> &[String] {

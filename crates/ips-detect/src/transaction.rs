@@ -3,13 +3,13 @@
 
 use crate::{
     check::{Around, app_bit},
-    hit::{Hit, Hits},
+    hit::{Context, Hit, Hits},
     inspect::{self, View},
     memory::{Memory, Sets},
     packet,
     seen::Seen,
     state::{DONE, FlowState, TxState, find, keep},
-    tables::{Group, Scratch, Slot, Tables, TxCond},
+    tables::{DigestKind, Group, Scratch, Slot, Tables, TxCond},
     text,
 };
 use ips_proto::{Toward, Transaction};
@@ -131,6 +131,7 @@ impl Tables {
             return;
         }
         let begun = scratch.clock.map(|c| c());
+        scratch.room.known.clear();
         let mut holds = known.unwrap_or(0);
         if holds & PACKET == 0 {
             scratch.room.captured.clear();
@@ -177,6 +178,8 @@ impl Tables {
         }
         if said == Said::Yes {
             hits.list.push(Hit { rule, action: r.action, tx: Some(tx.id()), stream: false, told: false, flow: true });
+            let known = scratch.room.known.drain(..);
+            hits.contexts.extend(known.map(|(set, json)| Context { rule, set, json }));
             self.matched(rule, r, seen, around, Some(&mut state.bits), scratch);
         }
         let holds = if said == Said::Wait { holds } else { DONE };
@@ -260,7 +263,7 @@ impl Tables {
                 let mut all = (0..MAX_INSTANCES).map_while(|i| tx.quantity(*q, toward, i));
                 if all.any(|v| n.holds(v)) { Said::Yes } else { later }
             }
-            TxCond::Named(keyword, value, negated) => match tx.named(keyword, value) {
+            TxCond::Named(keyword, value, negated) => match tx.named_toward(keyword, value, toward) {
                 Some(is) if is != *negated => Said::Yes,
                 // What has one value only can be of another one no more.
                 Some(_) | None => later,
@@ -300,6 +303,13 @@ impl Tables {
                 let within = |v: u64| ranges.iter().any(|(a, b)| (u64::from(*a)..=u64::from(*b)).contains(&v));
                 if all.any(within) { Said::Yes } else { later }
             }
+            TxCond::Interface { uuid, version, any_fragment } => {
+                let mut all = (0..MAX_INSTANCES).map_while(|i| tx.interface(i));
+                let is = |i: ips_proto::Interface| {
+                    i.uuid == *uuid && version.is_none_or(|v| v.holds(u64::from(i.version))) && (*any_fragment || i.first)
+                };
+                if all.any(is) { Said::Yes } else { later }
+            }
             TxCond::FileName { negated, text, extension } => self.file(tx, Buffer::FileName, toward, scratch, later, |name| {
                 let tail = || name.len().checked_sub(text.len()).map(|at| &name[at..]);
                 let is = if *extension { tail().is_some_and(|t| t.eq_ignore_ascii_case(text)) } else { contains(name, text) };
@@ -308,24 +318,17 @@ impl Tables {
             TxCond::FileMagic { negated, text } => {
                 self.file(tx, Buffer::FileMagic, toward, scratch, later, |magic| contains(magic, text) != *negated)
             }
-            TxCond::FileDigest { step, set, negated } => {
-                let mut raw = std::mem::take(&mut scratch.raw);
-                let mut found = later;
-                for index in 0..MAX_INSTANCES {
-                    let Some(piece) = tx.piece(Buffer::FileData, toward, index, &mut raw) else { break };
-                    // Only of a whole file.
-                    if piece.offset != 0 || !piece.last {
-                        continue;
-                    }
-                    let mut digest = piece.bytes.to_vec();
-                    step.run(&mut digest, &mut scratch.spare);
-                    if sets.holds(*set, &digest) != *negated {
-                        found = Said::Yes;
-                        break;
-                    }
-                }
-                scratch.raw = raw;
-                found
+            TxCond::FileDigest { kind, set, negated } => {
+                let digest = |i| {
+                    let digests = tx.file(toward, i).map(|f| f.digests)?;
+                    Some(digests.and_then(|d| match kind {
+                        DigestKind::Md5 => d.md5.as_ref().map(<[u8; 16]>::as_slice),
+                        DigestKind::Sha1 => d.sha1.as_ref().map(<[u8; 20]>::as_slice),
+                        DigestKind::Sha256 => d.sha256.as_ref().map(<[u8; 32]>::as_slice),
+                    }))
+                };
+                let mut all = (0..MAX_INSTANCES).map_while(digest).flatten();
+                if all.any(|d| sets.holds(*set, d) != *negated) { Said::Yes } else { later }
             }
         }
     }

@@ -166,13 +166,13 @@ fn stream_and_packet() {
     check(&[("tcp any any -> any any (content:\"tail\";", false), ("tcp any any -> any any (content:\"tail\"; depth:4;", true)], &waiting);
     // Not part of any stream: looked at as it is.
     check(&[("tcp any any -> any any (content:\"tail\";", true)], &seen(&p));
-    // Places are counted from the stream's beginning.
+    // Places are counted from the beginning of the part at hand, as the peer was seen to do (gnutella.pcap, rule 2101432).
     let later = Seen { stream: Some(Chunk { bytes: b"0123456789", offset: 10, last: false }), in_stream: true, ..seen(&p) };
     check(
         &[
-            ("tcp any any -> any any (content:\"345\"; depth:10;", false),
-            ("tcp any any -> any any (content:\"345\"; depth:16;", true),
-            ("tcp any any -> any any (content:\"345\"; depth:15;", false),
+            ("tcp any any -> any any (content:\"345\"; depth:5;", false),
+            ("tcp any any -> any any (content:\"345\"; depth:6;", true),
+            ("tcp any any -> any any (content:\"345\"; offset:4;", false),
         ],
         &later,
     );

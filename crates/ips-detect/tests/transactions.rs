@@ -4,7 +4,7 @@ mod common;
 
 use common::*;
 use ips_detect::{Seen, TxState};
-use ips_proto::{Piece, Toward, Transaction};
+use ips_proto::{File, FileState, Interface, Piece, Toward, Transaction, digest::Digests};
 use ips_rules::{buffer::Buffer, condition::Quantity, header::App};
 use ips_wire::packet::Transport;
 
@@ -22,6 +22,7 @@ struct Fake {
     numbers: Vec<(Quantity, u64)>,
     names: Vec<(&'static str, &'static str, bool)>,
     events: Vec<&'static str>,
+    digests: Option<Digests>,
 }
 
 fn http(buffers: &[(Buffer, &str)]) -> Fake {
@@ -35,6 +36,7 @@ fn http(buffers: &[(Buffer, &str)]) -> Fake {
         numbers: Vec::new(),
         names: Vec::new(),
         events: Vec::new(),
+        digests: None,
     }
 }
 
@@ -62,6 +64,14 @@ impl Transaction for Fake {
     }
     fn named(&self, keyword: &str, value: &str) -> Option<bool> {
         self.names.iter().find(|(k, v, _)| *k == keyword && *v == value).map(|(_, _, is)| *is)
+    }
+    fn file(&self, toward: Toward, index: usize) -> Option<File<'_>> {
+        let digests = self.digests.as_ref().filter(|_| toward == Toward::Server && index == 0)?;
+        Some(File { name: b"f", size: 2, state: FileState::Closed, gaps: false, digests: Some(digests) })
+    }
+    fn interface(&self, index: usize) -> Option<Interface> {
+        let uuid = 0x367a_bb81_9844_35f1_ad32_98f0_3800_1003_u128.to_be_bytes();
+        (self.app == App::Smb && index == 0).then_some(Interface { uuid, version: 1, first: true })
     }
     fn events(&self) -> &[&'static str] {
         &self.events
@@ -242,8 +252,13 @@ fn numbers_names_events_and_files() {
     );
     let mut b = Bench::new("alert http any any -> any any (filemd5:list; sid:1;)");
     let md5 = [0xac, 0x6a, 0xd5, 0xd9, 0xb9, 0x97, 0x57, 0xc3, 0xa8, 0x78, 0xf2, 0xd2, 0x75, 0xac, 0xe1, 0x98];
-    assert_eq!(look(&mut b, &tx, &mut TxState::default(), Toward::Server), [0u32; 0]);
     b.memory.load(0, [(md5.to_vec(), None)]);
+    // Parsers are asked for what rules need; before a file is whole there is none.
+    assert!(b.tables.digests().md5 && !b.tables.digests().sha1);
+    assert_eq!(look(&mut b, &tx, &mut TxState::default(), Toward::Server), [0u32; 0]);
+    tx.digests = Some(Digests { md5: Some([0; 16]), ..Digests::default() });
+    assert_eq!(look(&mut b, &tx, &mut TxState::default(), Toward::Server), [0u32; 0]);
+    tx.digests = Some(Digests { md5: Some(md5), ..Digests::default() });
     assert_eq!(look(&mut b, &tx, &mut TxState::default(), Toward::Server), [1]);
 
     let tls = Fake {
@@ -269,7 +284,7 @@ fn numbers_names_events_and_files() {
     );
     let dce = Fake {
         app: App::Smb,
-        names: vec![("dcerpc.iface", "367abb81-9844-35f1-ad32-98f038001003", true), ("dcerpc.byte_order", "little", true)],
+        names: vec![("dcerpc.byte_order", "little", true)],
         numbers: vec![(Quantity::DceOpnum, 12)],
         buffers: vec![(Buffer::DceStub, Toward::Server, vec![1, 0, 0, 0, b'x'])],
         ..http(&[])
@@ -280,6 +295,8 @@ fn numbers_names_events_and_files() {
         &[
             ("dcerpc.iface:367abb81-9844-35f1-ad32-98f038001003; dcerpc.opnum:10-12; dcerpc.stub_data; content:\"x\";", true),
             ("dcerpc.iface:367abb81-9844-35f1-ad32-98f038001004;", false),
+            ("dcerpc.iface:367abb81-9844-35f1-ad32-98f038001003,<2;", true),
+            ("dcerpc.iface:367abb81-9844-35f1-ad32-98f038001003,>1;", false),
             ("dcerpc.opnum:13;", false),
             ("dcerpc.stub_data; byte_test:4,=,1,0,dce; content:\"x\";", true),
             ("dcerpc.stub_data; byte_test:4,=,1,0,big; content:\"x\";", false),

@@ -5,7 +5,7 @@
 use ips_detect::{AppView, Known, TxState};
 use ips_proto::{
     Expected, Input, Parser, Parsers, Step, Toward, Transaction,
-    identify::{self, Identified, Ports, Transport},
+    identify::{Identified, Ports, Transport},
 };
 use ips_rules::header::App;
 use std::collections::VecDeque;
@@ -22,6 +22,8 @@ pub struct Kept {
     pub rules: TxState,
     /// It was told.
     pub told: bool,
+    /// Nothing more belongs to it.
+    pub over: bool,
     /// Events of it that were told.
     pub events: usize,
     /// Files of each direction that were told.
@@ -76,6 +78,8 @@ pub struct Application {
     pub conversations: Vec<Conversation>,
     /// The rest is encrypted or of no interest.
     pub opaque: bool,
+    /// Applications that were found and not counted yet, parsers that gave up.
+    pub news: (Option<App>, Option<App>),
     ended: [bool; 2],
     changes: usize,
     /// Where a conversation is to become this.
@@ -124,7 +128,12 @@ impl Application {
                 if self.view.sides[toward.index()] == Known::Unknown
                     && let Known::Is(app) = self.view.flow
                 {
-                    self.view.sides[toward.index()] = Known::Is(app);
+                    // Each end may speak something else; what was found first is what is read.
+                    let other = match parsers.identify(Transport::Tcp, toward, bytes, ports) {
+                        Identified::Found(other) => other,
+                        _ => app,
+                    };
+                    self.view.sides[toward.index()] = Known::Is(other);
                 }
                 let used = self.feed(toward, Input::Bytes(bytes), bytes.len());
                 Read { used, found: false }
@@ -135,7 +144,7 @@ impl Application {
     /// Takes a datagram.
     pub fn datagram(&mut self, toward: Toward, bytes: &[u8], ports: Ports, parsers: &Parsers) {
         if self.view.flow == Known::Unknown && !bytes.is_empty() {
-            match identify::identify(Transport::Udp, toward, bytes, ports) {
+            match parsers.identify(Transport::Udp, toward, bytes, ports) {
                 Identified::Found(app) => {
                     self.view.sides[toward.index()] = Known::Is(app);
                     self.start(app, Transport::Udp, parsers);
@@ -185,13 +194,20 @@ impl Application {
     }
 
     fn start(&mut self, app: App, transport: Transport, parsers: &Parsers) {
+        if parsers.disabled(app) {
+            return self.fail();
+        }
         if self.view.flow != Known::Unknown || !self.conversations.is_empty() {
             self.view.original = self.view.original.or(self.conversations.last().map(|c| c.app));
         }
         self.view.flow = Known::Is(app);
         self.view.found_now = true;
-        self.view.expected = None;
-        if let Some(parser) = parsers.start(app, transport) {
+        self.news.0 = Some(app);
+        let expected = self.view.expected.take();
+        if let Some(mut parser) = parsers.start(app, transport) {
+            if expected.is_some_and(|e| e != app) {
+                parser.unexpected();
+            }
             self.conversations.push(Conversation::new(app, parser));
         }
     }
@@ -199,7 +215,7 @@ impl Application {
     fn look(&mut self, toward: Toward, bytes: &[u8], ports: Ports, transport: Transport, parsers: &Parsers) -> Read {
         let side = toward.index();
         if self.view.sides[side] == Known::Unknown {
-            match identify::identify(transport, toward, bytes, ports) {
+            match parsers.identify(transport, toward, bytes, ports) {
                 Identified::Found(app) => {
                     self.view.sides[side] = Known::Is(app);
                     self.start(app, transport, parsers);
@@ -224,6 +240,7 @@ impl Application {
             Step::Going => length,
             Step::Failed => {
                 last.reads = false;
+                self.news.1 = Some(last.app);
                 length
             }
             Step::Opaque => {
@@ -241,7 +258,8 @@ impl Application {
                 self.view.expected = app;
                 self.view.sides = [Known::Unknown; 2];
                 self.view.flow = Known::Unknown;
-                self.becoming = app;
+                // What has a mark of its own is found by it, and may turn out to be something else.
+                self.becoming = app.filter(|a| *a != App::Tls);
                 length.saturating_sub(left)
             }
         }

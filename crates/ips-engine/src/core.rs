@@ -111,7 +111,9 @@ impl Core {
         if inline && flow.fate == Fate::Dropped {
             let (kind, phase, now, exception) = (flow.kind(), flow.phase, packet.time, flow.exception);
             let at = At { packet, number: self.number, flow: Some(flow), toward };
-            out.dropped(&at, if exception { Dropped::Exception } else { Dropped::Flow }, None);
+            let why = if exception { Dropped::Exception } else { Dropped::Flow };
+            self.stats.reasons[why.index()] += 1;
+            out.dropped(&at, why, None);
             self.flows.touch(slot, kind, phase, now);
             return true;
         }
@@ -131,6 +133,14 @@ impl Core {
         }
         around.toward = toward;
         let Some(flow) = self.flows.get_mut(slot) else { return false };
+        let over_tcp = usize::from(flow.protocol != 6);
+        let (found, failed) = std::mem::take(&mut flow.app.news);
+        if let Some(s) = found.and_then(|app| self.stats.apps.of_mut(app)) {
+            s.flows[over_tcp] += 1;
+        }
+        if let Some(s) = failed.and_then(|app| self.stats.apps.of_mut(app)) {
+            s.failed[over_tcp] += 1;
+        }
         while let Some(expected) = flow.app.expected() {
             let listener = if expected.listener == Toward::Server { flow.server.0 } else { flow.client.0 };
             self.expectations.add(expected, listener, packet.time);
@@ -138,16 +148,18 @@ impl Core {
         let mut drop = self.inspector.packet(packet, Some(flow), around, &mut self.stats, out);
         if let Some(why) = refused.filter(|_| inline && !drop) {
             let at = At { packet, number: self.number, flow: Some(flow), toward };
+            self.stats.reasons[why.index()] += 1;
             out.dropped(&at, why, None);
             drop = true;
         }
-        let (kind, phase) = (flow.kind(), flow.phase);
+        let (kind, phase, last) = (flow.kind(), flow.phase, flow.last);
         if let Some(session) = &mut flow.session {
             let before = session.memory();
             tidy(session, &self.settings.stream);
             self.held = (self.held + session.memory()).saturating_sub(before);
         }
-        self.flows.touch(slot, kind, phase, packet.time);
+        // A clock that goes back makes nobody old.
+        self.flows.touch(slot, kind, phase, packet.time.max(last));
         drop
     }
 
@@ -265,12 +277,14 @@ impl Core {
             flow.turn();
             *toward = toward.other();
         }
-        if taken.valid {
+        let unseen = taken.midstream.then(|| {
+            self.stats.unseen[self.settings.stream.midstream_policy.index()] += 1;
+            unseen(flow, &self.settings.stream)
+        });
+        if taken.valid && !flow.detect.bypassed {
             deliver(flow, *toward, false, &self.settings, &self.parsers, &mut around.stream_events, &mut self.stats);
         }
-        if taken.midstream
-            && let Some(why) = unseen(flow, &self.settings.stream)
-        {
+        if let Some(Some(why)) = unseen {
             return Some(why);
         }
         // What belongs to no connection is for the rules to say.
@@ -292,13 +306,30 @@ impl Core {
         if let Some(session) = &flow.session {
             self.held = self.held.saturating_sub(session.memory());
         }
-        if flow.session.as_ref().is_some_and(|s| s.state >= State::Established) {
-            deliver(&mut flow, Toward::Client, true, &self.settings, &self.parsers, &mut events, &mut self.stats);
-        } else {
-            flow.app.end(Toward::Server);
-            flow.app.end(Toward::Client);
+        let gives = flow.session.as_ref().is_some_and(|s| s.state >= State::Established) && !flow.detect.bypassed;
+        // One direction after the other, as if a packet came for each.
+        for toward in [Toward::Server, Toward::Client] {
+            let mut found = false;
+            if gives {
+                let mut turns = 0;
+                while deliver_one(&mut flow, toward, true, &self.settings, &self.parsers, &mut events, &mut self.stats) && turns < MAX_TURNS
+                {
+                    turns += 1;
+                    found = true;
+                }
+                // What waited of the other direction comes now that it is known what is spoken.
+                if found && toward == Toward::Client {
+                    deliver_one(&mut flow, Toward::Server, true, &self.settings, &self.parsers, &mut events, &mut self.stats);
+                }
+            } else {
+                flow.app.end(toward);
+            }
+            self.inspector.last(&mut flow, toward, &mut self.stats, out);
+            if found && toward == Toward::Client {
+                self.inspector.last(&mut flow, Toward::Server, &mut self.stats, out);
+            }
         }
-        self.inspector.last(&mut flow, &mut self.stats, out);
+        self.inspector.rest(&mut flow, &mut self.stats, out);
         if !flow.quiet {
             out.flow(&flow, reason);
         }
@@ -323,6 +354,10 @@ impl Core {
 
 /// What becomes of a flow whose beginning was not seen.
 fn unseen(flow: &mut Flow, settings: &crate::stream::Settings) -> Option<Dropped> {
+    flow.unseen = Some(match settings.midstream_policy {
+        Exception::Auto if settings.midstream || settings.async_oneside => Exception::Ignore,
+        other => other,
+    });
     match settings.midstream_policy {
         Exception::PassFlow => flow.detect.passed = true,
         Exception::Bypass => flow.detect.bypassed = true,

@@ -90,8 +90,14 @@ pub struct Flow {
     pub emergency: bool,
     /// It is dropped for what could not be known of it, not by a rule.
     pub exception: bool,
+    /// Its connection's beginning was not seen, and this was done.
+    pub unseen: Option<crate::stream::Exception>,
     /// Nothing is logged of it.
     pub quiet: bool,
+    /// Hardware addresses of its first packet: to whom, from whom.
+    pub ethernet: [u8; 12],
+    /// They are there.
+    pub has_ethernet: bool,
     /// Something was lost of its stream, and that was told.
     pub gap_told: bool,
 }
@@ -120,6 +126,9 @@ impl Flow {
             ttl: [[u8::MAX, 0]; 2],
             emergency: false,
             exception: false,
+            unseen: None,
+            ethernet: packet.ethernet.first_chunk().copied().unwrap_or_default(),
+            has_ethernet: packet.ethernet.len() >= 12,
             quiet: false,
             gap_told: false,
         }

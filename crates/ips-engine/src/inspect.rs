@@ -20,6 +20,8 @@ use std::{net::IpAddr, sync::Arc};
 
 /// Microseconds in a second.
 const SECOND: u64 = 1_000_000;
+/// Parts of a direction that are looked at when its flow ends.
+const MAX_LAST: usize = 64;
 /// Files of one transaction in one direction that are told.
 const MAX_FILES: usize = 1024;
 
@@ -109,7 +111,7 @@ impl Inspector {
                 flow.fate = Fate::Passed;
             }
             flow.quiet |= verdict.quiet_flow;
-            self.transactions(packet, flow, around, verdict.quiet_tx, out);
+            self.transactions(packet, flow, around, verdict.quiet_tx, stats, out);
         }
         drop
     }
@@ -135,7 +137,7 @@ impl Inspector {
     fn in_flow(&mut self, packet: &Packet<'_>, flow: &mut Flow, around: Around, stats: &mut Stats) -> Verdict {
         let toward = around.toward;
         let view = view(flow, packet, around);
-        let raw = flow.session.as_deref_mut().and_then(|s| due(s, toward, self.inline));
+        let raw = flow.session.as_deref_mut().and_then(|s| due(s, toward, self.inline, around.stand_in));
         let chunk = raw.and_then(|r| {
             let buffer = &flow.session.as_deref()?.side(toward).buffer;
             Some(Chunk { bytes: buffer.bytes(r.from, r.to), offset: r.from, last: r.last })
@@ -181,17 +183,22 @@ impl Inspector {
         let at = At { packet, number: around.number, flow, toward: around.toward };
         let alert = |hit: &Hit, out: &mut dyn FnMut(&Alert<'_>)| {
             let transaction = hit.tx.zip(flow).and_then(|(id, f)| f.app.conversations.iter().rev().find_map(|c| c.by_id(id)));
-            out(&Alert { hit, tables: &self.tables, transaction, verdict, inline: self.inline });
+            out(&Alert { hit, tables: &self.tables, transaction, contexts: &self.hits.contexts, verdict, inline: self.inline });
         };
         for hit in self.hits.list.iter().filter(|h| h.told) {
             stats.alerts += 1;
             alert(hit, &mut |a| out.alert(&at, a));
         }
         if self.inline && verdict.drop {
+            let why = if verdict.dropped_by_rate { Dropped::Rate } else { Dropped::Rules };
+            stats.reasons[why.index()] += 1;
             match self.hits.list.iter().find(|h| Some(h.rule) == verdict.dropped_by && !matches!(h.action, Action::Alert | Action::Pass)) {
-                Some(hit) => alert(hit, &mut |a| out.dropped(&at, Dropped::Rules, Some(a))),
-                None => out.dropped(&at, Dropped::Rules, None),
+                Some(hit) => alert(hit, &mut |a| out.dropped(&at, why, Some(a))),
+                None => out.dropped(&at, why, None),
             }
+        }
+        if verdict.tagged && !verdict.tags && !around.stand_in {
+            out.tagged(&at);
         }
         for event in &self.decode_names {
             out.anomaly(&at, Anomaly::Decode, event, None);
@@ -202,7 +209,7 @@ impl Inspector {
     }
 
     /// Tells what is over of transactions, and forgets it.
-    fn transactions(&self, packet: &Packet<'_>, flow: &mut Flow, around: Around, quiet: bool, out: &mut dyn Output) {
+    fn transactions(&self, packet: &Packet<'_>, flow: &mut Flow, around: Around, quiet: bool, stats: &mut Stats, out: &mut dyn Output) {
         if flow.app.conversations.is_empty() {
             return;
         }
@@ -210,7 +217,7 @@ impl Inspector {
         {
             let at = At { packet, number: around.number, flow: Some(flow), toward: around.toward };
             for c in &mut conversations {
-                tell_conversation(c, &at, quiet, false, out);
+                tell_conversation(c, &at, quiet, false, stats, out);
             }
         }
         for c in &mut conversations {
@@ -221,31 +228,34 @@ impl Inspector {
         flow.app.tidy();
     }
 
-    /// A flow is over: what was still to be looked at is, in both directions, and everything is told.
-    pub fn last(&mut self, flow: &mut Flow, stats: &mut Stats, out: &mut dyn Output) {
+    /// A flow is over: what was still to be looked at of a direction is.
+    pub fn last(&mut self, flow: &mut Flow, toward: Toward, stats: &mut Stats, out: &mut dyn Output) {
         let waits = |s: &Session| {
-            [Toward::Server, Toward::Client].map(|t| {
-                let b = &s.side(t).buffer;
-                !matches!(b.next_raw(u64::MAX, u64::MAX), Next::Nothing) && !s.side(t).silent
-            })
+            let side = s.side(toward);
+            !matches!(side.buffer.next_raw(u64::MAX, u64::MAX), Next::Nothing) && !side.silent
         };
-        let raw = flow.session.as_deref().map_or([false; 2], waits);
-        for toward in [Toward::Server, Toward::Client] {
+        // What was lost cuts the rest into parts.
+        for _ in 0..MAX_LAST {
+            let raw = flow.session.as_deref().is_some_and(waits);
             // Datagrams were looked at when they came.
-            if flow.protocol != 6 || !(raw[toward.index()] || flow.app.fresh(toward)) || flow.fate != Fate::Open {
-                continue;
+            if flow.protocol != 6 || !(raw || flow.app.fresh(toward)) || flow.fate != Fate::Open {
+                break;
             }
             let packet = stand_in(flow, toward);
-            let established = flow.protocol != 6 || flow.session.as_ref().is_some_and(|s| s.state >= State::Established);
+            let established = flow.session.as_ref().is_some_and(|s| s.state >= State::Established);
             let around = Around { toward, established, stand_in: true, ..Around::default() };
             self.packet(&packet, Some(flow), around, stats, out);
         }
+    }
+
+    /// A flow is over, and everything of it was looked at: what was not told is.
+    pub fn rest(&mut self, flow: &mut Flow, stats: &mut Stats, out: &mut dyn Output) {
         if !flow.app.conversations.is_empty() {
             let packet = stand_in(flow, Toward::Server);
             let mut conversations = std::mem::take(&mut flow.app.conversations);
             let at = At { packet: &packet, number: 0, flow: Some(flow), toward: Toward::Server };
             for c in &mut conversations {
-                tell_conversation(c, &at, false, true, out);
+                tell_conversation(c, &at, false, true, stats, out);
             }
             flow.app.conversations = conversations;
         }
@@ -260,9 +270,9 @@ struct Due {
     last: bool,
 }
 
-fn due(session: &mut Session, toward: Toward, inline: bool) -> Option<Due> {
+fn due(session: &mut Session, toward: Toward, inline: bool, ends: bool) -> Option<Due> {
     // What came before the rest became opaque is looked at once more.
-    let over = session.state == State::Closed || session.state == State::None || session.side(toward).silent;
+    let over = ends || session.state == State::Closed || session.state == State::None || session.side(toward).silent;
     let edge = if inline || over || session.one_sided { u64::MAX } else { session.side(toward).acked() };
     let side = session.side_mut(toward);
     let acked = if over { u64::MAX } else { side.acked() };
@@ -327,7 +337,7 @@ fn look(
     }
 }
 
-fn tell_conversation(c: &mut Conversation, at: &At<'_>, quiet: bool, all: bool, out: &mut dyn Output) {
+fn tell_conversation(c: &mut Conversation, at: &At<'_>, quiet: bool, all: bool, stats: &mut Stats, out: &mut dyn Output) {
     for i in 0..c.parser.count() {
         let Some(kept) = c.kept.get_mut(i) else { break };
         let tx = c.parser.get(i);
@@ -355,8 +365,12 @@ fn tell_conversation(c: &mut Conversation, at: &At<'_>, quiet: bool, all: bool, 
             }
         }
         let over = tx.done(Toward::Server) && tx.done(Toward::Client);
-        if (over || all) && !kept.told {
+        kept.over = over || all;
+        if (over || all || tx.told_early()) && !kept.told {
             kept.told = true;
+            if let Some(s) = stats.apps.of_mut(c.app) {
+                s.transactions[usize::from(at.flow.is_some_and(|f| f.protocol != 6))] += 1;
+            }
             if !kept.quiet {
                 out.transaction(at, tx);
             }
@@ -370,7 +384,7 @@ fn forget(c: &mut Conversation) {
         return;
     }
     let mut gone = 0;
-    while c.kept.front().is_some_and(|k| k.told) {
+    while c.kept.front().is_some_and(|k| k.told && k.over) {
         c.kept.pop_front();
         gone += 1;
     }

@@ -30,10 +30,12 @@ pub enum Anomaly {
 }
 
 /// Why a packet was dropped.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Dropped {
     /// By a rule.
     Rules,
+    /// By a rate filter, which made a rule drop.
+    Rate,
     /// Its flow is dropped.
     Flow,
     /// Its flow is dropped for what could not be known of it.
@@ -47,10 +49,19 @@ pub enum Dropped {
 }
 
 impl Dropped {
+    /// All there are, in the order of [`Dropped::index`].
+    pub const ALL: [Self; 7] = [Self::Rules, Self::Rate, Self::Flow, Self::Exception, Self::Stream, Self::Midstream, Self::Memory];
+
+    /// Its place in counts.
+    pub fn index(self) -> usize {
+        self as usize
+    }
+
     /// As events name it.
     pub fn name(self) -> &'static str {
         match self {
             Self::Rules => "rules",
+            Self::Rate => "threshold detection_filter",
             Self::Flow => "flow drop",
             Self::Exception => "exception policy flow drop",
             Self::Stream => "stream error",
@@ -69,6 +80,8 @@ pub struct Alert<'a> {
     pub tables: &'a Tables,
     /// The transaction it matched in.
     pub transaction: Option<&'a dyn Transaction>,
+    /// What sets know of values that the rules of this packet found in them.
+    pub contexts: &'a [ips_detect::Context],
     /// What becomes of the packet.
     pub verdict: &'a Verdict,
     /// Whether packets wait for the verdict.
@@ -82,6 +95,8 @@ pub trait Output {
     fn alert(&mut self, at: &At<'_>, alert: &Alert<'_>) {}
     /// A packet was dropped; by which rule, where by one.
     fn dropped(&mut self, at: &At<'_>, why: Dropped, by: Option<&Alert<'_>>) {}
+    /// A packet is to be kept with what a rule tagged before.
+    fn tagged(&mut self, at: &At<'_>) {}
     /// Something was unusual.
     fn anomaly(&mut self, at: &At<'_>, kind: Anomaly, event: &'static str, transaction: Option<&dyn Transaction>) {}
     /// A transaction is over.

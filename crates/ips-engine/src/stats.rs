@@ -1,5 +1,6 @@
 //! What the engine counts.
 
+use ips_rules::header::App;
 use ips_wire::{
     Packet,
     packet::{Network, Transport},
@@ -37,11 +38,53 @@ pub struct Stats {
     pub alerts: u64,
     pub alerts_lost: u64,
     pub dropped: u64,
+    /// Packets by why they were dropped ([`crate::output::Dropped::index`]).
+    pub reasons: [u64; 7],
+    /// Packets whose connection's beginning was not seen, by what was done ([`crate::stream::Exception::index`]).
+    pub unseen: [u64; 6],
     pub passed: u64,
     /// Bytes of payload that were looked at: of the stream, or of the packet by itself.
     pub inspected: u64,
     /// Bytes of payload in all.
     pub payload: u64,
+    /// By application (its place in [`ips_rules::header::App`]): flows over TCP and over other protocols, transactions, parsers that gave
+    /// up.
+    pub apps: Apps,
+}
+
+/// Applications there may be.
+pub const APPS: usize = 64;
+
+/// What is counted of each application.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Apps([AppStats; APPS]);
+
+impl Default for Apps {
+    fn default() -> Self {
+        Self([AppStats::default(); APPS])
+    }
+}
+
+impl Apps {
+    /// Of one.
+    pub fn of(&self, app: App) -> AppStats {
+        self.0.get(app as usize).copied().unwrap_or_default()
+    }
+    /// To be counted up.
+    pub(crate) fn of_mut(&mut self, app: App) -> Option<&mut AppStats> {
+        self.0.get_mut(app as usize)
+    }
+}
+
+/// What is counted of an application.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct AppStats {
+    /// Flows over TCP, over other protocols.
+    pub flows: [u64; 2],
+    /// The same of transactions.
+    pub transactions: [u64; 2],
+    /// The same of parsers that gave up.
+    pub failed: [u64; 2],
 }
 
 impl Stats {

@@ -35,6 +35,14 @@ pub struct Config {
     pub reputation_categories: Option<String>,
     /// Files of reputations.
     pub reputations: Vec<String>,
+    /// What is done where something cannot be known, where no setting of its own says so.
+    exception_policy: Option<Exception>,
+    /// Files are kept, and all of them.
+    stores: bool,
+    /// See `stores`.
+    stores_all: bool,
+    /// The setting for connections whose beginning was not seen is given.
+    midstream_policy: bool,
     /// Settings that are not known here, in the order met.
     pub unknown: Vec<String>,
 }
@@ -191,8 +199,11 @@ impl Config {
         let stream = &mut self.engine.stream;
         match key {
             "stream.midstream" => stream.midstream = yes(value),
-            "stream.midstream-policy" => stream.midstream_policy = Exception::named(value).ok_or_else(wrong)?,
-            "exception-policy" => stream.midstream_policy = Exception::named(value).unwrap_or_default(),
+            "stream.midstream-policy" => {
+                stream.midstream_policy = Exception::named(value).ok_or_else(wrong)?;
+                self.midstream_policy = true;
+            }
+            "exception-policy" => self.exception_policy = Some(Exception::named(value).ok_or_else(wrong)?),
             "stream.async-oneside" => stream.async_oneside = yes(value),
             "stream.inline" => match value {
                 "auto" => {}
@@ -268,10 +279,39 @@ impl Config {
         {
             return done.ok_or_else(wrong);
         }
+        if let Some(name) = key.strip_prefix("app-layer.protocols.").and_then(|k| k.strip_suffix(".enabled"))
+            && let Some(app) = ips_rules::header::app(name)
+        {
+            self.parsers.disabled.retain(|a| *a != app);
+            if !yes(value) && value != "detection-only" {
+                self.parsers.disabled.push(app);
+            }
+            return Ok(());
+        }
+        match key {
+            "app-layer.protocols.tls.ja3-fingerprints" => {
+                self.parsers.tls.ja3 = yes(value);
+                return Ok(());
+            }
+            "app-layer.protocols.mqtt.max-msg-length" => {
+                self.parsers.mqtt.packet = memory(value).ok_or_else(wrong)?;
+                return Ok(());
+            }
+            "app-layer.protocols.tls.ja4-fingerprints" => {
+                self.parsers.tls.ja4 = yes(value);
+                return Ok(());
+            }
+            _ => {}
+        }
         if let Some(rest) = key.strip_prefix("outputs.").and_then(|k| k.split_once('.')).map(|(_, k)| k) {
             if let Some(rest) = rest.strip_prefix("eve-log.") {
                 self.output(rest, value);
-                return Ok(());
+            } else if rest.starts_with("file-store.force-hash.") {
+                self.parsers.digest(digest(value));
+            } else if rest == "file-store.enabled" && yes(value) {
+                self.stores = true;
+            } else if rest == "file-store.force-filestore" && yes(value) {
+                self.stores_all = true;
             }
             return Ok(());
         }
@@ -373,7 +413,25 @@ impl Config {
                 ("alert", "payload") => eve.payload = yes(value),
                 ("alert", "payload-printable") => eve.payload_printable = yes(value),
                 ("alert", "packet") => eve.packet = yes(value),
+                ("alert", "tagged-packets") => eve.tagged = yes(value),
                 ("alert", "verdict") => eve.verdict = yes(value),
+                ("alert", "payload-buffer-size") => eve.payload_most = memory(value).unwrap_or(eve.payload_most),
+                ("alert", "metadata.rule.reference") => eve.references = yes(value),
+                ("anomaly", "packethdr") => eve.anomaly_packet = yes(value),
+                ("stats", "null-values") => eve.no_zeros = !yes(value),
+                ("flow", "exception-policy") => eve.exceptions = yes(value),
+                ("mqtt", "passwords") => self.parsers.mqtt.passwords = yes(value),
+                ("mqtt", "string-log-limit") => self.parsers.mqtt.text = memory(value).unwrap_or(self.parsers.mqtt.text),
+                ("tls", "ja4") => self.parsers.tls.ja4 = yes(value),
+                ("tls", "ja3") => self.parsers.tls.ja3 = yes(value),
+                ("tls", custom) if custom.starts_with("custom.") => match value {
+                    "client_handshake" => self.parsers.tls.client_handshake = true,
+                    "server_handshake" => self.parsers.tls.server_handshake = true,
+                    "ja4" => self.parsers.tls.ja4 = true,
+                    "ja3" | "ja3s" => self.parsers.tls.ja3 = true,
+                    _ => {}
+                },
+                ("files" | "fileinfo", hash) if hash.starts_with("force-hash.") => self.parsers.digest(digest(value)),
                 ("anomaly", "types.decode") => eve.decode = yes(value),
                 ("anomaly", "types.stream") => eve.stream = yes(value),
                 ("anomaly", "types.applayer") => eve.application = yes(value),
@@ -390,6 +448,34 @@ impl Config {
         }
     }
 
+    /// Everything is said: what one setting means may depend on others.
+    ///
+    /// # Errors
+    /// Where two of them do not go together.
+    pub fn settle(&mut self) -> Result<(), String> {
+        if self.stores && self.stores_all {
+            self.parsers.digest(digest("sha256"));
+        }
+        let stream = &mut self.engine.stream;
+        let (own, inline, midstream) = (self.midstream_policy, stream.inline, stream.midstream);
+        if let Some(policy) = self.exception_policy.filter(|_| !own) {
+            // What makes no sense for this one is left out of a policy for all.
+            let drops = matches!(policy, Exception::DropFlow | Exception::Reject | Exception::Auto);
+            stream.midstream_policy = if drops && (midstream || !inline) { Exception::Auto } else { policy };
+        }
+        let policy = stream.midstream_policy;
+        let wrong = match policy {
+            Exception::DropFlow | Exception::Reject => !inline || midstream && policy == Exception::Reject,
+            Exception::Bypass => midstream,
+            _ => false,
+        };
+        if own && wrong {
+            let (mode, begun) = (if inline { "inline" } else { "listening" }, if midstream { " and midstream" } else { "" });
+            return Err(format!("`stream.midstream-policy`: `{}` does not go with {mode}{begun}", policy.name(inline)));
+        }
+        Ok(())
+    }
+
     /// What is inspected waits for the verdict.
     pub fn inline(&mut self) {
         self.engine.stream.inline = true;
@@ -397,6 +483,11 @@ impl Config {
         self.parsers.http.request.inline = true;
         self.parsers.http.response.inline = true;
     }
+}
+
+/// A digest by its name.
+fn digest(name: &str) -> ips_proto::digest::Which {
+    ips_proto::digest::Which { md5: name == "md5", sha1: name == "sha1", sha256: name == "sha256" }
 }
 
 fn add_kind(kinds: &mut Vec<String>, name: &str) {

@@ -8,6 +8,7 @@ use std::{fmt::Write as _, net::IpAddr};
 #[derive(Debug, Default)]
 pub struct Json {
     out: Vec<u8>,
+    no_zeros: bool,
 }
 
 const HEX: &[u8; 16] = b"0123456789abcdef";
@@ -85,8 +86,15 @@ impl Json {
         self.comma();
         self.quoted(value.as_bytes());
     }
+    /// From now on numbers under a key that are 0 are left out, or not.
+    pub fn without_zeros(&mut self, yes: bool) {
+        self.no_zeros = yes;
+    }
     /// A number under a key.
     pub fn number(&mut self, key: &str, value: u64) {
+        if self.no_zeros && value == 0 {
+            return;
+        }
         self.key(key);
         self.digits(value);
     }
@@ -129,26 +137,55 @@ impl Json {
     }
     /// Bytes under a key, in base64.
     pub fn base64(&mut self, key: &str, value: &[u8]) {
+        self.base64_of(key, value.iter().copied());
+    }
+    /// The same of bytes that do not stand together.
+    pub fn base64_of(&mut self, key: &str, value: impl IntoIterator<Item = u8>) {
         self.key(key);
         self.out.push(b'"');
-        for three in value.chunks(3) {
-            let word = three.iter().fold(0u32, |w, b| w << 8 | u32::from(*b)) << (8 * (3 - three.len()));
+        let mut value = value.into_iter();
+        loop {
+            let (mut three, mut count) = ([0u8; 3], 0);
+            for (slot, byte) in three.iter_mut().zip(value.by_ref()) {
+                *slot = byte;
+                count += 1;
+            }
+            if count == 0 {
+                break;
+            }
+            let word = three.iter().fold(0u32, |w, b| w << 8 | u32::from(*b));
             for i in 0..4 {
-                self.out.push(if i <= three.len() { BASE64[(word >> (18 - 6 * i) & 63) as usize] } else { b'=' });
+                self.out.push(if i <= count { BASE64[(word >> (18 - 6 * i) & 63) as usize] } else { b'=' });
+            }
+            if count < 3 {
+                break;
             }
         }
         self.out.push(b'"');
     }
     /// Bytes under a key: printable ones as they are, others as dots.
     pub fn printable(&mut self, key: &str, value: &[u8]) {
+        self.printable_of(key, value.iter().copied());
+    }
+    /// The same of bytes that do not stand together.
+    pub fn printable_of(&mut self, key: &str, value: impl IntoIterator<Item = u8>) {
         self.key(key);
         self.out.push(b'"');
-        for &b in value {
+        for b in value {
             match b {
                 b'\r' | b'\n' | b'"' | b'\\' => self.escaped(b),
                 0x20..=0x7e => self.out.push(b),
                 _ => self.out.push(b'.'),
             }
+        }
+        self.out.push(b'"');
+    }
+    /// Bytes under a key, in hex.
+    pub fn hex(&mut self, key: &str, value: &[u8]) {
+        self.key(key);
+        self.out.push(b'"');
+        for b in value {
+            self.out.extend_from_slice(&[HEX[usize::from(b >> 4)], HEX[usize::from(b & 15)]]);
         }
         self.out.push(b'"');
     }

@@ -38,13 +38,16 @@ pub struct Session<W: Write> {
 
 impl<W: Write> Session<W> {
     /// Compiles the rules; those that cannot be are named. `failed`: how many were not even understood.
-    pub fn new(rules: Vec<Rule>, failed: usize, config: Config, to: W) -> (Self, Vec<Refused>) {
+    pub fn new(rules: Vec<Rule>, failed: usize, mut config: Config, to: W) -> (Self, Vec<Refused>) {
         let (tables, refused) = Tables::build(rules, &config.detect);
+        config.parsers.digest(tables.digests());
         let tables = Arc::new(tables);
         let loaded = tables.rules().len();
         let inline = config.engine.stream.inline;
         let engine = Engine::new(config.engine, tables.clone(), Parsers::new(config.parsers));
-        (Self { tables, engine, eve: Eve::new(to, config.eve), inline, rules: (loaded, failed + refused.len()) }, refused)
+        let mut eve = Eve::new(to, config.eve);
+        eve.know(tables.clone());
+        (Self { tables, engine, eve, inline, rules: (loaded, failed + refused.len()) }, refused)
     }
 
     /// Loads the sets that rules name, from files in these directories; what could not be read is said.

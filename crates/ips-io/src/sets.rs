@@ -2,6 +2,7 @@
 //! engine's memory, and what could not be read. Never: reads a file outside of the directories it is told, writes one.
 
 use ips_detect::{Memory, Tables};
+use serde_json::Value as Json;
 use std::{
     fs,
     net::IpAddr,
@@ -18,7 +19,22 @@ pub fn load(tables: &Tables, memory: &mut Memory, directories: &[PathBuf]) -> Ve
         let named = set.settings.iter().find(|(k, _)| k == "load").or(set.settings.iter().find(|(k, _)| k == "state"));
         let Some((how, name)) = named else { continue };
         let kind = set.kind.as_deref().unwrap_or("string");
+        let setting = |key: &str| set.settings.iter().find(|(k, _)| k == key).map(|(_, v)| v.as_str());
+        if setting("match") == Some("subdomain") {
+            memory.match_subdomains(index);
+        }
         match read(name, directories) {
+            Ok(text) if setting("format").is_some_and(|f| f != "csv") => {
+                let keys = Keys {
+                    value: setting("value_key").unwrap_or("value"),
+                    list: setting("array_key"),
+                    remove: setting("remove_key").is_some(),
+                };
+                match known(kind, &text, setting("format") == Some("json"), &keys) {
+                    Ok(values) => memory.load_known(index, values),
+                    Err(e) => faults.push(format!("{name}: {e}")),
+                }
+            }
             Ok(text) => {
                 let values: Vec<_> = text
                     .lines()
@@ -40,6 +56,53 @@ pub fn load(tables: &Tables, memory: &mut Memory, directories: &[PathBuf]) -> Ve
         }
     }
     faults
+}
+
+/// Where in an object a value stands.
+struct Keys<'a> {
+    value: &'a str,
+    list: Option<&'a str>,
+    remove: bool,
+}
+
+/// A member of an object by a path with dots.
+fn member<'a>(mut at: &'a Json, path: &str) -> Option<&'a Json> {
+    for part in path.split('.') {
+        at = at.get(part)?;
+    }
+    Some(at)
+}
+
+/// Values and what is known of them: objects in a list, or one in each line.
+fn known(kind: &str, text: &str, whole: bool, keys: &Keys<'_>) -> Result<Vec<(Vec<u8>, String)>, String> {
+    let objects: Vec<Json> = if whole {
+        let all: Json = serde_json::from_str(text).map_err(|e| e.to_string())?;
+        let list = match keys.list {
+            Some(path) => member(&all, path).ok_or_else(|| format!("there is no `{path}`"))?.clone(),
+            None => all,
+        };
+        match list {
+            Json::Array(all) => all,
+            _ => return Err("there is no list".to_owned()),
+        }
+    } else {
+        let lines = text.lines().filter(|l| !l.trim().is_empty());
+        lines.map(|l| serde_json::from_str(l).map_err(|e| e.to_string())).collect::<Result<_, _>>()?
+    };
+    let mut out = Vec::new();
+    for mut object in objects {
+        let text = member(&object, keys.value).and_then(Json::as_str).ok_or_else(|| format!("an entry has no `{}`", keys.value))?;
+        // A text stands as it is, not in Base64.
+        let bytes =
+            if kind == "string" { text.as_bytes().to_vec() } else { value(kind, text).ok_or_else(|| format!("`{text}` is no {kind}"))?.0 };
+        if keys.remove
+            && let Some(map) = object.as_object_mut()
+        {
+            map.remove(keys.value);
+        }
+        out.push((bytes, object.to_string()));
+    }
+    Ok(out)
 }
 
 fn read(name: &str, directories: &[PathBuf]) -> Result<String, String> {
@@ -66,7 +129,8 @@ fn value(kind: &str, line: &str) -> Option<(Vec<u8>, Option<u16>)> {
         "sha256" => hex(text).filter(|b| b.len() == 32)?,
         "ipv4" | "ip" => match text.parse::<IpAddr>().ok()? {
             IpAddr::V4(a) => a.octets().to_vec(),
-            IpAddr::V6(a) => a.octets().to_vec(),
+            // One of IPv4 in the form of IPv6 is one of IPv4.
+            IpAddr::V6(a) => a.to_ipv4_mapped().map_or_else(|| a.octets().to_vec(), |a| a.octets().to_vec()),
         },
         _ => return None,
     };

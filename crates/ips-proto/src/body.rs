@@ -1,7 +1,10 @@
 //! A growing buffer: a body or file whose bytes come by and by, of which the first part is kept whole and later a window is slid along, as
 //! the peer does. It never holds more than its limit and never gives a byte twice, but for the window before what is new.
 
-use crate::transaction::Piece;
+use crate::{
+    digest::{Digests, Running, Which},
+    transaction::Piece,
+};
 
 /// How a body is looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -14,6 +17,8 @@ pub struct Window {
     pub window: u64,
     /// It is looked at as it comes, so that what is passed on has been seen.
     pub inline: bool,
+    /// Digests that are made of it.
+    pub digests: Which,
 }
 
 /// A growing buffer.
@@ -27,12 +32,15 @@ pub struct Body {
     ended: bool,
     seen_end: bool,
     cut: bool,
+    running: Option<Box<Running>>,
+    digests: Option<Box<Digests>>,
 }
 
 impl Body {
     /// An empty one.
     pub fn new(window: Window) -> Self {
-        Self { window, bytes: Vec::new(), start: 0, seen: 0, ended: false, seen_end: false, cut: false }
+        let running = window.digests.any().then(|| Box::new(Running::new(window.digests)));
+        Self { window, bytes: Vec::new(), start: 0, seen: 0, ended: false, seen_end: false, cut: false, running, digests: None }
     }
 
     /// Takes bytes, as far as the limit allows. Returns how many.
@@ -41,12 +49,23 @@ impl Body {
         let take = room.min(bytes.len());
         self.cut |= take < bytes.len();
         self.bytes.extend_from_slice(&bytes[..take]);
+        if let Some(r) = &mut self.running {
+            r.push(&bytes[..take]);
+        }
         take
     }
 
     /// Nothing more comes.
     pub fn end(&mut self) {
         self.ended = true;
+        if let Some(r) = self.running.take() {
+            self.digests = Some(Box::new(r.end()));
+        }
+    }
+
+    /// The digests, once nothing more comes.
+    pub fn digests(&self) -> Option<&Digests> {
+        self.digests.as_deref()
     }
 
     /// Whether nothing more comes.
@@ -110,7 +129,8 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    const SMALL: Window = Window { limit: 100, minimum: 20, window: 8, inline: false };
+    const SMALL: Window =
+        Window { limit: 100, minimum: 20, window: 8, inline: false, digests: Which { md5: false, sha1: false, sha256: false } };
 
     #[test]
     fn waits_for_the_minimum_or_the_end() {

@@ -57,24 +57,58 @@ struct Part {
 
 /// A call, or a bind.
 #[derive(Debug)]
-struct Call {
+pub(crate) struct Call {
     id: u64,
     number: u32,
     version: (u8, u8),
     opnum: Option<u16>,
     first: bool,
+    /// Numbers in what the client sent are little-endian.
+    little: bool,
     parts: [Part; 2],
     /// Of a bind those asked for, of a call the one it goes to.
     offers: Vec<Offer>,
     events: Vec<&'static str>,
 }
 
+/// Where the calls of a conversation are kept.
+pub(crate) trait Calls {
+    /// The open call with this number; a fresh one where there is none, or where it is asked for.
+    fn call(&mut self, number: u32, version: (u8, u8), fresh: bool) -> &mut Call;
+    /// The last call had something malformed in it.
+    fn malformed(&mut self);
+}
+
+/// A conversation without its calls: packets that are not whole yet, and the interfaces that were asked for.
+#[derive(Debug, Default)]
+pub(crate) struct Pipe {
+    held: [Vec<u8>; 2],
+    offers: Vec<Offer>,
+}
+
 /// A conversation.
 #[derive(Default)]
 pub struct Dcerpc {
-    held: [Vec<u8>; 2],
-    offers: Vec<Offer>,
+    pipe: Pipe,
     open: Open<Call>,
+}
+
+impl Calls for Open<Call> {
+    fn call(&mut self, number: u32, version: (u8, u8), fresh: bool) -> &mut Call {
+        let at = if fresh { None } else { self.iter().rposition(|c| c.waits(number)) };
+        match at {
+            Some(at) => &mut self[at],
+            None => self.begin(OPEN, |id| Call::new(id, number, version)),
+        }
+    }
+
+    fn malformed(&mut self) {
+        if let Some(call) = self.back_mut()
+            && call.events.is_empty()
+        {
+            call.events.push("dcerpc.malformed_data");
+        }
+    }
 }
 
 /// Numbers in the sender's order.
@@ -105,20 +139,9 @@ fn text(u: &[u8; 16]) -> String {
     [h(0..4), h(4..6), h(6..8), h(8..10), h(10..16)].join("-")
 }
 
-impl Dcerpc {
-    fn call(&mut self, number: u32, version: (u8, u8), fresh: bool) -> &mut Call {
-        let at = if fresh { None } else { self.open.iter().rposition(|c| c.number == number && !c.parts[1].done) };
-        match at {
-            Some(at) => &mut self.open[at],
-            None => self.open.begin(OPEN, |id| {
-                let (parts, offers, events) = (Default::default(), Vec::new(), Vec::new());
-                Call { id, number, version, opnum: None, first: false, parts, offers, events }
-            }),
-        }
-    }
-
+impl Pipe {
     /// A whole packet; none where it is malformed.
-    fn packet(&mut self, toward: Toward, packet: &[u8]) -> Option<()> {
+    fn packet(&mut self, toward: Toward, packet: &[u8], calls: &mut dyn Calls) -> Option<()> {
         let s = toward.index();
         let [version, minor, kind, flags, order, ..] = packet else { return None };
         let (kind, flags, order) = (*kind, *flags, Order(order & 0x10 != 0));
@@ -142,7 +165,7 @@ impl Dcerpc {
                     b.take(20 * syntaxes)?;
                     offers.push(Offer { context, uuid, version, minor, result: None });
                 }
-                self.call(number, version, true).offers.clone_from(&offers);
+                calls.call(number, version, true).offers.clone_from(&offers);
                 if kind == BIND {
                     self.offers.clear();
                 }
@@ -163,7 +186,7 @@ impl Dcerpc {
                     results.push((order.u16(&mut b)?, order.u16(&mut b)?));
                     b.take(20)?;
                 }
-                let call = self.call(number, version, false);
+                let call = calls.call(number, version, false);
                 let contexts: Vec<u16> = call.offers.iter().map(|o| o.context).collect();
                 for (offer, result) in call.offers.iter_mut().zip(&results) {
                     offer.result = Some(*result);
@@ -181,7 +204,8 @@ impl Dcerpc {
                     b.take(16)?;
                 }
                 let offers: Vec<Offer> = self.offers.iter().filter(|o| o.context == context).cloned().collect();
-                let call = self.call(number, version, fresh);
+                let call = calls.call(number, version, fresh);
+                call.little = order.0;
                 call.opnum = Some(opnum);
                 call.first = flags & FIRST != 0;
                 call.offers = offers;
@@ -191,7 +215,7 @@ impl Dcerpc {
             }
             _ => {}
         }
-        let call = self.call(number, version, false);
+        let call = calls.call(number, version, false);
         let part = &mut call.parts[s];
         part.kind = Some(kind);
         part.fragments += 1;
@@ -212,7 +236,8 @@ impl Dcerpc {
         Some(())
     }
 
-    fn read(&mut self, toward: Toward, bytes: &[u8]) -> bool {
+    /// Bytes of a direction; false where they are no packets.
+    pub(crate) fn read(&mut self, toward: Toward, bytes: &[u8], calls: &mut dyn Calls) -> bool {
         let s = toward.index();
         let mut held = std::mem::take(&mut self.held[s]);
         let mut rest = bytes;
@@ -228,11 +253,8 @@ impl Dcerpc {
                 return false;
             }
             let Some((packet, behind)) = rest.split_at_checked(length) else { break };
-            if self.packet(toward, packet).is_none()
-                && let Some(call) = self.open.back_mut()
-                && call.events.is_empty()
-            {
-                call.events.push("dcerpc.malformed_data");
+            if self.packet(toward, packet, calls).is_none() {
+                calls.malformed();
             }
             rest = behind;
         }
@@ -251,7 +273,7 @@ impl Dcerpc {
 impl Parser for Dcerpc {
     fn feed(&mut self, toward: Toward, input: Input<'_>) -> Step {
         let good = match input {
-            Input::Bytes(bytes) => self.read(toward, bytes),
+            Input::Bytes(bytes) => self.pipe.read(toward, bytes, &mut self.open),
             Input::Gap(_) => false,
             Input::End => {
                 self.open.iter_mut().for_each(|c| c.parts[toward.index()].done = true);
@@ -266,6 +288,65 @@ impl Parser for Dcerpc {
     }
 
     many!(open);
+}
+
+impl Call {
+    pub(crate) fn new(id: u64, number: u32, version: (u8, u8)) -> Self {
+        let (parts, offers, events) = (Default::default(), Vec::new(), Vec::new());
+        Self { id, number, version, opnum: None, first: false, little: false, parts, offers, events }
+    }
+
+    /// It has this number, and its answer is not whole.
+    pub(crate) fn waits(&self, number: u32) -> bool {
+        self.number == number && !self.parts[1].done
+    }
+
+    /// Nothing more comes in a direction.
+    pub(crate) fn end(&mut self, toward: Toward) {
+        self.parts[toward.index()].done = true;
+    }
+
+    /// What an event says of it; `carried`: by SMB, whose events say it a little otherwise.
+    pub(crate) fn members(&self, j: &mut json::Json<'_>, carried: bool) {
+        let name = |k: Option<u8>| k.and_then(|k| KINDS.get(usize::from(k)).copied());
+        let [request, response] = &self.parts;
+        j.text("request", name(request.kind).unwrap_or("REQUEST_LOST"));
+        let bind = matches!(request.kind, Some(BIND | ALTER));
+        if request.kind == Some(REQUEST) {
+            if let Some(n) = self.opnum.filter(|_| carried) {
+                j.number("opnum", n);
+            }
+            j.object("req", |j| {
+                if let Some(n) = self.opnum.filter(|_| !carried) {
+                    j.number("opnum", n);
+                }
+                j.number("frag_cnt", request.fragments).number("stub_data_size", request.stub.len() as u64);
+            });
+        }
+        j.text("response", name(response.kind).unwrap_or(if response.done { "RESPONSE_LOST" } else { "UNREPLIED" }));
+        if response.kind == Some(RESPONSE) {
+            j.object("res", |j| {
+                j.number("frag_cnt", response.fragments).number("stub_data_size", response.stub.len() as u64);
+            });
+        }
+        if !self.offers.is_empty() {
+            j.array("interfaces", |j| {
+                for o in &self.offers {
+                    j.item_object(|j| {
+                        j.text("uuid", text(&o.uuid)).text("version", format!("{}.{}", o.version, o.minor));
+                        if let Some((result, reason)) = o.result {
+                            j.number("ack_result", result);
+                            if bind {
+                                // The peer says none where SMB carries it.
+                                j.number("ack_reason", if carried { 0 } else { reason });
+                            }
+                        }
+                    });
+                }
+            });
+        }
+        j.number("call_id", self.number);
+    }
 }
 
 impl Transaction for Call {
@@ -301,46 +382,18 @@ impl Transaction for Call {
         taken.nth(at).map(|o| Interface { uuid: o.uuid, version: o.version, first: self.first })
     }
 
+    fn named(&self, keyword: &str, value: &str) -> Option<bool> {
+        (keyword == "dcerpc.byte_order").then_some(self.little == (value == "little"))
+    }
+
     fn events(&self) -> &[&'static str] {
         &self.events
     }
 
     fn describe(&self, out: &mut Vec<u8>) {
-        let name = |k: Option<u8>| k.and_then(|k| KINDS.get(usize::from(k)).copied());
-        let [request, response] = &self.parts;
         json::object(out, |j| {
-            j.text("request", name(request.kind).unwrap_or("REQUEST_LOST"));
-            let bind = matches!(request.kind, Some(BIND | ALTER));
-            if request.kind == Some(REQUEST) {
-                j.object("req", |j| {
-                    if let Some(n) = self.opnum {
-                        j.number("opnum", n);
-                    }
-                    j.number("frag_cnt", request.fragments).number("stub_data_size", request.stub.len() as u64);
-                });
-            }
-            j.text("response", name(response.kind).unwrap_or(if response.done { "RESPONSE_LOST" } else { "UNREPLIED" }));
-            if response.kind == Some(RESPONSE) {
-                j.object("res", |j| {
-                    j.number("frag_cnt", response.fragments).number("stub_data_size", response.stub.len() as u64);
-                });
-            }
-            if !self.offers.is_empty() {
-                j.array("interfaces", |j| {
-                    for o in &self.offers {
-                        j.item_object(|j| {
-                            j.text("uuid", text(&o.uuid)).text("version", format!("{}.{}", o.version, o.minor));
-                            if let Some((result, reason)) = o.result {
-                                j.number("ack_result", result);
-                                if bind {
-                                    j.number("ack_reason", reason);
-                                }
-                            }
-                        });
-                    }
-                });
-            }
-            j.number("call_id", self.number).text("rpc_version", format!("{}.{}", self.version.0, self.version.1));
+            self.members(j, false);
+            j.text("rpc_version", format!("{}.{}", self.version.0, self.version.1));
         });
     }
 }

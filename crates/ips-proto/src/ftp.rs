@@ -389,7 +389,7 @@ impl Transaction for Data {
             (false, true) => FileState::Closed,
             (false, false) => FileState::Open,
         };
-        Some(File { name: &self.name, size: self.body.total(), state, gaps: self.gaps })
+        Some(File { name: &self.name, size: self.body.total(), state, gaps: self.gaps, digests: self.body.digests() })
     }
 
     fn describe(&self, out: &mut Vec<u8>) {

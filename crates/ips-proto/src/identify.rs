@@ -143,6 +143,13 @@ fn stream(toward: Toward, prefix: &[u8], ports: Ports) -> Identified {
         Some(false) => more = true,
         None => {}
     }
+    if toward == Toward::Server {
+        match mqtt(prefix) {
+            Some(true) => return Found(App::Mqtt),
+            Some(false) => more = true,
+            None => {}
+        }
+    }
     let table = if toward == Toward::Server { TO_SERVER } else { TO_CLIENT };
     for m in table {
         match compare(prefix, m) {
@@ -169,6 +176,16 @@ fn stream(toward: Toward, prefix: &[u8], ports: Ports) -> Identified {
         }
     }
     if more && prefix.len() < ENOUGH { More } else { Unknown }
+}
+
+/// A client's first packet of MQTT: its kind, a length of one to four bytes, and the protocol's name; false where more would tell.
+fn mqtt(prefix: &[u8]) -> Option<bool> {
+    let [0x10, rest @ ..] = prefix else { return None };
+    let length = rest.iter().take(4).position(|b| b & 0x80 == 0).map(|n| n + 1);
+    let Some(behind) = length.and_then(|n| rest.get(n..)) else { return (rest.len() < 4).then_some(false) };
+    let marks = [&b"\x00\x04MQTT"[..], b"\x00\x06MQIsdp"];
+    let like = marks.iter().find(|m| behind[..behind.len().min(m.len())] == m[..behind.len().min(m.len())])?;
+    Some(behind.len() >= like.len())
 }
 
 /// `220 NAME ...` of mail and file servers: the words tell, or the port.
@@ -215,8 +232,11 @@ fn datagram(toward: Toward, d: &[u8], ports: Ports) -> Identified {
     if starts(b"d1:ad2:id20:") || starts(b"d1:rd2:id20:") || starts(b"d1:el") || starts(b"d2:ip6:") {
         return Found(App::Bittorrent);
     }
+    // Others use these words as well (SSDP): the version tells.
+    let line = &d[..memchr::memchr(b'\n', d).unwrap_or(d.len())];
+    let called = || memchr::memmem::find(line, b" SIP/").is_some();
     if starts(b"SIP/2.0 ")
-        || [&b"INVITE "[..], b"REGISTER ", b"OPTIONS ", b"ACK ", b"BYE ", b"SUBSCRIBE ", b"NOTIFY "].iter().any(|m| starts(m))
+        || [&b"INVITE "[..], b"REGISTER ", b"OPTIONS ", b"ACK ", b"BYE ", b"SUBSCRIBE ", b"NOTIFY "].iter().any(|m| starts(m)) && called()
     {
         return Found(App::Sip);
     }
@@ -279,6 +299,7 @@ mod tests {
             (C, b"220 ProFTPD\r\n", Found(App::Ftp)),
             (S, b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", Found(App::Tls)),
             (C, b"\x15\x03\x03\x00\x02\x02\x28", Found(App::Tls)),
+            (S, b"\x10\x15\x00\x04MQTT\x05", Found(App::Mqtt)),
             (S, b"\x00\x00\x00\x55\xfeSMB", Found(App::Smb)),
             (S, b"\x00\x00\x00\x55", More),
             (S, b"zzzzzzzzzzzzzz", Unknown),

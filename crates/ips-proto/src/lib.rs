@@ -8,6 +8,7 @@ pub mod base64;
 pub mod body;
 pub mod calendar;
 pub mod dcerpc;
+pub mod digest;
 pub mod dns;
 pub mod ftp;
 pub mod http;
@@ -15,9 +16,12 @@ pub mod http2;
 pub mod identify;
 pub mod json;
 mod lines;
+pub mod mqtt;
 mod open;
 pub mod quic;
 pub mod settings;
+pub mod sip;
+pub mod smb;
 pub mod smtp;
 pub mod ssh;
 pub mod tls;
@@ -49,6 +53,19 @@ impl Parsers {
         &self.settings
     }
 
+    /// Whether an application is to be left alone.
+    pub fn disabled(&self, app: App) -> bool {
+        self.settings.disabled.iter().any(|d| *d == app || matches!((*d, app), (App::Http, App::Http1)))
+    }
+
+    /// Looks at the first bytes of a direction; what is to be left alone is not known.
+    pub fn identify(&self, transport: Transport, toward: Toward, prefix: &[u8], ports: Ports) -> Identified {
+        match identify::identify(transport, toward, prefix, ports) {
+            Identified::Found(app) if self.disabled(app) => Identified::Unknown,
+            other => other,
+        }
+    }
+
     /// Begins a conversation of an application; none where it is told but not read.
     pub fn start(&self, app: App, transport: Transport) -> Option<Box<dyn Parser>> {
         Some(match app {
@@ -56,6 +73,9 @@ impl Parsers {
             App::Dns | App::Mdns | App::Llmnr => Box::new(dns::Dns::new(app, transport == Transport::Tcp, self.settings.dns)),
             App::Smtp => Box::new(smtp::Smtp::new(self.settings.mail)),
             App::Ftp => Box::new(ftp::Ftp::default()),
+            App::Smb => Box::new(smb::Smb::new(self.settings.files)),
+            App::Mqtt => Box::new(mqtt::Mqtt::new(self.settings.mqtt)),
+            App::Sip => Box::new(sip::Sip::new(transport == Transport::Tcp)),
             App::Ssh => Box::new(ssh::Ssh::default()),
             App::Websocket => Box::new(websocket::Websocket::default()),
             App::Quic => Box::new(quic::Quic::default()),

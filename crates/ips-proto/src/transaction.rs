@@ -85,6 +85,8 @@ pub struct File<'a> {
     pub state: FileState,
     /// Bytes of it were lost.
     pub gaps: bool,
+    /// Its digests, once it is whole.
+    pub digests: Option<&'a crate::digest::Digests>,
 }
 
 /// An interface of DCERPC that a call goes to.
@@ -116,6 +118,11 @@ pub trait Transaction {
         let _ = (quantity, toward, index);
         None
     }
+    /// As [`Transaction::named`], in one direction alone where it makes a difference.
+    fn named_toward(&self, keyword: &str, value: &str, toward: Toward) -> Option<bool> {
+        let _ = toward;
+        self.named(keyword, value)
+    }
     /// Something closed that has a name: keyword and value of [`ips_rules::condition::Check::Named`], versions and states of TLS.
     fn named(&self, keyword: &str, value: &str) -> Option<bool> {
         let _ = (keyword, value);
@@ -139,6 +146,10 @@ pub trait Transaction {
     fn seconds(&self, what: &str, toward: Toward) -> Option<i64> {
         let _ = (what, toward);
         None
+    }
+    /// All that an event of it says is known, though more belongs to it.
+    fn told_early(&self) -> bool {
+        false
     }
     /// The object that stands under the application's name in an event (`{"hostname":...}`), appended.
     fn describe(&self, out: &mut Vec<u8>);
@@ -179,6 +190,8 @@ pub trait Parser: Send {
     }
     /// Forgets the oldest `count` transactions; each was done in both directions, logged and looked at.
     fn forget(&mut self, count: usize);
+    /// Another application was to follow here, as the one before said.
+    fn unexpected(&mut self) {}
     /// A flow announced since the last call.
     fn expected(&mut self) -> Option<Expected> {
         None

@@ -77,6 +77,8 @@ const SMB: Over = Over::Apps(&[App::Smb]);
 const RPC: Over = Over::Apps(&[App::Dcerpc, App::Smb]);
 const QUIC: Over = Over::Apps(&[App::Quic]);
 const WS: Over = Over::Apps(&[App::Websocket]);
+const MQTT: Over = Over::Apps(&[App::Mqtt]);
+const SIP: Over = Over::Apps(&[App::Sip]);
 const FILES: Over = Over::Apps(&[App::Http, App::Http1, App::Http2, App::Smtp, App::Smb, App::FtpData, App::Ftp, App::Nfs]);
 
 macro_rules! buffers {
@@ -198,6 +200,46 @@ mod table {
     QuicCyuHash "quic.cyu.hash" [] [] QUIC, Client, true, USUAL;
     QuicCyuString "quic.cyu.string" [] [] QUIC, Client, true, USUAL;
     WebsocketPayload "websocket.payload" [] [] WS, Both, false, USUAL;
+    MqttClientId "mqtt.connect.clientid" [] [] MQTT, Client, false, USUAL;
+    MqttProtocol "mqtt.connect.protocol_string" [] [] MQTT, Client, false, COMMON;
+    MqttUser "mqtt.connect.username" [] [] MQTT, Client, false, USUAL;
+    MqttPassword "mqtt.connect.password" [] [] MQTT, Client, false, USUAL;
+    MqttWillTopic "mqtt.connect.willtopic" [] [] MQTT, Client, false, USUAL;
+    MqttWillMessage "mqtt.connect.willmessage" [] [] MQTT, Client, false, USUAL;
+    MqttPublishTopic "mqtt.publish.topic" [] [] MQTT, Client, false, USUAL;
+    MqttPublishMessage "mqtt.publish.message" [] [] MQTT, Client, false, USUAL;
+    MqttSubscribeTopic "mqtt.subscribe.topic" [] [] MQTT, Client, true, USUAL;
+    MqttUnsubscribeTopic "mqtt.unsubscribe.topic" [] [] MQTT, Client, true, USUAL;
+    SipMethod "sip.method" [] [] SIP, Client, false, USUAL;
+    SipUri "sip.uri" [] [] SIP, Client, false, USUAL;
+    SipRequestLine "sip.request_line" [] [] SIP, Client, false, USUAL;
+    SipResponseLine "sip.response_line" [] [] SIP, Server, false, USUAL;
+    SipStatusCode "sip.stat_code" [] [] SIP, Server, false, USUAL;
+    SipStatusMessage "sip.stat_msg" [] [] SIP, Server, false, USUAL;
+    SipProtocol "sip.protocol" [] [] SIP, Both, false, USUAL;
+    SipFrom "sip.from" [] [] SIP, Both, true, USUAL;
+    SipTo "sip.to" [] [] SIP, Both, true, USUAL;
+    SipVia "sip.via" [] [] SIP, Both, true, USUAL;
+    SipUserAgent "sip.user_agent" [] [] SIP, Both, true, USUAL;
+    SipContentType "sip.content_type" [] [] SIP, Both, true, USUAL;
+    SipContentLength "sip.content_length" [] [] SIP, Both, true, USUAL;
+    SdpOrigin "sdp.origin" [] [] SIP, Both, false, USUAL;
+    SdpSessionName "sdp.session_name" [] [] SIP, Both, false, USUAL;
+    SdpSessionInfo "sdp.session_info" [] [] SIP, Both, false, USUAL;
+    SdpUri "sdp.uri" [] [] SIP, Both, false, USUAL;
+    SdpEmail "sdp.email" [] [] SIP, Both, false, USUAL;
+    SdpPhone "sdp.phone_number" [] [] SIP, Both, false, USUAL;
+    SdpConnection "sdp.connection_data" [] [] SIP, Both, false, USUAL;
+    SdpBandwidth "sdp.bandwidth" [] [] SIP, Both, true, USUAL;
+    SdpTime "sdp.time" [] [] SIP, Both, true, USUAL;
+    SdpRepeat "sdp.repeat_time" [] [] SIP, Both, true, USUAL;
+    SdpTimezone "sdp.timezone" [] [] SIP, Both, false, USUAL;
+    SdpKey "sdp.encryption_key" [] [] SIP, Both, false, USUAL;
+    SdpAttribute "sdp.attribute" [] [] SIP, Both, true, USUAL;
+    SdpMedia "sdp.media.media" [] [] SIP, Both, true, USUAL;
+    SdpMediaInfo "sdp.media.media_info" [] [] SIP, Both, true, USUAL;
+    SdpMediaConnection "sdp.media.connection_data" [] [] SIP, Both, true, USUAL;
+    SdpMediaKey "sdp.media.encryption_key" [] [] SIP, Both, true, USUAL;
     }
 }
 pub use table::{BUFFERS, Buffer};

@@ -18,6 +18,10 @@ pub enum Link {
     Ethernet,
     /// IPv4 or IPv6 without anything in front.
     Raw,
+    /// IPv4 without anything in front.
+    Ipv4,
+    /// IPv6 without anything in front.
+    Ipv6,
     /// A family in the capturing machine's byte order, then IP (BSD loopback).
     Null,
     /// Linux cooked capture.
@@ -35,11 +39,39 @@ impl Link {
             0 | 108 => Self::Null,
             1 => Self::Ethernet,
             9 | 50 => Self::Ppp,
-            12 | 14 | 101 | 228 | 229 => Self::Raw,
+            12 | 14 | 101 => Self::Raw,
+            228 => Self::Ipv4,
+            229 => Self::Ipv6,
             113 => Self::Cooked,
             276 => Self::Cooked2,
             _ => return None,
         })
+    }
+    /// The number by which libpcap knows it, which is what events say.
+    pub fn number(self) -> u32 {
+        match self {
+            Self::Null => 0,
+            Self::Ethernet => 1,
+            Self::Ppp => 9,
+            Self::Raw => 12,
+            Self::Cooked => 113,
+            Self::Ipv4 => 228,
+            Self::Ipv6 => 229,
+            Self::Cooked2 => 276,
+        }
+    }
+    /// The name that goes with the number.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Null => "NULL",
+            Self::Ethernet => "EN10MB",
+            Self::Ppp => "PPP",
+            Self::Raw => "RAW",
+            Self::Cooked => "LINUX_SLL",
+            Self::Ipv4 => "IPv4",
+            Self::Ipv6 => "IPv6",
+            Self::Cooked2 => "LINUX_SLL2",
+        }
     }
 }
 
@@ -90,9 +122,10 @@ impl Decoder {
     pub fn decode(&mut self, link: Link, time: u64, frame: &[u8], sink: &mut dyn FnMut(&Packet<'_>)) {
         let mut packet = Packet::new(time, u32::try_from(frame.len()).unwrap_or(u32::MAX));
         packet.bytes = frame;
+        packet.link = link;
         match link {
             Link::Ethernet => self.ethernet(packet, frame, sink),
-            Link::Raw => self.raw(packet, frame, sink),
+            Link::Raw | Link::Ipv4 | Link::Ipv6 => self.raw(packet, frame, sink),
             Link::Null => self.null(packet, frame, sink),
             Link::Cooked => self.cooked(packet, frame, sink),
             Link::Cooked2 => self.cooked2(packet, frame, sink),

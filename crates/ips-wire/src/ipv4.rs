@@ -17,6 +17,7 @@ impl Decoder {
             return;
         }
         packet.network_bytes = bytes;
+        packet.keep_front(bytes);
         let Some(fixed) = bytes.first_chunk::<MIN_HEADER>() else { return broken(packet, Event::Ipv4PktTooSmall, sink) };
         if fixed[0] >> 4 != 4 {
             return broken(packet, Event::Ipv4WrongIpVersion, sink);
@@ -77,6 +78,8 @@ pub(crate) fn from_fragments<'b>(last: &Packet<'b>, bytes: &'b [u8]) -> Packet<'
     packet.tunnelled = last.tunnelled;
     packet.outer = last.outer;
     packet.rebuilt = true;
+    packet.link = last.link;
+    packet.front = last.front;
     packet.ethernet = last.ethernet;
     packet.vlans = last.vlans;
     packet.vlan_layers = last.vlan_layers;

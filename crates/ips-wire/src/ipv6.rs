@@ -40,6 +40,7 @@ impl Decoder {
             return;
         }
         packet.network_bytes = bytes;
+        packet.keep_front(bytes);
         let Some(fixed) = bytes.first_chunk::<HEADER>() else { return broken(packet, Event::Ipv6PktTooSmall, sink) };
         if fixed[0] >> 4 != 6 {
             return broken(packet, Event::Ipv6WrongIpVersion, sink);
@@ -58,6 +59,11 @@ impl Decoder {
         loop {
             let kind = packet.protocol;
             let rest = &whole[at..];
+            // Behind an extension header there must be room for one, as with the peer.
+            if at > HEADER && rest.len() < 2 && kind != next::NONE {
+                packet.events.add(Event::Ipv6TruncExthdr);
+                return sink(&packet);
+            }
             let taken = match kind {
                 next::HOP_BY_HOP | next::ROUTING | next::DESTINATION | next::MOBILITY | next::HIP | next::SHIM6 => match rest {
                     [_, l, ..] => (usize::from(*l) + 1) * 8,
@@ -78,6 +84,7 @@ impl Decoder {
                 }
                 _ => break,
             };
+
             let Some(header) = rest.get(..taken) else {
                 packet.events.add(Event::Ipv6TruncExthdr);
                 return sink(&packet);

@@ -168,8 +168,10 @@ impl Decoder {
             0x0021 => self.ipv4(packet, rest, sink),
             0x002d if rest[0] >> 4 == 4 => self.ipv4(packet, rest, sink),
             0x0057 => self.ipv6(packet, rest, sink),
-            // Control protocols and what is carried but not looked into.
-            0x8000..=0xcfff | 0x0023 | 0x0025..=0x002b | 0x002d..=0x0041 => {
+            // Control protocols, of which nothing is looked into.
+            0x8000..=0xcfff => sink(&packet),
+            // What is carried and not looked into.
+            0x0023 | 0x0025..=0x002b | 0x002d..=0x0041 => {
                 let mut packet = packet;
                 packet.events.add(Event::PppUnsupProto);
                 sink(&packet);

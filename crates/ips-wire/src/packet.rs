@@ -1,6 +1,6 @@
 //! A decoded packet: where each header stands in the frame, and what every later layer asks of it. Nothing is copied.
 
-use crate::event::Events;
+use crate::{decode::Link, event::Events};
 use std::net::{IpAddr, Ipv4Addr};
 
 /// What is carried over IP, as far as it is looked into.
@@ -89,6 +89,10 @@ pub struct Packet<'a> {
     pub length: u32,
     /// All of it, from its outermost header on.
     pub bytes: &'a [u8],
+    /// What `bytes` begin with; inside of a tunnel IP, as the peer says.
+    pub link: Link,
+    /// Headers of the link before the network layer: of what was put together from fragments those of the last one.
+    pub front: &'a [u8],
     /// The packet that carried it, where it was inside of a tunnel.
     pub outer: Option<Quoted>,
     /// Behind the headers of the link: what a capture of it would hold from its network layer on.
@@ -126,11 +130,19 @@ impl<'a> Packet<'a> {
             events: Events::NONE,
             length,
             bytes: &[],
+            link: Link::Raw,
+            front: &[],
             outer: None,
             network_bytes: &[],
             quoted: None,
             arp: &[],
             flow: false,
+        }
+    }
+    /// The network layer begins with these bytes, which end where the packet does.
+    pub(crate) fn keep_front(&mut self, network: &[u8]) {
+        if !self.rebuilt {
+            self.front = &self.bytes[..self.bytes.len().saturating_sub(network.len())];
         }
     }
     /// The tags of VLANs that are there.

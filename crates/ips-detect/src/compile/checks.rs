@@ -6,8 +6,7 @@ use crate::{
     fields,
     program::Names,
     seen::Known,
-    tables::TxCond,
-    transform::Step,
+    tables::{DigestKind, TxCond},
 };
 use ips_rules::{
     Rule,
@@ -31,6 +30,8 @@ fn apps_named(name: &str) -> u64 {
         "dcerpc" => app_bits(App::Dcerpc),
         "quic" => app_bit(App::Quic),
         "websocket" => app_bit(App::Websocket),
+        "sip" | "sdp" => app_bit(App::Sip),
+        "mqtt" => app_bit(App::Mqtt),
         _ => 0,
     }
 }
@@ -51,6 +52,7 @@ fn apps_of_quantity(q: Quantity) -> u64 {
         Q::DceOpnum => app_bits(App::Dcerpc),
         Q::SshVersion => app_bit(App::Ssh),
         Q::WebsocketMask | Q::WebsocketOpcode => app_bit(App::Websocket),
+        Q::MqttQuality | Q::MqttVersion | Q::MqttReason => app_bit(App::Mqtt),
         Q::Http2SizeUpdate | Q::Http2Window | Q::Http2Priority => app_bit(App::Http2) | app_bit(App::Http),
         Q::FtpPort => app_bit(App::Ftp),
         Q::HttpUriLength | Q::HttpRawUriLength => app_bits(App::Http),
@@ -159,6 +161,11 @@ pub(super) fn checks(rule: &Rule, names: &mut Interner) -> Result<Checks, String
                 out.conds.push(Cond::Quantity(*q, *n));
             }
             Check::Quantity(q, n) => {
+                // An exchange of MQTT is looked at once, as a whole.
+                let whole = matches!(q, Quantity::MqttQuality | Quantity::MqttVersion | Quantity::MqttReason);
+                if whole || matches!(q, Quantity::HttpUriLength | Quantity::HttpRawUriLength) {
+                    out.sides &= side_bits(ips_rules::buffer::Side::Client);
+                }
                 out.about(apps_of_quantity(*q));
                 out.tx.push(TxCond::Quantity(*q, *n));
             }
@@ -223,6 +230,9 @@ pub(super) fn checks(rule: &Rule, names: &mut Interner) -> Result<Checks, String
             }
             Check::ApplicationEvent(name) if name.starts_with("applayer_") => out.conds.push(Cond::AppEvent(name.clone())),
             Check::ApplicationEvent(name) => {
+                if name.starts_with("mqtt.") {
+                    out.sides &= side_bits(ips_rules::buffer::Side::Client);
+                }
                 out.about(apps_named(name));
                 out.event = Some(name.clone());
                 out.tx.push(TxCond::Event(name.clone()));
@@ -253,15 +263,15 @@ pub(super) fn checks(rule: &Rule, names: &mut Interner) -> Result<Checks, String
                         TxCond::FileMagic { negated: *negated, text: text.to_ascii_lowercase().into_bytes() }
                     }
                     FileCheck::Digest(kind, list, negated) => {
-                        let step = match kind.as_str() {
-                            "md5" => Step::Md5,
-                            "sha1" => Step::Sha1,
-                            "sha256" => Step::Sha256,
+                        let digest = match kind.as_str() {
+                            "md5" => DigestKind::Md5,
+                            "sha1" => DigestKind::Sha1,
+                            "sha256" => DigestKind::Sha256,
                             other => return Err(format!("no digest `{other}`")),
                         };
                         let set =
                             Dataset { name: list.clone(), kind: Some(kind.clone()), settings: vec![("load".to_owned(), list.clone())] };
-                        TxCond::FileDigest { step, set: names.set(&set), negated: *negated }
+                        TxCond::FileDigest { kind: digest, set: names.set(&set), negated: *negated }
                     }
                 });
             }
@@ -282,15 +292,18 @@ pub(super) fn checks(rule: &Rule, names: &mut Interner) -> Result<Checks, String
             }
             Check::DceInterface { uuid, version, any_fragment } => {
                 out.about(app_bits(App::Dcerpc));
-                let keyword = if *any_fragment { "dcerpc.iface.any_frag" } else { "dcerpc.iface" };
-                let value = version.map_or_else(|| uuid.clone(), |v| format!("{uuid},{}", written(v)));
-                out.tx.push(TxCond::Named(keyword.to_owned(), value, false));
+                let digits: String = uuid.chars().filter(|c| *c != '-').collect();
+                let number = u128::from_str_radix(&digits, 16).map_err(|e| e.to_string())?;
+                out.tx.push(TxCond::Interface { uuid: number.to_be_bytes(), version: *version, any_fragment: *any_fragment });
             }
             Check::DceOperation(ranges) => {
                 out.about(app_bits(App::Dcerpc));
                 out.tx.push(TxCond::Operations(ranges.clone()));
             }
             Check::Named(keyword, value) => {
+                if keyword.starts_with("mqtt.") {
+                    out.sides &= side_bits(ips_rules::buffer::Side::Client);
+                }
                 out.about(apps_named(keyword));
                 let (negated, value) = value.strip_prefix('!').map_or((false, value.as_str()), |v| (true, v.trim()));
                 out.tx.push(TxCond::Named(keyword.clone(), value.to_owned(), negated));
@@ -298,20 +311,4 @@ pub(super) fn checks(rule: &Rule, names: &mut Interner) -> Result<Checks, String
         }
     }
     Ok(out)
-}
-
-/// A comparison as rules write it.
-fn written(n: ips_rules::num::Number) -> String {
-    use ips_rules::num::Number as N;
-    match n {
-        N::Is(v) => format!("={v}"),
-        N::Not(v) => format!("!{v}"),
-        N::Below(v) => format!("<{v}"),
-        N::AtMost(v) => format!("<={v}"),
-        N::Above(v) => format!(">{v}"),
-        N::AtLeast(v) => format!(">={v}"),
-        N::Between(a, b) => format!("{a}<>{b}"),
-        N::NotBetween(a, b) => format!("!{a}<>{b}"),
-        N::Mask { mask, value, negated } => format!("&{mask}{}{value}", if negated { "!=" } else { "=" }),
-    }
 }

@@ -25,6 +25,15 @@ pub enum Next {
     Nothing,
 }
 
+/// A part of what is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kept<'a> {
+    /// Bytes.
+    Bytes(&'a [u8]),
+    /// So many were not seen.
+    Missing(u64),
+}
+
 /// One direction's bytes.
 #[derive(Debug, Default)]
 pub struct Buffer {
@@ -140,6 +149,22 @@ impl Buffer {
     pub fn bytes(&self, from: u64, to: u64) -> &[u8] {
         let place = |offset: u64| self.front + offset.saturating_sub(self.base) as usize;
         self.data.get(place(from)..place(to)).unwrap_or_default()
+    }
+
+    /// What is kept, in order: bytes that are there, and how many are missing before the next ones.
+    pub fn kept(&self) -> impl Iterator<Item = Kept<'_>> {
+        let mut at = self.base;
+        std::iter::from_fn(move || {
+            let reach = self.pieces.reach(at);
+            let from = at;
+            if reach > from {
+                at = reach;
+                return Some(Kept::Bytes(self.bytes(from, reach)));
+            }
+            let next = self.pieces.next(from)?;
+            at = next;
+            (next > from).then_some(Kept::Missing(next - from))
+        })
     }
 
     /// Where the bytes that are kept begin.

@@ -52,6 +52,26 @@ pub enum Exception {
 }
 
 impl Exception {
+    /// All there are, in the order of [`Exception::index`].
+    pub const ALL: [Self; 6] = [Self::Auto, Self::Ignore, Self::PassFlow, Self::Bypass, Self::DropFlow, Self::Reject];
+
+    /// Its place in counts.
+    pub fn index(self) -> usize {
+        self as usize
+    }
+
+    /// As events name it; `inline` decides what the automatic one means.
+    pub fn name(self, inline: bool) -> &'static str {
+        match self {
+            Self::Auto if inline => "drop_flow",
+            Self::Auto | Self::Ignore => "ignore",
+            Self::PassFlow => "pass_flow",
+            Self::Bypass => "bypass",
+            Self::DropFlow => "drop_flow",
+            Self::Reject => "reject",
+        }
+    }
+
     /// By the peer's name.
     pub fn named(name: &str) -> Option<Self> {
         Some(match name {

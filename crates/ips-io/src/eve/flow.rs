@@ -78,6 +78,17 @@ impl<W: Write> Eve<W> {
                 self.json.text(key, name);
             }
         }
+        if self.settings.ethernet && flow.has_ethernet {
+            self.json.object("ether", |j| {
+                let (to, from) = flow.ethernet.split_at(6);
+                let (to, from) = if toward == Toward::Server { (to, from) } else { (from, to) };
+                j.list("dest_macs", |j| j.item_mac(to));
+                j.list("src_macs", |j| j.item_mac(from));
+            });
+        }
+        if let (true, Some(tables)) = (self.settings.metadata, self.tables.as_deref()) {
+            super::metadata(&mut self.json, flow, tables);
+        }
         if let Some(was) = app.original {
             self.json.text("app_proto_orig", names::app(was));
         }
@@ -86,6 +97,7 @@ impl<W: Write> Eve<W> {
     pub(super) fn flow_events(&mut self, flow: &Flow, reason: Reason) {
         if self.wants("flow") {
             self.flow_begin(flow, "flow", Toward::Server);
+            let exceptions = self.settings.exceptions;
             self.json.object("flow", |j| {
                 counts(j, flow);
                 j.time("start", flow.start);
@@ -96,6 +108,14 @@ impl<W: Write> Eve<W> {
                 }
                 j.text("state", if flow.detect.bypassed { "bypassed" } else { flow.phase.name() });
                 j.text("reason", reason.name());
+                if let (true, Some(done)) = (exceptions, flow.unseen) {
+                    j.list("exception_policy", |j| {
+                        j.open();
+                        j.text("target", "stream_midstream");
+                        j.text("policy", done.name(false));
+                        j.close();
+                    });
+                }
                 j.flag("alerted", flow.alerted);
                 match flow.fate {
                     Fate::Dropped => j.text("action", "drop"),

@@ -6,10 +6,12 @@ pub mod names;
 mod stats;
 
 use crate::json::Json;
+use ips_detect::Tables;
 use ips_engine::{
     Output, community,
     flow::{Flow, Reason},
     output::{Alert, Anomaly, At, Dropped},
+    stream::buffer::Kept,
 };
 use ips_proto::{File, FileState, Toward, Transaction};
 use ips_rules::{header::App, rule::Rule};
@@ -20,7 +22,26 @@ use ips_wire::{
 use std::{
     collections::BTreeMap,
     io::{self, Write},
+    sync::Arc,
 };
+
+/// The peer's `payload-buffer-size` where none is given, in bytes.
+const PAYLOAD: usize = 4096;
+/// What stands before the value of a reference where no file says it: the peer's `reference.config`.
+const PREFIXES: [(&str, &str); 12] = [
+    ("bugtraq", "http://www.securityfocus.com/bid/"),
+    ("bid", "http://www.securityfocus.com/bid/"),
+    ("cve", "https://cve.mitre.org/cgi-bin/cvename.cgi?name="),
+    ("secunia", "http://www.secunia.com/advisories/"),
+    ("arachnids", "http://www.whitehats.com/info/IDS"),
+    ("mcafee", "https://vil.nai.com/vil/content/v_"),
+    ("nessus", "https://www.nessus.org/plugins/index.php?view=single&id="),
+    ("url", "https://"),
+    ("et", "http://doc.emergingthreats.net/"),
+    ("etpro", "http://doc.emergingthreatspro.com/"),
+    ("telus", "http://"),
+    ("md5", "https://www.threatexpert.com/report.aspx?md5="),
+];
 
 /// What is written, and how.
 #[derive(Debug, Clone)]
@@ -32,8 +53,20 @@ pub struct Settings {
     pub payload: bool,
     /// The same, readable.
     pub payload_printable: bool,
+    /// Most bytes of a stream that are shown as payload.
+    pub payload_most: usize,
     /// The packet itself, in base64.
     pub packet: bool,
+    /// The packet itself with anomalies of it.
+    pub anomaly_packet: bool,
+    /// What a rule refers to.
+    pub references: bool,
+    /// What stands before the value of each kind of reference.
+    pub prefixes: BTreeMap<String, String>,
+    /// What was done with connections whose beginning was not seen, in events of flows.
+    pub exceptions: bool,
+    /// Packets that follow one that a rule tagged.
+    pub tagged: bool,
     /// What becomes of the packet, in alerts.
     pub verdict: bool,
     /// Hardware addresses.
@@ -50,15 +83,20 @@ pub struct Settings {
     pub application: bool,
     /// Names and values that rules keep.
     pub metadata: bool,
+    /// Counts of nothing are left out of statistics.
+    pub no_zeros: bool,
     /// What classes of rules are called.
     pub classes: BTreeMap<String, String>,
 }
 
 impl Settings {
-    /// Takes what classes are called.
+    /// Takes what classes are called, and what kinds of references stand for.
     pub fn take_classes(&mut self, tables: &ips_rules::Tables) {
         for (name, class) in tables.classes.iter().flatten() {
             self.classes.insert(name.clone(), class.text.clone());
+        }
+        if let Some(references) = &tables.references {
+            self.prefixes.clone_from(references);
         }
     }
 }
@@ -69,7 +107,13 @@ impl Default for Settings {
             kinds: Vec::new(),
             payload: false,
             payload_printable: false,
+            payload_most: PAYLOAD,
             packet: false,
+            anomaly_packet: false,
+            references: false,
+            prefixes: PREFIXES.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect(),
+            exceptions: false,
+            tagged: true,
             verdict: true,
             ethernet: false,
             community_id: false,
@@ -78,6 +122,7 @@ impl Default for Settings {
             stream: false,
             application: true,
             metadata: true,
+            no_zeros: false,
             classes: BTreeMap::new(),
         }
     }
@@ -92,12 +137,19 @@ pub struct Eve<W> {
     pub written: u64,
     failed: Option<io::Error>,
     last: u64,
+    payload: Vec<u8>,
+    tables: Option<Arc<Tables>>,
 }
 
 impl<W: Write> Eve<W> {
     /// Writes to here.
     pub fn new(to: W, settings: Settings) -> Self {
-        Self { to, settings, json: Json::default(), written: 0, failed: None, last: 0 }
+        Self { to, settings, json: Json::default(), written: 0, failed: None, last: 0, payload: Vec::new(), tables: None }
+    }
+
+    /// These rules have given flows their bits and variables: their names are told.
+    pub fn know(&mut self, tables: Arc<Tables>) {
+        self.tables = Some(tables);
     }
 
     /// Everything is written; what could not be is said.
@@ -180,8 +232,9 @@ impl<W: Write> Eve<W> {
 
     fn rule(&mut self, alert: &Alert<'_>, rule: &Rule) {
         let inline = alert.inline;
+        let settings = &self.settings;
         let class = rule.meta.class.as_deref().unwrap_or("");
-        let class = self.settings.classes.get(class).map_or(class, String::as_str);
+        let class = settings.classes.get(class).map_or(class, String::as_str);
         self.json.object("alert", |j| {
             j.text("action", names::action(alert.hit.action, inline));
             j.number("gid", u64::from(rule.meta.gid));
@@ -190,6 +243,27 @@ impl<W: Write> Eve<W> {
             j.text("signature", &rule.meta.msg);
             j.text("category", class);
             j.number("severity", u64::from(rule.meta.priority));
+            if settings.references && !rule.meta.references.is_empty() {
+                j.list("references", |j| {
+                    for (kind, value) in &rule.meta.references {
+                        let prefix = settings.prefixes.get(&kind.to_ascii_lowercase()).map_or("", String::as_str);
+                        // One that names its own scheme needs none.
+                        let prefix = if value.contains("://") { "" } else { prefix };
+                        j.item(&format!("{prefix}{value}"));
+                    }
+                });
+            }
+            let mut contexts = alert.contexts.iter().filter(|c| c.rule == alert.hit.rule).peekable();
+            if contexts.peek().is_some() {
+                j.object("context", |j| {
+                    for c in contexts {
+                        let set = alert.tables.sets().get(usize::from(c.set));
+                        let named = set.and_then(|s| s.settings.iter().find(|(k, _)| k == "context_key").map(|(_, v)| v.as_str()));
+                        j.key(named.or(set.map(|s| s.name.as_str())).unwrap_or_default());
+                        j.raw().extend_from_slice(c.json.as_bytes());
+                    }
+                });
+            }
             if !rule.meta.metadata.is_empty() {
                 j.object("metadata", |j| {
                     let pairs = &rule.meta.metadata;
@@ -274,28 +348,36 @@ impl<W: Write> Output for Eve<W> {
                     j.number("dest_port", u64::from(flow.server.1));
                 }
             });
-            if self.settings.metadata && !flow.detect.bits().is_empty() {
-                self.json.object("metadata", |j| {
-                    j.list("flowbits", |j| flow.detect.bits().iter().for_each(|b| j.item(alert.tables.name(*b))));
-                });
+            if self.settings.metadata {
+                metadata(&mut self.json, flow, alert.tables);
             }
         }
-        let payload = payload(at, alert.hit.stream);
-        if self.settings.payload {
-            self.json.base64("payload", payload);
-        }
-        if self.settings.payload_printable {
-            self.json.printable("payload_printable", payload);
-        }
+        let stream = alert.hit.stream || alert.hit.tx.is_some() && at.flow.is_some_and(|f| f.protocol == 6);
         if self.settings.payload || self.settings.payload_printable {
+            let mut payload = std::mem::take(&mut self.payload);
+            shown(at, stream, self.settings.payload_most, &mut payload);
+            if self.settings.payload {
+                self.json.base64("payload", &payload);
+            }
+            if self.settings.payload_printable {
+                self.json.printable("payload_printable", &payload);
+            }
             self.json.number("payload_length", payload.len() as u64);
+            self.payload = payload;
         }
-        self.json.number("stream", u64::from(alert.hit.stream));
+        self.json.number("stream", u64::from(stream));
         if self.settings.packet {
-            self.json.base64("packet", p.bytes);
-            // Ethernet, or IP without anything in front.
-            self.json.object("packet_info", |j| j.number("linktype", if p.ethernet.is_empty() { 12 } else { 1 }));
+            packet(&mut self.json, p);
         }
+        self.line();
+    }
+
+    fn tagged(&mut self, at: &At<'_>) {
+        if !self.settings.tagged || !self.wants("packet") && !self.wants("alert") {
+            return;
+        }
+        self.begin(at, "packet", false);
+        packet(&mut self.json, at.packet);
         self.line();
     }
 
@@ -331,6 +413,12 @@ impl<W: Write> Output for Eve<W> {
         self.begin(at, "anomaly", false);
         if let Some(tx) = transaction {
             self.json.number("tx_id", tx.id());
+        }
+        if self.settings.anomaly_packet && !matches!(kind, Anomaly::Application(_)) {
+            packet(&mut self.json, at.packet);
+        }
+        if let (true, Some(flow), Some(tables)) = (self.settings.metadata, at.flow, self.tables.as_deref()) {
+            metadata(&mut self.json, flow, tables);
         }
         let app = at.flow.map(|f| f.app.view.flow);
         self.json.object("anomaly", |j| {
@@ -405,19 +493,91 @@ fn file_fields(j: &mut Json, file: &File<'_>, tx: u64) {
         },
     );
     j.flag("stored", false);
+    if let Some(d) = file.digests {
+        if let Some(d) = &d.md5 {
+            j.hex("md5", d);
+        }
+        if let Some(d) = &d.sha1 {
+            j.hex("sha1", d);
+        }
+        if let Some(d) = &d.sha256 {
+            j.hex("sha256", d);
+        }
+    }
     j.number("size", file.size);
     j.number("tx_id", tx);
 }
 
-/// What an alert shows: the packet's payload, or what is held of the stream.
-fn payload<'a>(at: &At<'a>, stream: bool) -> &'a [u8] {
-    match at.flow.and_then(|f| f.session.as_deref()).filter(|_| stream) {
-        Some(session) => {
-            let buffer = &session.side(at.toward).buffer;
-            buffer.bytes(buffer.base(), buffer.end())
-        }
-        None => at.packet.payload,
+/// What rules keep with a flow: labels of traffic (bits named `traffic/KIND/NAME`), bits, variables, what expressions kept.
+fn metadata(j: &mut Json, flow: &Flow, tables: &Tables) {
+    const TRAFFIC: &str = "traffic/";
+    let state = &flow.detect;
+    let names = || state.bits().iter().map(|b| tables.name(*b));
+    if names().any(|n| n.starts_with(TRAFFIC)) {
+        j.object("traffic", |j| {
+            for kind in ["id", "label"] {
+                let of =
+                    |n: &'_ str| n.strip_prefix(TRAFFIC).and_then(|r| r.strip_prefix(kind)).and_then(|r| r.strip_prefix('/')).is_some();
+                if names().any(of) {
+                    let skip = TRAFFIC.len() + kind.len() + 1;
+                    j.list(kind, |j| names().filter(|n| of(n)).for_each(|n| j.item(&n[skip..])));
+                }
+            }
+        });
     }
+    let plain = || names().filter(|n| !n.starts_with(TRAFFIC));
+    let bits = plain().next().is_some();
+    if !bits && state.ints().is_empty() && state.captures.is_empty() {
+        return;
+    }
+    j.object("metadata", |j| {
+        if bits {
+            j.list("flowbits", |j| plain().for_each(|n| j.item(n)));
+        }
+        if !state.ints().is_empty() {
+            j.object("flowints", |j| state.ints().iter().for_each(|(n, v)| j.number(tables.name(*n), u64::from(*v))));
+        }
+        if !state.captures.is_empty() {
+            j.list("flowvars", |j| {
+                for (name, value) in &state.captures {
+                    j.open();
+                    j.bytes_text(tables.name(*name), value);
+                    j.close();
+                }
+            });
+        }
+    });
+}
+
+/// What an alert shows: what is held of the stream, with a word where something is missing; else the packet's payload.
+fn shown(at: &At<'_>, stream: bool, most: usize, out: &mut Vec<u8>) {
+    out.clear();
+    if let Some(session) = at.flow.and_then(|f| f.session.as_deref()).filter(|_| stream) {
+        for part in session.side(at.toward).buffer.kept() {
+            match part {
+                Kept::Bytes(bytes) => out.extend_from_slice(&bytes[..bytes.len().min(most.saturating_sub(out.len()))]),
+                Kept::Missing(n) => {
+                    let _ = write!(out, "[{n} bytes missing]");
+                }
+            }
+            if out.len() >= most {
+                break;
+            }
+        }
+    }
+    if out.is_empty() {
+        out.extend_from_slice(at.packet.payload);
+    }
+}
+
+/// A packet as a capture would hold it: of what was put together from fragments with the headers of the last one's link.
+fn packet(j: &mut Json, p: &Packet<'_>) {
+    let front = if p.rebuilt { p.front } else { &[] };
+    j.base64_of("packet", front.iter().chain(p.bytes).copied());
+    j.object("packet_info", |j| {
+        j.number("linktype", u64::from(p.link.number()));
+        j.text("linktype_name", p.link.name());
+    });
 }
 
 fn vlans(json: &mut Json, tags: &[u16]) {

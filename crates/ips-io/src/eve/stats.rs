@@ -1,8 +1,45 @@
 //! The event that says what was counted.
 
-use super::Eve;
-use ips_engine::Stats;
+use super::{Eve, names};
+use ips_engine::stats::AppStats;
+use ips_engine::{Stats, output::Dropped, stream::Exception};
+use ips_rules::header::App;
 use std::io::Write;
+
+/// Applications that are counted.
+const APPS: [App; 26] = [
+    App::Http1,
+    App::Http2,
+    App::Dns,
+    App::Doh2,
+    App::Tls,
+    App::Ssh,
+    App::Smtp,
+    App::Ftp,
+    App::FtpData,
+    App::Smb,
+    App::Dcerpc,
+    App::Quic,
+    App::Websocket,
+    App::Imap,
+    App::Pop3,
+    App::Nfs,
+    App::Ntp,
+    App::Tftp,
+    App::Ike,
+    App::Krb5,
+    App::Dhcp,
+    App::Snmp,
+    App::Sip,
+    App::Rfb,
+    App::Rdp,
+    App::Enip,
+];
+
+/// Applications over TCP and over UDP, which are counted apart.
+fn over_both(app: App) -> bool {
+    matches!(app, App::Dns | App::Dcerpc | App::Nfs | App::Krb5 | App::Sip | App::Enip)
+}
 
 impl<W: Write> Eve<W> {
     /// Writes what was counted so far.
@@ -12,6 +49,7 @@ impl<W: Write> Eve<W> {
         }
         let (at, s) = (self.last, *stats);
         let j = &mut self.json;
+        j.without_zeros(self.settings.no_zeros);
         j.clear();
         j.open();
         j.time("timestamp", at);
@@ -63,13 +101,54 @@ impl<W: Write> Eve<W> {
                 j.number("alert", s.alerts);
                 j.number("alert_queue_overflow", s.alerts_lost);
             });
+            j.object("app_layer", |j| {
+                for (key, of) in [("flow", (|s: AppStats| s.flows) as fn(AppStats) -> [u64; 2]), ("tx", |s| s.transactions)] {
+                    j.object(key, |j| {
+                        for app in APPS {
+                            let counts = of(s.apps.of(app));
+                            if over_both(app) {
+                                j.number(&format!("{}_tcp", names::app(app)), counts[0]);
+                                j.number(&format!("{}_udp", names::app(app)), counts[1]);
+                            } else {
+                                j.number(names::app(app), counts[0] + counts[1]);
+                            }
+                        }
+                    });
+                }
+                j.object("error", |j| {
+                    for app in APPS {
+                        let counts = s.apps.of(app).failed;
+                        if over_both(app) {
+                            j.object(&format!("{}_tcp", names::app(app)), |j| j.number("parser", counts[0]));
+                            j.object(&format!("{}_udp", names::app(app)), |j| j.number("parser", counts[1]));
+                        } else {
+                            j.object(names::app(app), |j| j.number("parser", counts[0] + counts[1]));
+                        }
+                    }
+                });
+            });
+            j.object("exception_policy", |j| {
+                j.object("tcp", |j| {
+                    j.object("midstream", |j| {
+                        for done in Exception::ALL.into_iter().skip(1) {
+                            j.number(done.name(inline), s.unseen[done.index()]);
+                        }
+                    });
+                });
+            });
             if inline {
                 j.object("ips", |j| {
                     j.number("accepted", s.passed);
                     j.number("blocked", s.dropped);
+                    j.object("drop_reason", |j| {
+                        for why in Dropped::ALL {
+                            j.number(&why.name().replace(' ', "_"), s.reasons[why.index()]);
+                        }
+                    });
                 });
             }
         });
+        self.json.without_zeros(false);
         self.line();
     }
 }

@@ -70,6 +70,8 @@ pub struct Message {
     pub queries: Vec<Query>,
     /// Answers, authorities and what was added.
     pub records: [Vec<Record>; 3],
+    /// Names that records point at.
+    pub targets: Vec<Span>,
     /// Something unusual, by the peer's names.
     pub events: Vec<&'static str>,
 }
@@ -230,6 +232,13 @@ impl Reader<'_> {
         Some(self.span(from))
     }
 
+    /// A name that a record points at.
+    fn target(&mut self) -> Option<Data> {
+        let name = self.name()?;
+        self.message.targets.push(name);
+        Some(Data::Text(name))
+    }
+
     fn record(&mut self, section: usize) -> Option<()> {
         let name = self.name()?;
         let kind = self.u16()?;
@@ -267,11 +276,11 @@ impl Reader<'_> {
         Some(match kind {
             1 if data.len() == 4 => Data::Address(self.keep(data)),
             28 if data.len() == 16 => Data::Address(self.keep(data)),
-            2 | 5 | 12 | 39 => Data::Text(self.name()?),
+            2 | 5 | 12 | 39 => self.target()?,
             10 => Data::Text(self.keep(data)),
             15 => {
                 self.u16()?;
-                Data::Text(self.name()?)
+                self.target()?
             }
             6 => {
                 let (server, mail) = (self.name()?, self.name()?);
@@ -279,6 +288,7 @@ impl Reader<'_> {
                 for n in &mut numbers {
                     *n = self.u32()?;
                 }
+                self.message.targets.extend([server, mail]);
                 Data::Soa(server, mail, numbers)
             }
             33 => Data::Srv(self.u16()?, self.u16()?, self.u16()?, self.name()?),

@@ -187,7 +187,8 @@ impl Exchange {
                     }
                     left -= self.message.records[section].len();
                 }
-                None
+                // The peer looks at names that records point at as well.
+                self.message.targets.get(left).copied()
             }
             _ => None,
         }

@@ -106,6 +106,8 @@ pub(crate) struct Message {
     pub(super) body: Body,
     pub(crate) begun: bool,
     pub(super) gaps: bool,
+    /// Bytes of the body that were lost.
+    lost: u64,
     whole: Option<Whole>,
     pub(super) parts: Option<Box<Multipart>>,
     /// The connection has ended.
@@ -204,6 +206,7 @@ impl Message {
             body: Body::new(window),
             begun: false,
             gaps: false,
+            lost: 0,
             whole: None,
             parts: None,
             over: false,
@@ -245,6 +248,12 @@ impl Message {
         }
     }
 
+    /// Bytes of the body were lost; they count for its size.
+    pub(super) fn lose(&mut self, bytes: u64) {
+        self.gaps = true;
+        self.lost = self.lost.saturating_add(bytes);
+    }
+
     /// The message has ended.
     pub(crate) fn end(&mut self) {
         self.body.end();
@@ -282,7 +291,7 @@ impl Message {
             (false, false) if self.over => FileState::Truncated,
             (false, false) => FileState::Open,
         };
-        Some(File { name: &w.name, size: self.body.total(), state, gaps: self.gaps })
+        Some(File { name: &w.name, size: self.body.total() + self.lost, state, gaps: self.gaps, digests: self.body.digests() })
     }
 
     fn file_piece(&self, index: usize) -> Option<Piece<'_>> {

@@ -166,6 +166,10 @@ impl Http {
 }
 
 impl Parser for Http {
+    fn unexpected(&mut self) {
+        self.connection.observer_mut().unexpected = true;
+    }
+
     fn feed(&mut self, toward: Toward, input: Input<'_>) -> Step {
         if self.failed {
             return Step::Failed;

@@ -220,7 +220,7 @@ impl Multipart {
             (false, true) => FileState::Truncated,
             (false, false) => FileState::Open,
         };
-        Some(File { name: &f.name, size: f.body.total(), state, gaps: false })
+        Some(File { name: &f.name, size: f.body.total(), state, gaps: false, digests: f.body.digests() })
     }
 
     pub(super) fn piece(&self, index: usize) -> Option<Piece<'_>> {

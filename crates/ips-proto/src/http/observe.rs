@@ -32,11 +32,23 @@ pub struct State {
     complete: Vec<usize>,
     notes: usize,
     pub(super) turn: Option<Turn>,
+    /// Another application was to follow here.
+    pub(super) unexpected: bool,
 }
 
 impl State {
     pub(super) fn new(settings: Arc<settings::Http>) -> Self {
-        Self { open: VecDeque::new(), settings, next: 0, requests: 0..0, responses: 0..0, complete: Vec::new(), notes: 0, turn: None }
+        Self {
+            open: VecDeque::new(),
+            settings,
+            next: 0,
+            requests: 0..0,
+            responses: 0..0,
+            complete: Vec::new(),
+            notes: 0,
+            turn: None,
+            unexpected: false,
+        }
     }
 
     fn position(&self, number: usize) -> Option<usize> {
@@ -58,6 +70,11 @@ impl State {
         if number == next {
             self.open.push_back(Exchange::new(self.next, number, &self.settings));
             self.next += 1;
+            if std::mem::take(&mut self.unexpected)
+                && let Some(e) = self.open.back_mut()
+            {
+                e.event("http.failed_protocol_change");
+            }
         }
         self.at_mut(number)
     }
@@ -159,8 +176,8 @@ impl Observer for State {
         let Some(e) = self.at_mut(tx.index()) else { return };
         let bytes = match part {
             Part::Bytes(b) => b,
-            Part::Gap(_) => {
-                e.request.gaps = true;
+            Part::Gap(n) => {
+                e.request.lose(n);
                 return;
             }
             Part::End => return,
@@ -205,18 +222,18 @@ impl Observer for State {
 
     fn response_body(&mut self, tx: &Tx<'_>, part: Part<'_>) {
         let Some(e) = self.at_mut(tx.index()) else { return };
+        if matches!(part, Part::Bytes(_) | Part::Gap(_)) && !std::mem::replace(&mut e.response.begun, true) {
+            let named = header(tx.response_headers(), "Content-Disposition").and_then(|v| multipart::parameter(v, "filename"));
+            if let Some(name) = named.or_else(|| tx.path()) {
+                e.response.open(name);
+            }
+        }
         match part {
             Part::Bytes(bytes) => {
-                if !std::mem::replace(&mut e.response.begun, true) {
-                    let named = header(tx.response_headers(), "Content-Disposition").and_then(|v| multipart::parameter(v, "filename"));
-                    if let Some(name) = named.or_else(|| tx.path()) {
-                        e.response.open(name);
-                    }
-                }
                 let events = &mut e.events;
                 e.response.push(bytes, events);
             }
-            Part::Gap(_) => e.response.gaps = true,
+            Part::Gap(n) => e.response.lose(n),
             Part::End => {}
         }
     }

@@ -519,7 +519,12 @@ impl Transaction for Stream {
     }
 
     fn named(&self, keyword: &str, value: &str) -> Option<bool> {
-        let any = |f: &dyn Fn(&Note) -> bool| self.notes.iter().flatten().any(f);
+        let both = [Toward::Server, Toward::Client].map(|t| self.named_toward(keyword, value, t));
+        both.into_iter().flatten().reduce(|a, b| a || b)
+    }
+
+    fn named_toward(&self, keyword: &str, value: &str, toward: Toward) -> Option<bool> {
+        let any = |f: &dyn Fn(&Note) -> bool| self.notes[toward.index()].iter().any(f);
         match keyword {
             "http2.frametype" => Some(any(&|n| matches!(n, Note::Kind(k) if describe::kind(*k).is_some_and(|t| t == value)))),
             "http2.errorcode" => {

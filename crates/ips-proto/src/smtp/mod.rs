@@ -459,6 +459,15 @@ impl Mail {
     }
 }
 
+/// Addresses of a list: commas in quotes part nothing (RFC 5322, 3.4).
+fn addresses(list: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut quoted = false;
+    list.split(move |b| {
+        quoted ^= *b == b'"';
+        *b == b',' && !quoted
+    })
+}
+
 impl Transaction for Mail {
     fn app(&self) -> App {
         App::Smtp
@@ -525,7 +534,7 @@ impl Transaction for Mail {
             (false, false) if self.done => FileState::Truncated,
             (false, false) => FileState::Open,
         };
-        Some(File { name: &f.name, size: f.body.total(), state, gaps: false })
+        Some(File { name: &f.name, size: f.body.total(), state, gaps: false, digests: f.body.digests() })
     }
 
     fn describe(&self, out: &mut Vec<u8>) {
@@ -560,7 +569,7 @@ impl Transaction for Mail {
             for name in ["to", "cc"] {
                 if let Some(list) = m.get(name) {
                     j.array(name, |j| {
-                        for one in list.split(|b| *b == b',') {
+                        for one in addresses(list) {
                             j.item_text(one.trim_ascii());
                         }
                     });
@@ -581,7 +590,8 @@ impl Transaction for Mail {
             };
             list(j, "received", &mut m.all("received"));
             list(j, "attachment", &mut m.files.iter().map(|f| &f.name[..]));
-            list(j, "url", &mut m.links.iter().map(|l| &l[..]));
+            // The peer puts each before those found earlier.
+            list(j, "url", &mut m.links.iter().rev().map(|l| &l[..]));
         });
     }
 }

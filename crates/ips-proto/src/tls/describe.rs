@@ -101,9 +101,7 @@ pub(super) fn write(t: &Tls, out: &mut Vec<u8>) {
                 dates(c, j);
             });
         }
-        if t.fields.handshakes {
-            handshakes(client, server, j);
-        }
+        handshakes(client.filter(|_| t.fields.client_handshake), server.filter(|_| t.fields.server_handshake), j);
     });
 }
 

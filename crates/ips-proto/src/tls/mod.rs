@@ -35,8 +35,10 @@ pub struct Fields {
     pub ja3: bool,
     /// JA4.
     pub ja4: bool,
-    /// The hello messages' lists.
-    pub handshakes: bool,
+    /// The lists of the client's hello.
+    pub client_handshake: bool,
+    /// Those of the server's.
+    pub server_handshake: bool,
 }
 
 /// Whether a stream begins with TLS: true, false where more bytes are needed, none.
@@ -89,6 +91,8 @@ pub struct Tls {
     events: Vec<&'static str>,
     present: bool,
     hello_done: bool,
+    /// The client was asked for a certificate.
+    asked: bool,
     heartbeat: bool,
     opaque: bool,
 }
@@ -96,7 +100,16 @@ pub struct Tls {
 impl Tls {
     /// Begins one.
     pub fn new(fields: Fields) -> Self {
-        Self { sides: Default::default(), fields, events: Vec::new(), present: true, hello_done: false, heartbeat: false, opaque: false }
+        Self {
+            sides: Default::default(),
+            fields,
+            events: Vec::new(),
+            present: true,
+            hello_done: false,
+            asked: false,
+            heartbeat: false,
+            opaque: false,
+        }
     }
 
     fn event(&mut self, name: &'static str) {
@@ -147,6 +160,7 @@ impl Tls {
                 self.sides[0].settled = true;
             }
             (record::SERVER_KEY, Toward::Client) => self.sides[1].key_exchange = true,
+            (record::CERTIFICATE_REQUEST, Toward::Client) => self.asked = true,
             (0 | 4 | 5 | 8 | 13 | 15 | 20 | 21 | 22 | 23 | 24 | 25 | 67, _) => {}
             _ => self.event("tls.invalid_handshake_message"),
         }
@@ -298,7 +312,7 @@ impl Transaction for Tls {
 
     fn quantity(&self, quantity: Quantity, toward: Toward, index: usize) -> Option<u64> {
         match quantity {
-            Quantity::TlsChainLength if index == 0 => Some(self.sides[toward.index()].chain.len() as u64),
+            Quantity::TlsChainLength if index == 0 => Some(self.sides[toward.index()].chain.len() as u64).filter(|n| *n > 0),
             _ => None,
         }
     }
@@ -343,6 +357,11 @@ impl Transaction for Tls {
 
     fn events(&self) -> &[&'static str] {
         &self.events
+    }
+
+    // The server has said what it has to say in the clear, and so has the client where a certificate was asked of it.
+    fn told_early(&self) -> bool {
+        self.hello_done && self.client().is_some() && (!self.asked || self.sides[0].settled)
     }
 
     fn describe(&self, out: &mut Vec<u8>) {

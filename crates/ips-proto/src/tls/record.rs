@@ -7,6 +7,7 @@ pub(super) const CLIENT_HELLO: u8 = 1;
 pub(super) const SERVER_HELLO: u8 = 2;
 pub(super) const CERTIFICATE: u8 = 11;
 pub(super) const SERVER_KEY: u8 = 12;
+pub(super) const CERTIFICATE_REQUEST: u8 = 13;
 pub(super) const HELLO_DONE: u8 = 14;
 pub(super) const CLIENT_KEY: u8 = 16;
 

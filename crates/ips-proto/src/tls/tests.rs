@@ -119,7 +119,7 @@ fn event(t: &dyn Transaction) -> serde_json::Value {
 fn what_is_said_in_the_clear_is_read() {
     use Toward::{Client as C, Server as S};
     let (client, server) = conversation();
-    let mut p = Tls::new(Fields { ja3: true, ja4: true, handshakes: true });
+    let mut p = Tls::new(Fields { ja3: true, ja4: true, client_handshake: true, server_handshake: true });
     // The client's last record comes when the server has changed to encryption.
     let (early, late) = client.split_at(client.len() - 105);
     assert_eq!(p.feed(S, Input::Bytes(early)), Step::Going);
@@ -238,10 +238,10 @@ proptest! {
             }
             p.feed(side, Input::Bytes(rest));
         };
-        let mut whole = Tls::new(Fields { ja3: true, ja4: true, handshakes: true });
+        let mut whole = Tls::new(Fields { ja3: true, ja4: true, client_handshake: true, server_handshake: true });
         whole.feed(Toward::Server, Input::Bytes(&client));
         whole.feed(Toward::Client, Input::Bytes(&server));
-        let mut cut = Tls::new(Fields { ja3: true, ja4: true, handshakes: true });
+        let mut cut = Tls::new(Fields { ja3: true, ja4: true, client_handshake: true, server_handshake: true });
         feed(&mut cut, Toward::Server, &client);
         feed(&mut cut, Toward::Client, &server);
         prop_assert_eq!(event(&whole), event(&cut));
@@ -250,7 +250,7 @@ proptest! {
 
     #[test]
     fn anything_goes(parts in proptest::collection::vec((any::<bool>(), 20u8..25, proptest::collection::vec(any::<u8>(), 0..80)), 0..10)) {
-        let mut p = Tls::new(Fields { ja3: true, ja4: true, handshakes: true });
+        let mut p = Tls::new(Fields { ja3: true, ja4: true, client_handshake: true, server_handshake: true });
         for (up, kind, bytes) in parts {
             p.feed(if up { Toward::Server } else { Toward::Client }, Input::Bytes(&record(kind, &bytes)));
         }

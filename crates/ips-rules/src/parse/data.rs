@@ -24,7 +24,10 @@ fn set(name: &str, rest: &[&str], form: &str) -> Result<Dataset, Fault> {
             "load" | "save" | "state" | "memcap" | "hashsize" if !value.is_empty() => {
                 out.settings.push((word.to_owned(), value.to_owned()))
             }
-            "format" if value == "csv" => out.settings.push((word.to_owned(), value.to_owned())),
+            "format" if ["csv", "json", "ndjson", "jsonline"].contains(&value) => out.settings.push((word.to_owned(), value.to_owned())),
+            "match" if value == "subdomain" => out.settings.push((word.to_owned(), value.to_owned())),
+            "context_key" | "value_key" | "array_key" if !value.is_empty() => out.settings.push((word.to_owned(), value.to_owned())),
+            "remove_key" if value.is_empty() => out.settings.push((word.to_owned(), String::new())),
             _ => return Err(Fault::new(fault::NOT_TAKEN, format!("`{part}` does not do"), format!("written as `{form}`"))),
         }
     }
@@ -42,7 +45,7 @@ fn set(name: &str, rest: &[&str], form: &str) -> Result<Dataset, Fault> {
 }
 
 pub fn dataset(b: &mut Build<'_>, o: &Opt<'_>) -> Done {
-    let form = "dataset:set|unset|isset|isnotset,NAME[,type string|md5|sha256|ipv4|ip][,load FILE][,save FILE][,state FILE][,memcap N][,hashsize N]";
+    let form = "dataset:set|unset|isset|isnotset,NAME[,type string|md5|sha256|ipv4|ip][,load FILE][,save FILE][,state FILE][,memcap N][,hashsize N][,format csv|json|ndjson][,value_key KEY][,context_key KEY][,array_key KEY][,remove_key][,match subdomain]";
     let parts = o.parts()?;
     let [act, name, rest @ ..] = parts.as_slice() else { return Err(Fault::value("the name is missing", form)) };
     let act = match *act {
@@ -169,6 +172,64 @@ fn closed(b: &mut Build<'_>, o: &Opt<'_>, apps: &[App], known: &[&str]) -> Done 
 
 pub fn ws_flags(b: &mut Build<'_>, o: &Opt<'_>) -> Done {
     closed(b, o, &[App::Websocket], &["fin", "comp"])
+}
+
+/// Version 5 of MQTT, 2.1.2.
+pub fn mqtt_type(b: &mut Build<'_>, o: &Opt<'_>) -> Done {
+    let known = [
+        "CONNECT",
+        "CONNACK",
+        "PUBLISH",
+        "PUBACK",
+        "PUBREC",
+        "PUBREL",
+        "PUBCOMP",
+        "SUBSCRIBE",
+        "SUBACK",
+        "UNSUBSCRIBE",
+        "UNSUBACK",
+        "PINGREQ",
+        "PINGRESP",
+        "DISCONNECT",
+        "AUTH",
+        "UNASSIGNED",
+    ];
+    let text = o.unquoted()?;
+    if !known.iter().any(|k| k.eq_ignore_ascii_case(text)) {
+        return Err(Fault::value(format!("`{text}` is not known"), &format!("mqtt.type:{}", known.join("|"))));
+    }
+    named(b, o, &[App::Mqtt], text)
+}
+
+/// All of these flags, those behind `!` not.
+fn all_flags(b: &mut Build<'_>, o: &Opt<'_>, known: &[&str]) -> Done {
+    let text = o.unquoted()?;
+    for part in text.split(',').map(str::trim) {
+        let name = part.strip_prefix('!').unwrap_or(part).trim();
+        if !known.contains(&name) {
+            return Err(Fault::value(format!("`{name}` is not known"), &format!("{}:[!]{}[,...]", o.name, known.join("|"))));
+        }
+    }
+    b.about(&[App::Mqtt])?;
+    // A `!` in front is the first flag's, not the condition's.
+    b.checks.push(Check::Named(o.name.to_owned(), format!(" {text}")));
+    Ok(())
+}
+
+pub fn mqtt_flags(b: &mut Build<'_>, o: &Opt<'_>) -> Done {
+    all_flags(b, o, &["retain", "dup"])
+}
+
+pub fn mqtt_connect_flags(b: &mut Build<'_>, o: &Opt<'_>) -> Done {
+    all_flags(b, o, &["username", "password", "will", "will_retain", "clean_session"])
+}
+
+pub fn mqtt_session(b: &mut Build<'_>, o: &Opt<'_>) -> Done {
+    let text = o.unquoted()?;
+    if !matches!(text, "yes" | "true" | "no" | "false") {
+        return Err(Fault::value(format!("`{text}` is neither yes nor no"), "mqtt.connack.session_present:yes|no"));
+    }
+    named(b, o, &[App::Mqtt], text)
 }
 
 /// RFC 9113 6.

@@ -151,6 +151,7 @@ impl Arguments {
         if inline {
             config.inline();
         }
+        config.settle().map_err(|e| Trouble::usage(e, "change one of the two settings"))?;
         match self.checksums {
             Some(Sums::All) => config.engine.checksums = Checksums::Verify,
             Some(Sums::None) => config.engine.checksums = Checksums::Ignore,
