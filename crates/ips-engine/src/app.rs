@@ -255,6 +255,15 @@ impl Application {
         self.view.found_now = false;
     }
 
+    /// Other rules are to look at everything that is open.
+    pub(crate) fn look_again(&mut self) {
+        for c in &mut self.conversations {
+            // Of no use to rules that number their places otherwise.
+            c.kept.iter_mut().for_each(|k| k.rules = TxState::default());
+            c.fresh = [true; 2];
+        }
+    }
+
     /// Rules are to look again, in this direction.
     pub fn fresh(&self, toward: Toward) -> bool {
         self.conversations.iter().any(|c| c.fresh[toward.index()])

@@ -94,6 +94,8 @@ pub struct Flow {
     pub quiet: bool,
     /// Something was lost of its stream, and that was told.
     pub gap_told: bool,
+    /// Which edition of the rules kept what is kept with it.
+    edition: u32,
 }
 
 impl Flow {
@@ -122,7 +124,18 @@ impl Flow {
             exception: false,
             quiet: false,
             gap_told: false,
+            edition: 0,
         }
+    }
+    /// Rules were exchanged since: what older ones kept means nothing to these, but what they decided of all of the flow stays.
+    pub(crate) fn up_to(&mut self, edition: u32) {
+        if std::mem::replace(&mut self.edition, edition) == edition {
+            return;
+        }
+        let decided = (self.detect.passed, self.detect.dropped, self.detect.bypassed);
+        self.detect.clear();
+        (self.detect.passed, self.detect.dropped, self.detect.bypassed) = decided;
+        self.app.look_again();
     }
     /// Which way a packet with these ends goes.
     pub fn toward(&self, ends: &Ends) -> Toward {

@@ -3,6 +3,7 @@
 
 use crate::{
     app::Conversation,
+    engine::Manner,
     flow::{Fate, Flow},
     output::{Alert, Anomaly, At, Dropped, Output},
     stats::Stats,
@@ -34,6 +35,8 @@ pub(crate) struct Around {
     pub wrong_sum: bool,
     /// There is no packet: something stands for it where a flow ends.
     pub stand_in: bool,
+    /// How it came.
+    pub manner: Manner,
 }
 
 impl Default for Around {
@@ -46,6 +49,7 @@ impl Default for Around {
             stream_events: StreamEvents::NONE,
             wrong_sum: false,
             stand_in: false,
+            manner: Manner::default(),
         }
     }
 }
@@ -60,6 +64,8 @@ pub(crate) struct Inspector {
     stream_names: Vec<&'static str>,
     inline: bool,
     sums: bool,
+    /// Whom to tell of what was dropped: source, destination.
+    pub tell: (bool, bool),
 }
 
 /// A header without anything in it, for what stands for a packet when a flow ends.
@@ -67,7 +73,6 @@ const EMPTY_TCP: [u8; 20] = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x50, 0x10, 0, 
 
 impl Inspector {
     pub fn new(tables: Arc<Tables>, inline: bool) -> Self {
-        let sums = tables.rules().iter().flat_map(|r| &r.checks).any(|c| matches!(c, ips_rules::condition::Check::Checksum(..)));
         Self {
             memory: tables.memory(),
             scratch: tables.scratch(),
@@ -75,9 +80,18 @@ impl Inspector {
             decode_names: Vec::new(),
             stream_names: Vec::new(),
             inline,
-            sums,
+            sums: ask_for_sums(&tables),
+            tell: (false, false),
             tables,
         }
+    }
+
+    /// Takes other rules; gives the old ones back.
+    pub fn exchange(&mut self, tables: Arc<Tables>, memory: Memory) -> (Arc<Tables>, Memory) {
+        self.sums = ask_for_sums(&tables);
+        self.scratch = tables.scratch();
+        self.hits = Hits::default();
+        (std::mem::replace(&mut self.tables, tables), std::mem::replace(&mut self.memory, memory))
     }
 
     /// True where the packet must not go on.
@@ -99,11 +113,16 @@ impl Inspector {
             Some(flow) => self.in_flow(packet, flow, around, stats),
         };
         stats.alerts_lost += u64::from(self.hits.discarded);
-        let drop = self.inline && verdict.drop;
-        self.tell(packet, flow.as_deref(), around, &verdict, stats, out);
+        let inline = self.inline && around.manner.enforce;
+        let drop = inline && verdict.drop;
+        if drop {
+            self.tell.0 |= verdict.reject_source;
+            self.tell.1 |= verdict.reject_destination;
+        }
+        self.say(packet, flow.as_deref(), around, &verdict, stats, out);
         if let Some(flow) = flow {
             flow.alerted |= self.hits.list.iter().any(|h| h.told);
-            if self.inline && (verdict.drop_flow || flow.detect.dropped) {
+            if inline && (verdict.drop_flow || flow.detect.dropped) {
                 flow.fate = Fate::Dropped;
             } else if flow.detect.passed || flow.detect.bypassed {
                 flow.fate = Fate::Passed;
@@ -126,7 +145,7 @@ impl Inspector {
             decode_events: decode_names,
             stream_events: stream_names,
             app_events: &[],
-            checksums: if *want_sums { sums(packet) } else { Checksums::default() },
+            checksums: if *want_sums { sums(packet, around.manner.sums) } else { Checksums::default() },
         };
         tables.packet(scratch, &seen, None, memory, hits);
         tables.settle(&seen, None, memory, hits)
@@ -155,7 +174,7 @@ impl Inspector {
             decode_events: decode_names,
             stream_events: stream_names,
             app_events: &[],
-            checksums: if *want_sums { sums(packet) } else { Checksums::default() },
+            checksums: if *want_sums { sums(packet, around.manner.sums) } else { Checksums::default() },
         };
         tables.packet(scratch, &seen, Some(&mut flow.detect), memory, hits);
         for conversation in &mut flow.app.conversations {
@@ -177,17 +196,18 @@ impl Inspector {
     }
 
     /// Alerts, drops, anomalies.
-    fn tell(&self, packet: &Packet<'_>, flow: Option<&Flow>, around: Around, verdict: &Verdict, stats: &mut Stats, out: &mut dyn Output) {
+    fn say(&self, packet: &Packet<'_>, flow: Option<&Flow>, around: Around, verdict: &Verdict, stats: &mut Stats, out: &mut dyn Output) {
         let at = At { packet, number: around.number, flow, toward: around.toward };
+        let inline = self.inline && around.manner.enforce;
         let alert = |hit: &Hit, out: &mut dyn FnMut(&Alert<'_>)| {
             let transaction = hit.tx.zip(flow).and_then(|(id, f)| f.app.conversations.iter().rev().find_map(|c| c.by_id(id)));
-            out(&Alert { hit, tables: &self.tables, transaction, verdict, inline: self.inline });
+            out(&Alert { hit, tables: &self.tables, transaction, verdict, inline });
         };
         for hit in self.hits.list.iter().filter(|h| h.told) {
             stats.alerts += 1;
             alert(hit, &mut |a| out.alert(&at, a));
         }
-        if self.inline && verdict.drop {
+        if inline && verdict.drop {
             match self.hits.list.iter().find(|h| Some(h.rule) == verdict.dropped_by && !matches!(h.action, Action::Alert | Action::Pass)) {
                 Some(hit) => alert(hit, &mut |a| out.dropped(&at, Dropped::Rules, Some(a))),
                 None => out.dropped(&at, Dropped::Rules, None),
@@ -222,7 +242,7 @@ impl Inspector {
     }
 
     /// A flow is over: what was still to be looked at is, in both directions, and everything is told.
-    pub fn last(&mut self, flow: &mut Flow, stats: &mut Stats, out: &mut dyn Output) {
+    pub fn last(&mut self, flow: &mut Flow, manner: Manner, stats: &mut Stats, out: &mut dyn Output) {
         let waits = |s: &Session| {
             [Toward::Server, Toward::Client].map(|t| {
                 let b = &s.side(t).buffer;
@@ -237,7 +257,7 @@ impl Inspector {
             }
             let packet = stand_in(flow, toward);
             let established = flow.protocol != 6 || flow.session.as_ref().is_some_and(|s| s.state >= State::Established);
-            let around = Around { toward, established, stand_in: true, ..Around::default() };
+            let around = Around { toward, established, stand_in: true, manner, ..Around::default() };
             self.packet(&packet, Some(flow), around, stats, out);
         }
         if !flow.app.conversations.is_empty() {
@@ -296,8 +316,14 @@ fn view(flow: &Flow, packet: &Packet<'_>, around: Around) -> FlowView {
     }
 }
 
-fn sums(packet: &Packet<'_>) -> Checksums {
+/// Whether a rule asks for checksums.
+fn ask_for_sums(tables: &Tables) -> bool {
+    tables.rules().iter().flat_map(|r| &r.checks).any(|c| matches!(c, ips_rules::condition::Check::Checksum(..)))
+}
+
+fn sums(packet: &Packet<'_>, count: bool) -> Checksums {
     let transport = match packet.transport {
+        _ if !count => None,
         Transport::Tcp(_) => checksum::right(packet, Sum::Tcp),
         Transport::Udp(_) => checksum::right(packet, Sum::Udp),
         Transport::Icmpv4(_) => checksum::right(packet, Sum::Icmpv4),

@@ -10,10 +10,12 @@ pub const WANTED: u32 = 0x0000_2000;
 pub const STATE: u32 = 0x0000_1c00;
 /// What is spoken.
 pub const APPLICATION: u32 = 0x0000_03f0;
-/// Generation of the policy that let the connection in, its lowest four bits.
-pub const GENERATION: u32 = 0x0000_000f;
+/// Where nobody judges the packet, it goes on (packet mark only).
+pub const OPEN: u32 = 0x0000_0008;
+/// Generation of the policy that let the connection in, its lowest three bits.
+pub const GENERATION: u32 = 0x0000_0007;
 /// Every bit that is Ravelin's. Not among them: `0x00ff0000` (Tailscale) and `0x0000c000` (Kubernetes' proxy).
-pub const OURS: u32 = POLICY | WANTED | STATE | APPLICATION | GENERATION;
+pub const OURS: u32 = POLICY | WANTED | STATE | APPLICATION | OPEN | GENERATION;
 
 /// How far inspection of a connection has come.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -62,11 +64,13 @@ pub struct Mark {
     pub policy: u8,
     /// The packet is for the engine.
     pub wanted: bool,
+    /// Where the engine does not judge it, it goes on.
+    pub open: bool,
     /// How far inspection has come.
     pub state: State,
     /// What is spoken, 0 where that is not known; six bits.
     application: u8,
-    /// Four bits of the generation.
+    /// Three bits of the generation.
     generation: u8,
 }
 
@@ -91,6 +95,7 @@ impl Mark {
         Self {
             policy: field(POLICY),
             wanted: word & WANTED != 0,
+            open: word & OPEN != 0,
             state: State::of(word).unwrap_or_default(),
             application: field(APPLICATION),
             generation: field(GENERATION),
@@ -101,6 +106,7 @@ impl Mark {
         let put = |number: u8, mask: u32| (u32::from(number) << mask.trailing_zeros()) & mask;
         put(self.policy, POLICY)
             | if self.wanted { WANTED } else { 0 }
+            | if self.open { OPEN } else { 0 }
             | self.state.bits()
             | put(self.application, APPLICATION)
             | put(self.generation, GENERATION)
@@ -113,7 +119,7 @@ impl Mark {
     pub fn application(self) -> u8 {
         self.application
     }
-    /// Four bits of the generation.
+    /// Three bits of the generation.
     pub fn generation(self) -> u8 {
         self.generation
     }
@@ -127,7 +133,7 @@ impl Mark {
         }
         Ok(Self { application: number, ..self })
     }
-    /// With a generation, of which the lowest four bits are kept: enough to tell neighbours apart.
+    /// With a generation, of which the lowest three bits are kept: enough to tell neighbours apart.
     #[must_use]
     pub fn with_generation(self, generation: u64) -> Self {
         Self { generation: (generation & u64::from(GENERATION)) as u8, ..self }
@@ -146,7 +152,7 @@ mod tests {
 
     #[test]
     fn fields_do_not_overlap_and_leave_the_others_alone() {
-        let fields = [POLICY, WANTED, STATE, APPLICATION, GENERATION];
+        let fields = [POLICY, WANTED, STATE, APPLICATION, OPEN, GENERATION];
         assert_eq!(fields.iter().map(|f| f.count_ones()).sum::<u32>(), OURS.count_ones());
         for (name, theirs) in [("tailscale", 0x00ff_0000), ("kube-proxy", 0xc000)] {
             assert_eq!(OURS & theirs, 0, "{name}");
@@ -175,8 +181,8 @@ mod tests {
 
     proptest! {
         #[test]
-        fn fields_come_back_and_other_bits_stay(policy: u8, wanted: bool, state in 0usize..5, app in 0u8..64, generation: u64, word: u32) {
-            let mark = Mark { policy, wanted, state: State::ALL[state], ..Mark::default() };
+        fn fields_come_back_and_other_bits_stay(policy: u8, wanted: bool, open: bool, state in 0usize..5, app in 0u8..64, generation: u64, word: u32) {
+            let mark = Mark { policy, wanted, open, state: State::ALL[state], ..Mark::default() };
             let mark = mark.with_application(app).expect("six bits").with_generation(generation);
             let written = mark.into(word);
             prop_assert_eq!(Mark::read(written), mark);
