@@ -54,6 +54,7 @@ pub struct Core {
     /// Packets of the frame, and the flow of the last.
     packets: u32,
     standing: Option<Standing>,
+    slot: Option<u32>,
     /// Rules were exchanged so often: what older ones kept with a flow means nothing to these.
     edition: u32,
 }
@@ -74,6 +75,7 @@ impl Core {
             manner: Manner::default(),
             packets: 0,
             standing: None,
+            slot: None,
             edition: 0,
             settings,
         }
@@ -94,9 +96,22 @@ impl Core {
         self.edition = self.edition.wrapping_add(1);
         self.inspector.exchange(tables, memory)
     }
+    pub(crate) fn leave(&mut self) {
+        let Some(flow) = self.slot.and_then(|s| self.flows.get_mut(s)) else { return };
+        flow.left = true;
+        let Some(session) = &mut flow.session else { return };
+        let before = session.memory();
+        for side in [Toward::Server, Toward::Client] {
+            let side = session.side_mut(side);
+            side.silent = true;
+            side.buffer.clear();
+            side.buffer.shrink();
+        }
+        self.held = (self.held + session.memory()).saturating_sub(before);
+    }
     pub(crate) fn begin(&mut self, length: usize, manner: Manner) {
-        (self.manner, self.packets, self.standing) = (manner, 0, None);
-        self.inspector.tell = (false, false);
+        (self.manner, self.packets, self.standing, self.slot) = (manner, 0, None, None);
+        (self.inspector.tell, self.inspector.would_drop) = ((false, false), false);
         self.number += 1;
         self.stats.frames += 1;
         self.stats.bytes += length as u64;
@@ -109,7 +124,8 @@ impl Core {
         }
         let tell = if drop { self.inspector.tell } else { (false, false) };
         let standing = self.standing.filter(|_| self.packets == 1);
-        Judged { fate: if drop { engine::Fate::Drop } else { engine::Fate::Accept }, tell, standing }
+        let fate = if drop { engine::Fate::Drop } else { engine::Fate::Accept };
+        Judged { fate, tell, would_drop: self.inspector.would_drop, standing }
     }
 
     /// Takes a packet; true where it must not go on.
@@ -127,6 +143,7 @@ impl Core {
             return self.inspector.packet(packet, None, alone, &mut self.stats, out);
         };
         let Some(flow) = self.flows.get_mut(slot) else { return false };
+        self.slot = Some(slot);
         flow.up_to(self.edition);
         let mut toward = flow.toward(&ends);
         flow.count(packet, toward);

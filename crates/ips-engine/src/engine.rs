@@ -58,6 +58,12 @@ impl Engine {
         core.end(drop)
     }
 
+    /// The flow of the last frame leaves: what comes of it after all is not looked at, and its bytes are let go. It stays in the table, so that
+    /// its end is told.
+    pub fn leave(&mut self) {
+        self.core.leave();
+    }
+
     /// Takes other rules, with what they share between flows; flows, streams and applications stay. What rules kept with a flow goes: it is
     /// theirs. Open transactions are looked at again from their beginning. The old rules are given back, so that letting go of them
     /// need not be done here.

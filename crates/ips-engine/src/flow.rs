@@ -94,6 +94,8 @@ pub struct Flow {
     pub quiet: bool,
     /// Something was lost of its stream, and that was told.
     pub gap_told: bool,
+    /// It has left: whoever holds the packets keeps it to himself.
+    pub left: bool,
     /// Which edition of the rules kept what is kept with it.
     edition: u32,
 }
@@ -124,6 +126,7 @@ impl Flow {
             exception: false,
             quiet: false,
             gap_told: false,
+            left: false,
             edition: 0,
         }
     }

@@ -66,6 +66,8 @@ pub(crate) struct Inspector {
     sums: bool,
     /// Whom to tell of what was dropped: source, destination.
     pub tell: (bool, bool),
+    /// What is only observed would have been dropped.
+    pub would_drop: bool,
 }
 
 /// A header without anything in it, for what stands for a packet when a flow ends.
@@ -82,6 +84,7 @@ impl Inspector {
             inline,
             sums: ask_for_sums(&tables),
             tell: (false, false),
+            would_drop: false,
             tables,
         }
     }
@@ -115,6 +118,7 @@ impl Inspector {
         stats.alerts_lost += u64::from(self.hits.discarded);
         let inline = self.inline && around.manner.enforce;
         let drop = inline && verdict.drop;
+        self.would_drop |= self.inline && !inline && verdict.drop;
         if drop {
             self.tell.0 |= verdict.reject_source;
             self.tell.1 |= verdict.reject_destination;

@@ -4,6 +4,7 @@
 use crate::{
     engine::Fate,
     flow::{self, Flow},
+    key::End,
 };
 use ips_detect::Known;
 use ips_proto::Toward;
@@ -17,6 +18,8 @@ pub struct Judged {
     pub fate: Fate,
     /// A rule wants its source, its destination told that it was dropped.
     pub tell: (bool, bool),
+    /// It was only observed, and would have been dropped.
+    pub would_drop: bool,
     /// Its flow, where the frame was one packet of one flow: neither a fragment nor a tunnel.
     pub standing: Option<Standing>,
 }
@@ -26,8 +29,14 @@ pub struct Judged {
 pub struct Standing {
     /// Its number in events.
     pub flow: u64,
+    /// Who opened it, who was called.
+    pub ends: (End, End),
+    /// Protocol over IP.
+    pub protocol: u8,
     /// A rule has spoken of it, or dropped it.
     pub suspect: bool,
+    /// It was said before that it leaves: these are packets that were under way.
+    pub left: bool,
     /// Why nothing is left that rules on streams and applications could see.
     pub over: Option<Over>,
     /// Bytes both ways so far, headers included.
@@ -59,7 +68,8 @@ impl Over {
 impl Standing {
     pub(crate) fn of(flow: &Flow) -> Self {
         let suspect = flow.alerted || flow.fate == flow::Fate::Dropped;
-        Self { flow: flow.id, suspect, over: over(flow), bytes: flow.bytes[0].saturating_add(flow.bytes[1]) }
+        let bytes = flow.bytes[0].saturating_add(flow.bytes[1]);
+        Self { flow: flow.id, ends: (flow.client, flow.server), protocol: flow.protocol, suspect, left: flow.left, over: over(flow), bytes }
     }
 }
 

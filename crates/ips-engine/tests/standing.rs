@@ -41,6 +41,7 @@ fn what_is_only_observed_is_told_and_goes_on() {
     let (judged, told) = all(&t, DROP, OBSERVED);
     assert!(judged.iter().all(|j| j.fate == Fate::Accept));
     assert!(told.alerts.contains(&1) && told.drops == 0, "{told:?}");
+    assert!(judged[3].would_drop && !judged[2].would_drop);
     assert!(judged[3].standing.is_some_and(|s| s.suspect) && !judged[2].standing.is_some_and(|s| s.suspect));
 }
 

@@ -138,6 +138,11 @@ impl Mark {
     pub fn with_generation(self, generation: u64) -> Self {
         Self { generation: (generation & u64::from(GENERATION)) as u8, ..self }
     }
+    /// Nobody waits for the engine any more.
+    #[must_use]
+    pub fn judged(self) -> Self {
+        Self { wanted: false, open: false, ..self }
+    }
     /// In another state.
     #[must_use]
     pub fn in_state(self, state: State) -> Self {

@@ -111,6 +111,29 @@ impl<W: Write> Eve<W> {
         }
     }
 
+    /// Where lines go.
+    pub fn to(&mut self) -> &mut W {
+        &mut self.to
+    }
+
+    /// Takes what classes of other rules are called.
+    pub fn rename(&mut self, classes: BTreeMap<String, String>) {
+        self.settings.classes = classes;
+    }
+
+    /// Writes an event of whoever runs the engine: `body` adds its fields.
+    pub fn other(&mut self, time: u64, kind: &str, body: &mut dyn FnMut(&mut Json)) {
+        if !self.wants(kind) {
+            return;
+        }
+        self.json.clear();
+        self.json.open();
+        self.json.time("timestamp", time);
+        self.json.text("event_type", kind);
+        body(&mut self.json);
+        self.line();
+    }
+
     fn wants(&self, kind: &str) -> bool {
         self.settings.kinds.is_empty() || self.settings.kinds.iter().any(|k| k == kind)
     }
