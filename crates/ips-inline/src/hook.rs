@@ -8,7 +8,7 @@ use serde::Serialize;
 use words::mark::{OPEN, WANTED};
 
 /// Our table where the kernel has `queue`.
-pub const TABLE: &str = "ravelin-ips";
+pub const TABLE: &str = "ravelin-queue";
 /// Our chain in `mangle` where it has not.
 pub const CHAIN: &str = "RAVELIN-IPS";
 /// Before it the own table marks, behind it the own table keeps what was judged: `mangle`'s priority, with either kind.
@@ -56,7 +56,8 @@ pub fn iptables(n: Numbers) -> [String; 2] {
 const FAMILIES: [(&str, &str, &str); 2] =
     [("iptables", "iptables-restore", "iptables-save"), ("ip6tables", "ip6tables-restore", "ip6tables-save")];
 
-fn failed(e: observe::Error) -> Error {
+/// What a program said.
+pub(crate) fn failed(e: observe::Error) -> Error {
     match e {
         observe::Error::Program { program, why, .. } => Error::Program { what: program, why },
         e => Error::Program { what: "a program".into(), why: e.to_string() },

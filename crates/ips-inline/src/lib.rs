@@ -14,6 +14,7 @@
 //! | [`run`](mod@run) | all of it as a process |
 //! | [`control`] | the command socket: status, reload, stop |
 //! | [`hook`] | the two rules that queue what is wanted, in nft or in iptables-nft |
+//! | [`table`] | the site's table for the engine, and the kill switch |
 //! | [`notify`] | what systemd is told |
 
 #![forbid(unsafe_code)]
@@ -28,6 +29,7 @@ pub mod notify;
 pub mod policy;
 pub mod pump;
 pub mod run;
+pub mod table;
 pub mod watch;
 
 /// Trouble with the world.

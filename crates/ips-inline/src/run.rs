@@ -10,7 +10,7 @@ use crate::{
     notify,
     policy::Policies,
     pump::{Order, Pump, Settings},
-    watch,
+    table, watch,
 };
 use serde::Serialize;
 use std::{
@@ -38,6 +38,8 @@ pub struct Setup {
     pub socket: PathBuf,
     /// Whether the rules that queue are put in place; else somebody else has.
     pub hook: bool,
+    /// The site's table for the engine, where it is put in place here.
+    pub table: Option<String>,
     /// A batch that takes longer ends the process.
     pub hang: Duration,
 }
@@ -81,6 +83,9 @@ pub fn run(mut setup: Setup, say: fn(&str)) -> Result<(), Error> {
     let policies = setup.settings.policies.clone();
     let pump = Pump::open(setup.settings, fresh, lines, counts.clone(), epoch, (orders, leave))?;
     let kind = if setup.hook { Some(hook::put(numbers)?) } else { None };
+    if let Some(script) = &setup.table {
+        table::put(script)?;
+    }
     let room = pump.room();
     let status_counts = counts.clone();
     let status = move || Status {

@@ -222,7 +222,7 @@ fn an_engine_killed_under_load_is_closed_where_that_is_said() {
         f.join().expect("run").expect("no connection was lost");
     }
     // Without the rules that queue, in whatever order they went: dropped by the own table.
-    sh("ip netns exec edge iptables -t mangle -F RAVELIN-IPS; ip netns exec edge nft delete table inet ravelin-ips 2>/dev/null || true");
+    sh("ip netns exec edge iptables -t mangle -F RAVELIN-IPS; ip netns exec edge nft delete table inet ravelin-queue 2>/dev/null || true");
     let closed = counted("closed");
     let refused =
         at("client", || TcpStream::connect_timeout(&"10.2.0.10:80".parse().expect("an address"), Duration::from_millis(500)).is_err());

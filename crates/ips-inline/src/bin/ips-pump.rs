@@ -24,7 +24,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         Ok(fresh::compile(set.rules, 0, &options, &[], BTreeMap::new()))
     });
     let to = events::To::File(events.clone());
-    let setup = run::Setup { settings, load, events: to, socket: socket.clone(), hook: true, hang: Duration::from_secs(5) };
+    let setup = run::Setup { settings, load, events: to, socket: socket.clone(), hook: true, table: None, hang: Duration::from_secs(5) };
     run::run(setup, |m| eprintln!("{m}"))?;
     Ok(())
 }
