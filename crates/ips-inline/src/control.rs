@@ -13,7 +13,7 @@ use std::{
 };
 
 /// Where it is by default.
-pub const SOCKET: &str = "/run/ravelin/ips.sock";
+pub const SOCKET: &str = "/run/ravelin-ips/control";
 /// Longest command in bytes.
 const MAX_COMMAND: u64 = 64;
 /// Longest answer in bytes.

@@ -295,4 +295,6 @@ pub fn inline(config: &mut ips_io::config::Config) {
     config.engine.stream.midstream = true;
     // Which sums mean something is known of each packet.
     config.engine.checksums = ips_engine::settings::Checksums::Verify;
+    // There is no capture to look a number up in.
+    config.eve.numbers = false;
 }

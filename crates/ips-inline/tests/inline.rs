@@ -259,7 +259,7 @@ fn rules_are_exchanged_under_load_without_a_gap_and_broken_ones_leave_the_old_in
         assert!(answer.starts_with("ok: 4 rules in force"), "{answer}");
     }
     let answer = engine.rules("drop this that\n");
-    assert!(answer.starts_with("failed: 1 rules are not understood"), "{answer}");
+    assert!(answer.starts_with("failed: none of 1 rules is understood"), "{answer}");
     let before = answered.load(Relaxed);
     until("requests go on", || answered.load(Relaxed) > before + 50);
     stop.store(true, Relaxed);

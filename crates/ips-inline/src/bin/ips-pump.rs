@@ -18,10 +18,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     let load: run::Load = Box::new(move || {
         let text = std::fs::read_to_string(&path).map_err(|e| e.to_string())?;
         let set = ips_rules::Set::read(&[SourceFile::new(path.display().to_string(), text)], &ips_rules::Tables::default());
-        if !set.rejected.is_empty() {
-            return Err(format!("{} rules are not understood", set.rejected.len()));
+        if set.rules.is_empty() && !set.rejected.is_empty() {
+            return Err(format!("none of {} rules is understood", set.rejected.len()));
         }
-        Ok(fresh::compile(set.rules, 0, &options, &[], BTreeMap::new()))
+        Ok(fresh::compile(set.rules, set.rejected.len(), &options, &[], BTreeMap::new()))
     });
     let to = events::To::File(events.clone());
     let setup = run::Setup { settings, load, events: to, socket: socket.clone(), hook: true, table: None, hang: Duration::from_secs(5) };

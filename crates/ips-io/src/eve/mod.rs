@@ -50,6 +50,8 @@ pub struct Settings {
     pub application: bool,
     /// Names and values that rules keep.
     pub metadata: bool,
+    /// The frame's number in the capture.
+    pub numbers: bool,
     /// What classes of rules are called.
     pub classes: BTreeMap<String, String>,
 }
@@ -78,6 +80,7 @@ impl Default for Settings {
             stream: false,
             application: true,
             metadata: true,
+            numbers: true,
             classes: BTreeMap::new(),
         }
     }
@@ -159,7 +162,7 @@ impl<W: Write> Eve<W> {
         if let Some(flow) = at.flow {
             json.number("flow_id", flow.id);
         }
-        if at.number > 0 {
+        if at.number > 0 && self.settings.numbers {
             json.number("pcap_cnt", at.number);
         }
         json.text("event_type", kind);
