@@ -35,17 +35,17 @@ ips    = { inspect = ["internet"], rules = ["rules/*.rules"], on-failure = "clos
 
 [hosts.fw]
 address = { internet = ["203.0.113.2"], dmz = ["10.2.0.1"], ops = ["10.3.0.1"] }
-devices = { internet = "left", dmz = "right", ops = "ops" }
+device  = { internet = "left", dmz = "right", ops = "ops" }
 
-[hosts.market1]
+[hosts.daemon1]
 address = ["10.2.0.10"]
-runs    = ["booster-http"]
+runs    = ["lotus"]
 
 [[publish]]
-service = "booster-http.http"
-on      = "market1"
+service = "lotus.libp2p"
+on      = "daemon1"
 at      = "203.0.113.1"
-port    = 80
+port    = 24001
 "#;
 const RULES: &str = r#"
 drop http any any -> any any (msg:"evil path"; flow:established,to_server; http.uri; content:"/evil"; sid:1;)
@@ -83,7 +83,7 @@ fn until(what: &str, mut done: impl FnMut() -> bool) {
 fn get(path: &str) -> std::io::Result<String> {
     let request = format!("GET {path} HTTP/1.1\r\nHost: a.example\r\nConnection: close\r\n\r\n");
     let run = move || {
-        let to: SocketAddr = "203.0.113.1:80".parse().expect("an address");
+        let to: SocketAddr = "203.0.113.1:24001".parse().expect("an address");
         let mut s = TcpStream::connect_timeout(&to, SOON)?;
         s.set_read_timeout(Some(SOON))?;
         s.write_all(request.as_bytes())?;
@@ -106,15 +106,16 @@ fn build(dir: &Path) {
     sh("for n in client edge server; do ip netns add $n; ip -n $n link set lo up; done
         ip -n client link add out type veth peer name left netns edge
         ip -n server link add out type veth peer name right netns edge
-        ip -n edge link add ops type dummy
-        for s in 'client out 203.0.113.9/28' 'edge left 203.0.113.2/28' 'edge left 203.0.113.1/28' 'server out 10.2.0.10/24' \\
+        ip -n edge link add ops type veth peer name beyond
+        for s in 'client out 198.51.100.9/24' 'edge left 198.51.100.1/24' 'edge left 203.0.113.2/28' 'edge left 203.0.113.1/28' 'server out 10.2.0.10/24' \\
             'edge right 10.2.0.1/24' 'edge ops 10.3.0.1/24'; do
             set -- $s; ip -n $1 addr add $3 dev $2; ip -n $1 link set $2 up; done
         ip -n server route add default via 10.2.0.1
+        ip -n client route add default via 198.51.100.1
         ip netns exec edge sysctl -qw net.ipv4.ip_forward=1 net.netfilter.nf_conntrack_tcp_loose=0");
     let at = dir.display();
     ravelin(&format!("render {at}/out --site {at}/site.toml"));
-    sh(&format!("ip netns exec edge nft -f $(find {at}/out -path '*fw*' -name '*.nft' | head -1)"));
+    sh(&format!("ip netns exec edge nft -f {at}/out/fw/ravelin.nft"));
     let (ready, listening) = std::sync::mpsc::channel();
     at_server(ready);
     listening.recv().expect("it listens");
@@ -122,7 +123,7 @@ fn build(dir: &Path) {
 
 fn at_server(ready: std::sync::mpsc::Sender<()>) {
     at("server", move || {
-        let listener = TcpListener::bind("0.0.0.0:7777").expect("a port");
+        let listener = TcpListener::bind("0.0.0.0:24001").expect("a port");
         ready.send(()).expect("heard");
         for mut s in listener.incoming().flatten() {
             std::thread::spawn(move || {
@@ -143,8 +144,10 @@ fn start(dir: &Path) -> Child {
     c.args(["netns", "exec", "edge", env!("CARGO_BIN_EXE_ravelin"), "ips", "run", "--site"]);
     c.arg(dir.join("site.toml")).args(["-o", &format!("{at}/eve.json"), "--socket", &format!("{at}/sock")]);
     let child = c.spawn().expect("started");
-    until("the engine answers", || {
-        Command::new(env!("CARGO_BIN_EXE_ravelin")).args(["ips", "status", "--socket", &format!("{at}/sock")]).output().expect("run").status.success()
+    until("the engine has its queues", || {
+        let status = Command::new(env!("CARGO_BIN_EXE_ravelin")).args(["ips", "status", "--socket", &format!("{at}/sock")]).output();
+        let status = status.expect("run");
+        status.status.success() && !String::from_utf8_lossy(&status.stdout).contains("room 0\n")
     });
     child
 }
@@ -153,7 +156,15 @@ fn start(dir: &Path) -> Child {
 fn a_site_is_inspected_at_its_edge() {
     if std::env::var_os(INSIDE).is_none() {
         let out = Command::new("unshare")
-            .args(["-Urnmpf", "--kill-child", "--mount-proc", "sh", "-c", "mount -t tmpfs tmpfs /run && mkdir /run/netns && \"$@\"; exit $?", "sh"])
+            .args([
+                "-Urnmpf",
+                "--kill-child",
+                "--mount-proc",
+                "sh",
+                "-c",
+                "mount -t tmpfs tmpfs /run && mkdir /run/netns && \"$@\"; exit $?",
+                "sh",
+            ])
             .arg(std::env::current_exe().expect("this test"))
             .args(["--exact", "a_site_is_inspected_at_its_edge", "--nocapture"])
             .env(INSIDE, "1")
@@ -178,7 +189,8 @@ fn a_site_is_inspected_at_its_edge() {
     assert!(closed.join().expect("run"));
     // Broken rules leave the old in force.
     std::fs::write(dir.join("rules/local.rules"), "drop it\n").expect("written");
-    let reload = Command::new(env!("CARGO_BIN_EXE_ravelin")).args(["ips", "reload", "--socket", &format!("{place}/sock")]).output().expect("run");
+    let reload =
+        Command::new(env!("CARGO_BIN_EXE_ravelin")).args(["ips", "reload", "--socket", &format!("{place}/sock")]).output().expect("run");
     assert_eq!(reload.status.code(), Some(1), "{}", String::from_utf8_lossy(&reload.stdout));
     assert!(silent("/evil"));
     std::fs::write(dir.join("rules/local.rules"), RULES).expect("written");
@@ -192,6 +204,11 @@ fn a_site_is_inspected_at_its_edge() {
     assert!(begun.elapsed() < Duration::from_secs(1), "{:?}", begun.elapsed());
     assert!(get("/evil").is_ok(), "off means off");
     sh(&format!("kill -CONT {pid}"));
+    // An engine that starts again does not undo what a person did.
+    ravelin(&format!("ips stop --socket {place}/sock"));
+    assert!(engine.wait().expect("ended").success());
+    let mut engine = start(dir);
+    assert!(get("/evil").is_ok());
     ravelin("ips on");
     assert!(silent("/evil"));
     // Dead and closed: nothing passes from outside. Back again: it does.

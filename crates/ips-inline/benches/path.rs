@@ -148,7 +148,15 @@ fn main() {
     if std::env::var_os(INSIDE).is_none() {
         let exe = std::env::current_exe().expect("this program");
         let mut c = Command::new("unshare");
-        c.args(["-Urnmpf", "--kill-child", "--mount-proc", "sh", "-c", "mount -t tmpfs tmpfs /run && mkdir /run/netns && \"$@\"; exit $?", "sh"]);
+        c.args([
+            "-Urnmpf",
+            "--kill-child",
+            "--mount-proc",
+            "sh",
+            "-c",
+            "mount -t tmpfs tmpfs /run && mkdir /run/netns && \"$@\"; exit $?",
+            "sh",
+        ]);
         let status = c.arg(exe).env(INSIDE, "1").status().expect("namespaces");
         std::process::exit(status.code().unwrap_or(1));
     }

@@ -87,6 +87,8 @@ counts! {
     reloads_failed,
     /// Flows the engine holds.
     flows,
+    /// Bytes that the kernel granted for packets that wait, as it counts them.
+    room,
     /// Microseconds since 1970 when the batch that is under way began; 0 while none is.
     busy_since,
 }

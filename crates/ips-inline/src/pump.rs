@@ -110,6 +110,7 @@ impl Pump {
         for (queue, fail_open) in [(settings.open, true), (settings.closed, false)] {
             let _ = queues.bind(queue, &sys::queue::Settings { most: MOST, fail_open, segments: settings.segments })?;
         }
+        counts.room.store(queues.room() as u64, Relaxed);
         let hand = Hand {
             engine,
             eve,
@@ -121,11 +122,6 @@ impl Pump {
             rules: fresh.rules,
         };
         Ok(Self { queues, hand, orders, old, epoch })
-    }
-
-    /// Bytes that the kernel granted for packets that wait.
-    pub fn room(&self) -> usize {
-        self.queues.room()
     }
 
     /// Runs until it is told to stop.

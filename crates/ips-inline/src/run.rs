@@ -57,8 +57,8 @@ pub struct Status {
     pub open: u16,
     /// Queue that is closed.
     pub closed: u16,
-    /// Bytes that the kernel granted for packets that wait.
-    pub room: usize,
+    /// The kill switch stands: no packet comes here. Of the site's table; not known of another.
+    pub off: bool,
     /// What the site says.
     pub policies: Policies,
     /// What was counted.
@@ -81,12 +81,7 @@ pub fn run(mut setup: Setup, say: fn(&str)) -> Result<(), Error> {
     std::thread::Builder::new().name("old rules".into()).spawn(move || old.iter().for_each(drop)).map_err(Error::io("start a thread"))?;
     let numbers = Numbers { open: setup.settings.open, closed: setup.settings.closed };
     let policies = setup.settings.policies.clone();
-    let pump = Pump::open(setup.settings, fresh, lines, counts.clone(), epoch, (orders, leave))?;
     let kind = if setup.hook { Some(hook::put(numbers)?) } else { None };
-    if let Some(script) = &setup.table {
-        table::put(script)?;
-    }
-    let room = pump.room();
     let status_counts = counts.clone();
     let status = move || Status {
         pid: std::process::id(),
@@ -94,11 +89,16 @@ pub fn run(mut setup: Setup, say: fn(&str)) -> Result<(), Error> {
         hook: kind,
         open: numbers.open,
         closed: numbers.closed,
-        room,
+        off: table::is_off(),
         policies: policies.clone(),
         counted: status_counts.read(),
     };
     control::listen(&setup.socket, answering(order, counts.clone(), writer.reopen(), setup.load, status))?;
+    if let Some(script) = &setup.table {
+        table::put(script)?;
+    }
+    // Last: from here on packets wait for this thread.
+    let pump = Pump::open(setup.settings, fresh, lines, counts.clone(), epoch, (orders, leave))?;
     watch::begin(counts.clone(), epoch, setup.hang, move |waited| {
         say(&format!(
             "the engine hangs: packets have been waiting for {} ms; the process ends, and what is said for failure holds",

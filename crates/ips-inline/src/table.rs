@@ -9,7 +9,11 @@ pub const TABLE: &str = "ravelin-ips";
 /// Its chain that is empty, unless packets are to pass by the engine.
 pub const SWITCH: &str = "switch";
 
-/// Loads it: one transaction, the old table is gone when the new one is there.
+/// What the kill switch writes.
+const OFF: &str = "ips/off";
+
+/// Loads it: one transaction, the old table is gone when the new one is there. The kill switch stays as it is: an engine that starts again by itself
+/// does not undo what a person did.
 ///
 /// # Errors
 /// Where the script is about more than the table, or nft refuses it.
@@ -17,7 +21,20 @@ pub fn put(script: &str) -> Result<(), Error> {
     if let Some(line) = foreign(script) {
         return Err(Error::Program { what: "load the table".into(), why: format!("`{line}` is not about table inet {TABLE}") });
     }
-    run::with_input("nft", &["-f", "-"], script).map(drop).map_err(failed)
+    let mut script = script.to_owned();
+    if is_off() {
+        script += &off();
+    }
+    run::with_input("nft", &["-f", "-"], &script).map(drop).map_err(failed)
+}
+
+/// Whether packets pass by the engine; not where there is no table.
+pub fn is_off() -> bool {
+    run::output("nft", &["list", "chain", "inet", TABLE, SWITCH]).is_ok_and(|t| t.contains(OFF))
+}
+
+fn off() -> String {
+    format!("add rule inet {TABLE} {SWITCH} counter accept comment \"{OFF}\"\n")
 }
 
 /// The first line outside of braces that is not about our table. The script is ours and of one form: a statement a line.
@@ -41,7 +58,7 @@ fn foreign(script: &str) -> Option<String> {
 /// Where the table is not there, or nft refuses.
 pub fn switch(off: bool) -> Result<(), Error> {
     let flush = format!("flush chain inet {TABLE} {SWITCH}\n");
-    let script = if off { format!("{flush}add rule inet {TABLE} {SWITCH} counter accept comment \"ips/off\"\n") } else { flush };
+    let script = if off { flush + &self::off() } else { flush };
     run::with_input("nft", &["-f", "-"], &script).map(drop).map_err(failed)
 }
 

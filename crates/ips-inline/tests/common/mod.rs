@@ -154,7 +154,8 @@ impl Engine {
         c.args(["rules", "sock", "eve.json", "policies"].map(path)).spawn().expect("an engine")
     }
     fn until_ready(&self) {
-        until("the engine answers", || control::ask(&self.socket(), "status").is_ok());
+        // It has room for packets once its queues are bound.
+        until("the engine has its queues", || control::ask(&self.socket(), "status").is_ok_and(|s| !s.contains("\"room\":0,")));
     }
     /// Another one, with the same files.
     pub fn again(&mut self) {
