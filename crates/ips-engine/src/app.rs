@@ -28,6 +28,8 @@ pub struct Kept {
     pub files: [usize; 2],
     /// Nothing is told of it.
     pub quiet: bool,
+    /// Rules have looked at it since both ends were done with it, by direction.
+    pub looked: [bool; 2],
 }
 
 /// One application's part of a flow.

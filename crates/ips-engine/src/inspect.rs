@@ -353,7 +353,9 @@ fn look(
     }
     for at in 0..c.parser.count() {
         let Some(kept) = c.kept.get_mut(at) else { break };
-        tables.transaction(scratch, seen, c.parser.get(at), &mut kept.rules, detect, memory, hits);
+        let tx = c.parser.get(at);
+        tables.transaction(scratch, seen, tx, &mut kept.rules, detect, memory, hits);
+        kept.looked[seen.toward.index()] |= tx.done(Toward::Server) && tx.done(Toward::Client);
     }
 }
 
@@ -394,13 +396,11 @@ fn tell_conversation(c: &mut Conversation, at: &At<'_>, quiet: bool, all: bool, 
     }
 }
 
-/// Forgets the oldest transactions of which everything is told and looked at.
+/// Forgets the oldest transactions of which everything is told and looked at. Where each packet brings a request or an answer something of the
+/// conversation is new always: what counts is the transaction.
 fn forget(c: &mut Conversation) {
-    if c.fresh != [false; 2] {
-        return;
-    }
     let mut gone = 0;
-    while c.kept.front().is_some_and(|k| k.told) {
+    while c.kept.front().is_some_and(|k| k.told && k.looked == [true; 2]) {
         c.kept.pop_front();
         gone += 1;
     }

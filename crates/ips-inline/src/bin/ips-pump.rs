@@ -11,6 +11,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let [rules, socket, events, policies] = arguments.as_slice() else { return Err("ips-pump RULES SOCKET EVENTS POLICIES".into()) };
     let policies: Policies = serde_json::from_str(&std::fs::read_to_string(policies)?)?;
     let mut config = ips_io::config::Config::default();
+    config.eve.kinds = pump::KINDS.map(str::to_owned).to_vec();
     pump::inline(&mut config);
     let settings =
         pump::Settings { open: 8, closed: 9, segments: true, engine: config.engine, parsers: config.parsers, eve: config.eve, policies };

@@ -22,8 +22,6 @@ use words::HostName;
 
 /// The first of the two queues by default; the second is the next one. Far from what others use by habit (0).
 const QUEUE: u16 = 8;
-/// Events that are written by default: what somebody must see. All kinds cost half of the engine's time on small packets.
-const KINDS: [&str; 4] = ["alert", "drop", "bypass", "stats"];
 
 /// Arguments of `ips run`.
 #[derive(Debug, Args)]
@@ -78,7 +76,7 @@ enum How {
 
 fn config(a: &Arguments) -> Result<Config, Trouble> {
     let mut config = Config::default();
-    config.eve.kinds = KINDS.map(str::to_owned).to_vec();
+    config.eve.kinds = pump::KINDS.map(str::to_owned).to_vec();
     if let Some(path) = &a.config {
         let text = input::text(path, MAX_FILE_BYTES)?;
         config.take_yaml(&text).map_err(|e| Trouble::usage(format!("{}: {e}", path.display()), "is it a configuration of the peer?"))?;
