@@ -30,6 +30,8 @@ pub struct Kept {
     pub files: [usize; 2],
     /// Nothing is told of it.
     pub quiet: bool,
+    /// Rules have looked at it since both ends were done with it, by direction.
+    pub looked: [bool; 2],
 }
 
 /// One application's part of a flow.
@@ -271,6 +273,15 @@ impl Application {
             self.conversations.remove(0);
         }
         self.view.found_now = false;
+    }
+
+    /// Other rules are to look at everything that is open.
+    pub(crate) fn look_again(&mut self) {
+        for c in &mut self.conversations {
+            // Of no use to rules that number their places otherwise.
+            c.kept.iter_mut().for_each(|k| k.rules = TxState::default());
+            c.fresh = [true; 2];
+        }
     }
 
     /// Rules are to look again, in this direction.

@@ -1,12 +1,14 @@
 //! From packets to verdicts: which flow, which stream, which application, and what rules say of it.
 
 use crate::{
+    engine::{self, Manner},
     expect::Expectations,
     flow::{Fate, Flow, Reason},
     inspect::{Around, Inspector},
     key::{Ends, Key},
     output::{At, Dropped, Output},
     settings::{Checksums, Settings},
+    standing::{Judged, Standing},
     stats::Stats,
     stream::{Exception, Session, State, StreamEvent, StreamEvents, buffer::Next},
     table::{Phase, Table},
@@ -47,6 +49,14 @@ pub struct Core {
     number: u64,
     checked: u64,
     wrong: u64,
+    /// How the frame comes.
+    manner: Manner,
+    /// Packets of the frame, and the flow of the last.
+    packets: u32,
+    standing: Option<Standing>,
+    slot: Option<u32>,
+    /// Rules were exchanged so often: what older ones kept with a flow means nothing to these.
+    edition: u32,
 }
 
 impl Core {
@@ -62,6 +72,11 @@ impl Core {
             number: 0,
             checked: 0,
             wrong: 0,
+            manner: Manner::default(),
+            packets: 0,
+            standing: None,
+            slot: None,
+            edition: 0,
             settings,
         }
     }
@@ -77,47 +92,73 @@ impl Core {
     pub(crate) fn flows(&self) -> usize {
         self.flows.len()
     }
-    pub(crate) fn begin(&mut self, length: usize) {
+    pub(crate) fn exchange(&mut self, tables: Arc<Tables>, memory: Memory) -> (Arc<Tables>, Memory) {
+        self.edition = self.edition.wrapping_add(1);
+        self.inspector.exchange(tables, memory)
+    }
+    pub(crate) fn leave(&mut self) {
+        let Some(flow) = self.slot.and_then(|s| self.flows.get_mut(s)) else { return };
+        flow.left = true;
+        let Some(session) = &mut flow.session else { return };
+        let before = session.memory();
+        for side in [Toward::Server, Toward::Client] {
+            let side = session.side_mut(side);
+            side.silent = true;
+            side.buffer.clear();
+            side.buffer.shrink();
+        }
+        self.held = (self.held + session.memory()).saturating_sub(before);
+    }
+    pub(crate) fn begin(&mut self, length: usize, manner: Manner) {
+        (self.manner, self.packets, self.standing, self.slot) = (manner, 0, None, None);
+        (self.inspector.tell, self.inspector.would_drop) = ((false, false), false);
         self.number += 1;
         self.stats.frames += 1;
         self.stats.bytes += length as u64;
     }
-    pub(crate) fn end(&mut self, drop: bool) {
+    pub(crate) fn end(&mut self, drop: bool) -> Judged {
         if drop {
             self.stats.dropped += 1;
         } else {
             self.stats.passed += 1;
         }
+        let tell = if drop { self.inspector.tell } else { (false, false) };
+        let standing = self.standing.filter(|_| self.packets == 1);
+        let fate = if drop { engine::Fate::Drop } else { engine::Fate::Accept };
+        Judged { fate, tell, would_drop: self.inspector.would_drop, standing }
     }
 
     /// Takes a packet; true where it must not go on.
     pub(crate) fn packet(&mut self, packet: &Packet<'_>, out: &mut dyn Output) -> bool {
         self.stats.count(packet);
+        self.packets += 1;
+        let alone = Around { number: self.number, manner: self.manner, ..Around::default() };
         if packet.invalid || !packet.flow {
-            let around = Around { number: self.number, ..Around::default() };
-            return self.inspector.packet(packet, None, around, &mut self.stats, out);
+            return self.inspector.packet(packet, None, alone, &mut self.stats, out);
         }
         self.expire(packet.time, out);
         self.stats.payload += packet.payload.len() as u64;
         let ends = Ends::of(packet);
         let Some(slot) = self.slot(packet, &ends, out) else {
-            let around = Around { number: self.number, ..Around::default() };
-            return self.inspector.packet(packet, None, around, &mut self.stats, out);
+            return self.inspector.packet(packet, None, alone, &mut self.stats, out);
         };
         let Some(flow) = self.flows.get_mut(slot) else { return false };
+        self.slot = Some(slot);
+        flow.up_to(self.edition);
         let mut toward = flow.toward(&ends);
         flow.count(packet, toward);
-        let inline = self.settings.stream.inline;
+        let inline = self.settings.stream.inline && self.manner.enforce;
         if inline && flow.fate == Fate::Dropped {
             let (kind, phase, now, exception) = (flow.kind(), flow.phase, packet.time, flow.exception);
             let at = At { packet, number: self.number, flow: Some(flow), toward };
             let why = if exception { Dropped::Exception } else { Dropped::Flow };
             self.stats.reasons[why.index()] += 1;
             out.dropped(&at, why, None);
+            self.standing = Some(Standing::of(flow));
             self.flows.touch(slot, kind, phase, now);
             return true;
         }
-        let mut around = Around { number: self.number, toward, ..Around::default() };
+        let mut around = Around { toward, ..alone };
         let before = flow.session.as_ref().is_some_and(|s| s.state >= State::Established);
         around.established = before || flow.protocol != 6 && flow.phase == Phase::Established;
         let mut refused = None;
@@ -158,6 +199,7 @@ impl Core {
             tidy(session, &self.settings.stream);
             self.held = (self.held + session.memory()).saturating_sub(before);
         }
+        self.standing = Some(Standing::of(flow));
         // A clock that goes back makes nobody old.
         self.flows.touch(slot, kind, phase, packet.time.max(last));
         drop
@@ -199,6 +241,7 @@ impl Core {
             _ => {}
         }
         let mut flow = Flow::new(self.id(), packet, ends);
+        flow.up_to(self.edition);
         flow.emergency = self.flows.emergency();
         if ends.is_tcp()
             && let Some(expected) = self.expectations.take(ends.destination.0, ends.destination.1, packet.time)
@@ -218,6 +261,7 @@ impl Core {
     /// Whether checksums count.
     fn sums_count(&self) -> bool {
         self.settings.stream.checksums
+            && self.manner.sums
             && match self.settings.checksums {
                 Checksums::Verify => true,
                 Checksums::Ignore => false,
@@ -279,7 +323,7 @@ impl Core {
         }
         let unseen = taken.midstream.then(|| {
             self.stats.unseen[self.settings.stream.midstream_policy.index()] += 1;
-            unseen(flow, &self.settings.stream)
+            unseen(flow, &self.settings.stream, self.manner.enforce)
         });
         if taken.valid && !flow.detect.bypassed {
             deliver(flow, *toward, false, &self.settings, &self.parsers, &mut around.stream_events, &mut self.stats);
@@ -302,6 +346,7 @@ impl Core {
     /// A flow is over: what was still to be looked at is, and it is told.
     fn close(&mut self, slot: u32, reason: Reason, out: &mut dyn Output) {
         let Some(mut flow) = self.flows.remove(slot) else { return };
+        flow.up_to(self.edition);
         let mut events = StreamEvents::NONE;
         if let Some(session) = &flow.session {
             self.held = self.held.saturating_sub(session.memory());
@@ -324,9 +369,9 @@ impl Core {
             } else {
                 flow.app.end(toward);
             }
-            self.inspector.last(&mut flow, toward, &mut self.stats, out);
+            self.inspector.last(&mut flow, toward, self.manner, &mut self.stats, out);
             if found && toward == Toward::Client {
-                self.inspector.last(&mut flow, Toward::Server, &mut self.stats, out);
+                self.inspector.last(&mut flow, Toward::Server, self.manner, &mut self.stats, out);
             }
         }
         self.inspector.rest(&mut flow, &mut self.stats, out);
@@ -353,7 +398,7 @@ impl Core {
 }
 
 /// What becomes of a flow whose beginning was not seen.
-fn unseen(flow: &mut Flow, settings: &crate::stream::Settings) -> Option<Dropped> {
+fn unseen(flow: &mut Flow, settings: &crate::stream::Settings, enforce: bool) -> Option<Dropped> {
     flow.unseen = Some(match settings.midstream_policy {
         Exception::Auto if settings.midstream || settings.async_oneside => Exception::Ignore,
         other => other,
@@ -362,7 +407,7 @@ fn unseen(flow: &mut Flow, settings: &crate::stream::Settings) -> Option<Dropped
         Exception::PassFlow => flow.detect.passed = true,
         Exception::Bypass => flow.detect.bypassed = true,
         Exception::Auto if settings.midstream || settings.async_oneside => {}
-        Exception::DropFlow | Exception::Reject | Exception::Auto if settings.inline => {
+        Exception::DropFlow | Exception::Reject | Exception::Auto if settings.inline && enforce => {
             flow.fate = Fate::Dropped;
             flow.exception = true;
             return Some(Dropped::Midstream);

@@ -100,6 +100,10 @@ pub struct Flow {
     pub has_ethernet: bool,
     /// Something was lost of its stream, and that was told.
     pub gap_told: bool,
+    /// It has left: whoever holds the packets keeps it to himself.
+    pub left: bool,
+    /// Which edition of the rules kept what is kept with it.
+    edition: u32,
 }
 
 impl Flow {
@@ -131,7 +135,19 @@ impl Flow {
             has_ethernet: packet.ethernet.len() >= 12,
             quiet: false,
             gap_told: false,
+            left: false,
+            edition: 0,
         }
+    }
+    /// Rules were exchanged since: what older ones kept means nothing to these, but what they decided of all of the flow stays.
+    pub(crate) fn up_to(&mut self, edition: u32) {
+        if std::mem::replace(&mut self.edition, edition) == edition {
+            return;
+        }
+        let decided = (self.detect.passed, self.detect.dropped, self.detect.bypassed);
+        self.detect.clear();
+        (self.detect.passed, self.detect.dropped, self.detect.bypassed) = decided;
+        self.app.look_again();
     }
     /// Which way a packet with these ends goes.
     pub fn toward(&self, ends: &Ends) -> Toward {

@@ -3,6 +3,7 @@
 
 use crate::{
     app::Conversation,
+    engine::Manner,
     flow::{Fate, Flow},
     output::{Alert, Anomaly, At, Dropped, Output},
     stats::Stats,
@@ -36,6 +37,8 @@ pub(crate) struct Around {
     pub wrong_sum: bool,
     /// There is no packet: something stands for it where a flow ends.
     pub stand_in: bool,
+    /// How it came.
+    pub manner: Manner,
 }
 
 impl Default for Around {
@@ -48,6 +51,7 @@ impl Default for Around {
             stream_events: StreamEvents::NONE,
             wrong_sum: false,
             stand_in: false,
+            manner: Manner::default(),
         }
     }
 }
@@ -62,6 +66,10 @@ pub(crate) struct Inspector {
     stream_names: Vec<&'static str>,
     inline: bool,
     sums: bool,
+    /// Whom to tell of what was dropped: source, destination.
+    pub tell: (bool, bool),
+    /// What is only observed would have been dropped.
+    pub would_drop: bool,
 }
 
 /// A header without anything in it, for what stands for a packet when a flow ends.
@@ -69,7 +77,6 @@ const EMPTY_TCP: [u8; 20] = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x50, 0x10, 0, 
 
 impl Inspector {
     pub fn new(tables: Arc<Tables>, inline: bool) -> Self {
-        let sums = tables.rules().iter().flat_map(|r| &r.checks).any(|c| matches!(c, ips_rules::condition::Check::Checksum(..)));
         Self {
             memory: tables.memory(),
             scratch: tables.scratch(),
@@ -77,9 +84,19 @@ impl Inspector {
             decode_names: Vec::new(),
             stream_names: Vec::new(),
             inline,
-            sums,
+            sums: ask_for_sums(&tables),
+            tell: (false, false),
+            would_drop: false,
             tables,
         }
+    }
+
+    /// Takes other rules; gives the old ones back.
+    pub fn exchange(&mut self, tables: Arc<Tables>, memory: Memory) -> (Arc<Tables>, Memory) {
+        self.sums = ask_for_sums(&tables);
+        self.scratch = tables.scratch();
+        self.hits = Hits::default();
+        (std::mem::replace(&mut self.tables, tables), std::mem::replace(&mut self.memory, memory))
     }
 
     /// True where the packet must not go on.
@@ -101,11 +118,17 @@ impl Inspector {
             Some(flow) => self.in_flow(packet, flow, around, stats),
         };
         stats.alerts_lost += u64::from(self.hits.discarded);
-        let drop = self.inline && verdict.drop;
-        self.tell(packet, flow.as_deref(), around, &verdict, stats, out);
+        let inline = self.inline && around.manner.enforce;
+        let drop = inline && verdict.drop;
+        self.would_drop |= self.inline && !inline && verdict.drop;
+        if drop {
+            self.tell.0 |= verdict.reject_source;
+            self.tell.1 |= verdict.reject_destination;
+        }
+        self.say(packet, flow.as_deref(), around, &verdict, stats, out);
         if let Some(flow) = flow {
             flow.alerted |= self.hits.list.iter().any(|h| h.told);
-            if self.inline && (verdict.drop_flow || flow.detect.dropped) {
+            if inline && (verdict.drop_flow || flow.detect.dropped) {
                 flow.fate = Fate::Dropped;
             } else if flow.detect.passed || flow.detect.bypassed {
                 flow.fate = Fate::Passed;
@@ -128,7 +151,7 @@ impl Inspector {
             decode_events: decode_names,
             stream_events: stream_names,
             app_events: &[],
-            checksums: if *want_sums { sums(packet) } else { Checksums::default() },
+            checksums: if *want_sums { sums(packet, around.manner.sums) } else { Checksums::default() },
         };
         tables.packet(scratch, &seen, None, memory, hits);
         tables.settle(&seen, None, memory, hits)
@@ -157,7 +180,7 @@ impl Inspector {
             decode_events: decode_names,
             stream_events: stream_names,
             app_events: &[],
-            checksums: if *want_sums { sums(packet) } else { Checksums::default() },
+            checksums: if *want_sums { sums(packet, around.manner.sums) } else { Checksums::default() },
         };
         tables.packet(scratch, &seen, Some(&mut flow.detect), memory, hits);
         for conversation in &mut flow.app.conversations {
@@ -179,17 +202,18 @@ impl Inspector {
     }
 
     /// Alerts, drops, anomalies.
-    fn tell(&self, packet: &Packet<'_>, flow: Option<&Flow>, around: Around, verdict: &Verdict, stats: &mut Stats, out: &mut dyn Output) {
+    fn say(&self, packet: &Packet<'_>, flow: Option<&Flow>, around: Around, verdict: &Verdict, stats: &mut Stats, out: &mut dyn Output) {
         let at = At { packet, number: around.number, flow, toward: around.toward };
+        let inline = self.inline && around.manner.enforce;
         let alert = |hit: &Hit, out: &mut dyn FnMut(&Alert<'_>)| {
             let transaction = hit.tx.zip(flow).and_then(|(id, f)| f.app.conversations.iter().rev().find_map(|c| c.by_id(id)));
-            out(&Alert { hit, tables: &self.tables, transaction, contexts: &self.hits.contexts, verdict, inline: self.inline });
+            out(&Alert { hit, tables: &self.tables, transaction, contexts: &self.hits.contexts, verdict, inline });
         };
         for hit in self.hits.list.iter().filter(|h| h.told) {
             stats.alerts += 1;
             alert(hit, &mut |a| out.alert(&at, a));
         }
-        if self.inline && verdict.drop {
+        if inline && verdict.drop {
             let why = if verdict.dropped_by_rate { Dropped::Rate } else { Dropped::Rules };
             stats.reasons[why.index()] += 1;
             match self.hits.list.iter().find(|h| Some(h.rule) == verdict.dropped_by && !matches!(h.action, Action::Alert | Action::Pass)) {
@@ -229,7 +253,7 @@ impl Inspector {
     }
 
     /// A flow is over: what was still to be looked at of a direction is.
-    pub fn last(&mut self, flow: &mut Flow, toward: Toward, stats: &mut Stats, out: &mut dyn Output) {
+    pub fn last(&mut self, flow: &mut Flow, toward: Toward, manner: Manner, stats: &mut Stats, out: &mut dyn Output) {
         let waits = |s: &Session| {
             let side = s.side(toward);
             !matches!(side.buffer.next_raw(u64::MAX, u64::MAX), Next::Nothing) && !side.silent
@@ -242,8 +266,8 @@ impl Inspector {
                 break;
             }
             let packet = stand_in(flow, toward);
-            let established = flow.session.as_ref().is_some_and(|s| s.state >= State::Established);
-            let around = Around { toward, established, stand_in: true, ..Around::default() };
+            let established = flow.protocol != 6 || flow.session.as_ref().is_some_and(|s| s.state >= State::Established);
+            let around = Around { toward, established, stand_in: true, manner, ..Around::default() };
             self.packet(&packet, Some(flow), around, stats, out);
         }
     }
@@ -306,8 +330,14 @@ fn view(flow: &Flow, packet: &Packet<'_>, around: Around) -> FlowView {
     }
 }
 
-fn sums(packet: &Packet<'_>) -> Checksums {
+/// Whether a rule asks for checksums.
+fn ask_for_sums(tables: &Tables) -> bool {
+    tables.rules().iter().flat_map(|r| &r.checks).any(|c| matches!(c, ips_rules::condition::Check::Checksum(..)))
+}
+
+fn sums(packet: &Packet<'_>, count: bool) -> Checksums {
     let transport = match packet.transport {
+        _ if !count => None,
         Transport::Tcp(_) => checksum::right(packet, Sum::Tcp),
         Transport::Udp(_) => checksum::right(packet, Sum::Udp),
         Transport::Icmpv4(_) => checksum::right(packet, Sum::Icmpv4),
@@ -333,7 +363,9 @@ fn look(
     }
     for at in 0..c.parser.count() {
         let Some(kept) = c.kept.get_mut(at) else { break };
-        tables.transaction(scratch, seen, c.parser.get(at), &mut kept.rules, detect, memory, hits);
+        let tx = c.parser.get(at);
+        tables.transaction(scratch, seen, tx, &mut kept.rules, detect, memory, hits);
+        kept.looked[seen.toward.index()] |= tx.done(Toward::Server) && tx.done(Toward::Client);
     }
 }
 
@@ -378,13 +410,11 @@ fn tell_conversation(c: &mut Conversation, at: &At<'_>, quiet: bool, all: bool, 
     }
 }
 
-/// Forgets the oldest transactions of which everything is told and looked at.
+/// Forgets the oldest transactions of which everything is told and looked at. Where each packet brings a request or an answer something of the
+/// conversation is new always: what counts is the transaction.
 fn forget(c: &mut Conversation) {
-    if c.fresh != [false; 2] {
-        return;
-    }
     let mut gone = 0;
-    while c.kept.front().is_some_and(|k| k.told && k.over) {
+    while c.kept.front().is_some_and(|k| k.told && k.over && k.looked == [true; 2]) {
         c.kept.pop_front();
         gone += 1;
     }

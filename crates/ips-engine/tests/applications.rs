@@ -2,8 +2,12 @@
 
 mod talk;
 
-use ips_engine::Settings;
-use talk::{Talk, engine};
+use ips_engine::{
+    Output, Settings,
+    flow::{Flow, Reason},
+};
+use ips_wire::Link;
+use talk::{Talk, engine, inline};
 
 #[test]
 fn http_is_found_by_content_and_read() {
@@ -39,4 +43,38 @@ fn dns_over_udp_is_read() {
     let told = t.with(rules);
     assert_eq!(told.alerts, [1]);
     assert_eq!((told.transactions.len(), told.flows[0].0.as_str()), (1, "new"));
+}
+
+/// How many transactions a flow holds at its end.
+#[derive(Default)]
+struct Held(usize);
+
+impl Output for Held {
+    fn flow(&mut self, flow: &Flow, _: Reason) {
+        self.0 += flow.app.conversations.iter().map(|c| c.kept.len()).sum::<usize>();
+    }
+}
+
+#[test]
+fn a_kept_connection_holds_no_transaction_that_is_over() {
+    let rules = r#"alert http any any -> any any (msg:"uri"; flow:established,to_server; http.uri; content:"/evil"; sid:1;)"#;
+    for settings in [Settings::default(), inline()] {
+        let mut t = Talk::open();
+        // Each packet brings something: no acknowledgement goes by itself.
+        for _ in 0..200 {
+            t.send(0, b"GET /good HTTP/1.1\r\nHost: a.example\r\n\r\n");
+            t.send(1, b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+        }
+        t.send(0, b"GET /evil HTTP/1.1\r\nHost: a.example\r\n\r\n");
+        t.send(1, b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+        let mut held = Held::default();
+        let mut e = engine(rules, settings.clone());
+        for (time, frame) in &t.frames {
+            let _ = e.frame(Link::Raw, *time, frame, &mut held);
+        }
+        e.finish(&mut held);
+        assert!(held.0 <= 3, "{} transactions held, inline {}", held.0, settings.stream.inline);
+        let told = t.told(&mut engine(rules, settings));
+        assert_eq!((told.alerts, told.transactions.len()), (vec![1], 201));
+    }
 }

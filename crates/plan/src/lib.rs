@@ -10,6 +10,7 @@
 //! | `index` | what every machine asks of the model, asked once |
 //! | `essential` | ICMP, neighbour discovery, DHCP, and no more |
 //! | `edge`, `guard`, `translate` | an edge node: zone matrix, anti-spoofing, NAT |
+//! | [`inspect`] | which packets an edge node's engine is to judge |
 //! | [`standing`] | how a pair stands, from what a node's rules counted |
 //! | `pair`, [`election`] | what the nodes of a pair say to one another, and what their daemons are told |
 //! | `address` | addresses an edge node must hold: virtual and translated ones |
@@ -41,6 +42,7 @@ mod guard;
 mod hoist;
 mod host;
 mod index;
+pub mod inspect;
 pub mod limit;
 mod pair;
 pub mod selinux;

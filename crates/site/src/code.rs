@@ -75,4 +75,5 @@ codes! {
     EDGE005 "A virtual address is not usable.";
     EDGE006 "One node: no redundancy.";
     EDGE007 "The zone is not routed.";
+    EDGE008 "How long flows are looked at is not understood.";
 }

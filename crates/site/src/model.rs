@@ -171,6 +171,24 @@ pub struct Edge {
     pub vip: BTreeMap<ZoneName, Vec<IpAddr>>,
     /// Source address of translated egress (v4), if it is known; else the interface's own.
     pub egress_address: Option<IpAddr>,
+    /// What is inspected on the way through; `None` where nothing is said of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ips: Option<Inspection>,
+    /// Where it is said.
+    pub origin: Origin,
+}
+
+/// What an edge inspects.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Inspection {
+    /// Zones: what comes from or goes to one of them is inspected.
+    pub zones: BTreeSet<ZoneName>,
+    /// Rule files, as patterns.
+    pub rules: Vec<String>,
+    /// Packets go on while the engine is down.
+    pub open: bool,
+    /// How long a flow is looked at: `all`, `until-opaque`, or bytes.
+    pub extent: String,
     /// Where it is said.
     pub origin: Origin,
 }

@@ -7,6 +7,7 @@
 //! | [`diag`] | `sock_diag`: TCP and UDP sockets of this network namespace |
 //! | [`track`] | `ctnetlink`: tracked connections, listed, put in, taken out |
 //! | [`address`] | `rtnetlink`: addresses of devices, listed, put on, taken off |
+//! | [`queue`] | NFQUEUE: packets that wait, verdicts in batches |
 //! | [`netns`] | network namespaces: entering, telling apart |
 //! | [`file`] | files that are either the old or the new, also after a power loss |
 //! | [`beneath`] | directories and files below them, no link followed
@@ -26,6 +27,7 @@ pub mod listing;
 pub mod lock;
 pub mod netlink;
 pub mod netns;
+pub mod queue;
 pub mod track;
 pub mod wire;
 pub mod xattr;

@@ -6,6 +6,7 @@
 //! | [`net`] | address family, protocol, port ranges and sets |
 //! | [`digest`] | SHA-256 digests and the generations of applied states |
 //! | [`origin`] | which line of the site file, catalogue entry or built-in rule a fact comes from |
+//! | [`mark`] | the connection mark: one layout for the whole product |
 //! | [`star`] | patterns with stars |
 //! | [`url`] | where an API listens, never with a secret in it |
 //! | [`diag`] | diagnostics: the user's input, cited with carets, with a way out |
@@ -14,6 +15,7 @@
 
 pub mod diag;
 pub mod digest;
+pub mod mark;
 pub mod name;
 pub mod net;
 pub mod origin;

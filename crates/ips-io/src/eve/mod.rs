@@ -85,6 +85,8 @@ pub struct Settings {
     pub metadata: bool,
     /// Counts of nothing are left out of statistics.
     pub no_zeros: bool,
+    /// The frame's number in the capture.
+    pub numbers: bool,
     /// What classes of rules are called.
     pub classes: BTreeMap<String, String>,
 }
@@ -123,6 +125,7 @@ impl Default for Settings {
             application: true,
             metadata: true,
             no_zeros: false,
+            numbers: true,
             classes: BTreeMap::new(),
         }
     }
@@ -163,6 +166,29 @@ impl<W: Write> Eve<W> {
         }
     }
 
+    /// Where lines go.
+    pub fn to(&mut self) -> &mut W {
+        &mut self.to
+    }
+
+    /// Takes what classes of other rules are called.
+    pub fn rename(&mut self, classes: BTreeMap<String, String>) {
+        self.settings.classes = classes;
+    }
+
+    /// Writes an event of whoever runs the engine: `body` adds its fields.
+    pub fn other(&mut self, time: u64, kind: &str, body: &mut dyn FnMut(&mut Json)) {
+        if !self.wants(kind) {
+            return;
+        }
+        self.json.clear();
+        self.json.open();
+        self.json.time("timestamp", time);
+        self.json.text("event_type", kind);
+        body(&mut self.json);
+        self.line();
+    }
+
     fn wants(&self, kind: &str) -> bool {
         self.settings.kinds.is_empty() || self.settings.kinds.iter().any(|k| k == kind)
     }
@@ -188,7 +214,7 @@ impl<W: Write> Eve<W> {
         if let Some(flow) = at.flow {
             json.number("flow_id", flow.id);
         }
-        if at.number > 0 {
+        if at.number > 0 && self.settings.numbers {
             json.number("pcap_cnt", at.number);
         }
         json.text("event_type", kind);

@@ -278,6 +278,7 @@ pub fn model() -> Model {
                 (zone("chain"), vec!["10.20.20.1".parse().expect("vip")]),
             ]),
             egress_address: None,
+            ips: None,
             origin: origin(),
         },
         hosts,

@@ -222,8 +222,9 @@ impl<'a> Eval<'a> {
                     hits = self.store.assign(hits, Field::State, crate::field::state::UNTRACKED, crate::field::state::UNTRACKED)
                 }
                 Statement::Queue { .. } => {
-                    // User space decides.
-                    run.accepted = self.store.or(run.accepted, hits);
+                    // User space decides, and may write both marks.
+                    let on = self.store.forget_all(hits, &[Field::Mark, Field::CtMark]);
+                    run.accepted = self.store.or(run.accepted, on);
                     run.dropped = self.store.or(run.dropped, hits);
                     return (rest, hits);
                 }

@@ -263,6 +263,8 @@ impl<'a> Walk<'a> {
                 Statement::Queue { .. } => {
                     let pass = self.choose(|| "user space accepts".to_owned());
                     self.note(table, chain, Some(i), id, "queue");
+                    // It may write any mark; of a packet that was judged nobody wants anything more.
+                    self.packet.set(Field::Mark, 0);
                     return if pass { End::Accept } else { End::Drop };
                 }
                 Statement::Unknown { text } => self.choose(|| format!("`{text}`")),

@@ -3,12 +3,15 @@
 
 use super::zones::{SYNC, Zones};
 use crate::{
-    Edge, EdgeKind, Zone, code,
+    Edge, EdgeKind, Inspection, Zone, code,
     cx::Cx,
     syntax::{Node, Text},
 };
 use ipnet::IpNet;
-use std::{collections::BTreeMap, net::IpAddr};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+};
 use words::{Diagnostic, HostName, Origin, Span, ZoneName};
 
 /// Most nodes an edge can have: VRRP allows more, the synchronised connection state does not.
@@ -38,7 +41,7 @@ pub(crate) fn resolve(cx: &mut Cx<'_>, root: &Node, zones: &mut Zones) -> EdgeDr
     let public: Vec<IpNet> = node.texts("public").iter().filter_map(|t| cx.net(t)).collect();
     let wan_dynamic = node.text("wan").is_some_and(|t| t.text == "dynamic");
     let mut draft = EdgeDraft {
-        edge: Edge { kind, nodes: vec![], public, wan_dynamic, sync: None, vip: BTreeMap::new(), egress_address: None, origin },
+        edge: Edge { kind, nodes: vec![], public, wan_dynamic, sync: None, vip: BTreeMap::new(), egress_address: None, ips: None, origin },
         node_spans: BTreeMap::new(),
         vip_spans: BTreeMap::new(),
         span,
@@ -50,14 +53,40 @@ pub(crate) fn resolve(cx: &mut Cx<'_>, root: &Node, zones: &mut Zones) -> EdgeDr
         let vip = draft.edge.vip.get(ZoneName::INTERNET)?;
         vip.iter().find(|a| a.is_ipv4()).copied()
     });
-    inspected(cx, node, zones);
+    draft.edge.ips = inspected(cx, node, zones).filter(|_| kind == EdgeKind::Ravelin);
     draft
 }
 
-fn inspected(cx: &mut Cx<'_>, node: &Node, zones: &Zones) {
-    for t in node.get("ips").map(|n| n.texts("inspect")).unwrap_or_default() {
-        let _ = zones.find(cx, &t);
+fn inspected(cx: &mut Cx<'_>, node: &Node, zones: &Zones) -> Option<Inspection> {
+    let entry = node.entry("ips")?;
+    let ips = &entry.node;
+    let named = ips.texts("inspect");
+    let mut found: BTreeSet<ZoneName> = named.iter().filter_map(|t| zones.find(cx, t)).collect();
+    if named.is_empty() {
+        found.insert(ZoneName::internet());
     }
+    let extent = ips.text("extent");
+    if let Some(t) = extent.as_ref().filter(|t| !is_extent(&t.text)) {
+        let help = "write \"all\", \"until-opaque\", or bytes such as \"4MiB\"";
+        cx.error(code::EDGE008, t.span, format!("`{}` does not say how long flows are looked at", t.text), help);
+    }
+    Some(Inspection {
+        zones: found,
+        rules: ips.texts("rules").into_iter().map(|t| t.text).collect(),
+        open: ips.text("on-failure").is_none_or(|t| t.text == "open"),
+        extent: extent.map_or_else(|| "until-opaque".to_owned(), |t| t.text),
+        origin: cx.origin(entry.key_span, "edge.ips"),
+    })
+}
+
+/// `all`, `until-opaque`, or bytes.
+fn is_extent(text: &str) -> bool {
+    let bytes = |t: &str| {
+        let digits = t.find(|c: char| !c.is_ascii_digit()).unwrap_or(t.len());
+        let (number, unit) = t.split_at(digits);
+        number.parse::<u64>().is_ok() && ["", "B", "KiB", "MiB", "GiB"].contains(&unit.trim())
+    };
+    ["all", "until-opaque"].contains(&text) || bytes(text)
 }
 
 fn nodes(cx: &mut Cx<'_>, node: &Node, draft: &mut EdgeDraft) {

@@ -275,6 +275,13 @@ pub static IPS: Section = Section {
             "What happens to packets while the engine is down.",
             "on-failure = \"open\"",
         ),
+        may(
+            "extent",
+            Kind::Text,
+            "`until-opaque`",
+            "How long a flow is looked at: `all`, `until-opaque` (until it is encrypted, or past the depth), or bytes (`4MiB`).",
+            "extent = \"until-opaque\"",
+        ),
     ],
 };
 

@@ -45,7 +45,7 @@ pub struct Sources {
 }
 
 /// The files beside rules, of every verb that reads rules.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub struct Beside {
     /// Classes of rules, in the peer's format
     #[arg(long, value_name = "FILE")]
