@@ -85,6 +85,7 @@ impl Face for Told {
             let word = match r.outcome {
                 Some(Outcome::Kept) => paint(GOOD, "kept"),
                 Some(Outcome::TakenBack) => paint(BAD, "taken back"),
+                Some(Outcome::Astray) => paint(BAD, "taken back, and a machine holds something else than before"),
                 Some(Outcome::Refused) => paint(BAD, "refused, nothing was changed"),
                 Some(Outcome::Decided) => paint(WARN, "decided, not everywhere yet: ravelin rollout --resume"),
                 Some(Outcome::Planned | Outcome::Unchanged) => "nothing to do".into(),
