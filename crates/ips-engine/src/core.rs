@@ -15,6 +15,7 @@ use crate::{
 };
 use ips_detect::{Memory, Scratch, Tables};
 use ips_proto::{Parsers, Toward, identify::Ports};
+use ips_rules::header::App;
 use ips_wire::{
     Packet,
     checksum::{self, Sum},
@@ -498,9 +499,10 @@ fn deliver_one(
     }
     if fed {
         // A whole message is looked at as one.
+        // But for FTP, whose commands the peer looks at as they gather.
         side.push_raw |= flow.app.conversations.last().is_some_and(|c| {
             let open = c.parser.count();
-            open > 0 && c.parser.get(open - 1).done(toward)
+            open > 0 && c.app != App::Ftp && c.parser.get(open - 1).done(toward)
         });
     }
     if flow.app.opaque {

@@ -102,6 +102,8 @@ impl Case {
         {
             faults.push(format!("configuration: {e}"));
         }
+        // What is wrong with settings is an event as well, which a case may ask for.
+        let mut wrong: Vec<String> = Vec::new();
         let mut inline = false;
         let arguments = self.expect["args"].as_array().cloned().unwrap_or_default();
         let joined = arguments.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(" ");
@@ -117,7 +119,7 @@ impl Case {
                     if setting == "stream.inline=true" || setting == "stream.inline=yes" {
                         inline = true;
                     } else if let Err(e) = config.set(&setting) {
-                        faults.push(e);
+                        wrong.push(e);
                     }
                 }
                 _ => {}
@@ -129,7 +131,11 @@ impl Case {
             config.inline();
         }
         if let Err(e) = config.settle() {
-            faults.push(e);
+            wrong.push(e);
+        }
+        let asked = |l: &str| self.expect[l].as_array().is_some_and(|l| l.iter().any(|w| w["match"]["event_type"] == "engine"));
+        if !asked("events") && !asked("alerts") {
+            faults.append(&mut wrong);
         }
         let mut tables = Tables::default();
         tables.vars = config.vars.clone();
@@ -175,7 +181,7 @@ impl Case {
         {
             faults.push(e.to_string());
         }
-        let events: Vec<Value> = match session.end() {
+        let mut events: Vec<Value> = match session.end() {
             Ok(end) => end
                 .to
                 .split(|b| *b == b'\n')
@@ -192,6 +198,7 @@ impl Case {
                 Vec::new()
             }
         };
+        events.extend(wrong.iter().filter_map(|e| serde_json::from_slice(&ips_io::eve::fault(0, "config", e)).ok()));
         if show {
             events.iter().for_each(|e| println!("{e}"));
             rejected.iter().for_each(|e| println!("{e}"));

@@ -534,6 +534,23 @@ fn file_fields(j: &mut Json, file: &File<'_>, tx: u64) {
     j.number("tx_id", tx);
 }
 
+/// The line that says that something of the settings is wrong, as the peer's log in this form has it. `time` in microseconds since 1970.
+pub fn fault(time: u64, module: &str, message: &str) -> Vec<u8> {
+    let mut j = Json::default();
+    j.open();
+    j.time("timestamp", time);
+    j.text("log_level", "Error");
+    j.text("event_type", "engine");
+    j.object("engine", |j| {
+        j.text("message", message);
+        j.text("module", module);
+    });
+    j.close();
+    let mut out = std::mem::take(j.raw());
+    out.push(b'\n');
+    out
+}
+
 /// What rules keep with a flow: labels of traffic (bits named `traffic/KIND/NAME`), bits, variables, what expressions kept.
 fn metadata(j: &mut Json, flow: &Flow, tables: &Tables) {
     const TRAFFIC: &str = "traffic/";

@@ -181,7 +181,23 @@ fn read(e: &capture::Trouble) -> Trouble {
 
 /// Reads and tells.
 pub fn run(arguments: &Arguments, global: &Global) -> Result<Exit, Trouble> {
-    let mut config = arguments.config()?;
+    let mut config = match arguments.config() {
+        Ok(config) => config,
+        Err(trouble) => {
+            // Whoever reads the events alone learns of it too.
+            if arguments.output.is_some() {
+                let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+                let time = u64::try_from(now.as_micros()).unwrap_or(u64::MAX);
+                if let Ok(mut to) = arguments.to() {
+                    let line = ips_io::eve::fault(time, "config", &trouble.to_string());
+                    if let Err(e) = to.write_all(&line).and_then(|()| to.flush()) {
+                        remark(&format!("the event of this was not written: {e}"));
+                    }
+                }
+            }
+            return Err(trouble);
+        }
+    };
     let named = |own: &Option<PathBuf>, configured: &Option<String>| own.clone().or(configured.as_ref().map(PathBuf::from));
     let beside = Beside {
         classification: named(&arguments.beside.classification, &config.classification),
