@@ -66,6 +66,27 @@ fn filled(dir: &Path) {
 }
 
 #[test]
+fn a_line_that_could_not_be_written_whole_is_not_there() {
+    let dir = tempfile::tempdir().expect("directory");
+    let mut ledger = open(dir.path()).expect("opens");
+    ledger.record("1", &opened(), &bundles()).expect("written");
+    let (path, head) = (dir.path().join("ledger"), dir.path().join("head"));
+    let (before, kept) = (fs::read(&path).expect("reads"), fs::read(&head).expect("reads"));
+    // As on a full disk: the line finds room, the head does not.
+    fs::remove_file(&head).expect("goes");
+    fs::create_dir_all(head.join("in-the-way")).expect("makes");
+    ledger.record("1", &Line::Decided, &Bundles::new()).expect_err("no head can be written");
+    assert_eq!(fs::read(&path).expect("reads"), before);
+    fs::remove_dir_all(&head).expect("goes");
+    fs::write(&head, kept).expect("writes");
+    ledger.record("1", &Line::Closed(report(Outcome::TakenBack)), &Bundles::new()).expect("written");
+    drop(ledger);
+    let again = open(dir.path()).expect("it is whole");
+    assert!(!again.history().records().any(|r| matches!(r.what, What::Decided)));
+    assert!(again.unfinished().expect("reads").is_none());
+}
+
+#[test]
 fn what_is_written_is_read_and_one_coordinator_works() {
     let dir = tempfile::tempdir().expect("directory");
     filled(dir.path());

@@ -55,6 +55,19 @@ pub enum LedgerError {
     Faulty(Fault),
 }
 
+/// A ledger as long as it was before, on disk.
+fn take_back(path: &Path, length: u64) -> Result<(), LedgerError> {
+    let cut = || {
+        let file = fs::OpenOptions::new().write(true).open(path)?;
+        file.set_len(length)?;
+        file.sync_all()
+    };
+    match cut() {
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound && length == 0 => Ok(()),
+        other => other.map_err(failed(path)),
+    }
+}
+
 /// What every line of a run says besides.
 #[derive(Debug, Clone, Default)]
 pub struct Context {
@@ -152,9 +165,20 @@ impl Ledger {
             let path = path.to_owned();
             move |e: sys::Error| LedgerError::File { path, why: e.to_string() }
         };
-        file::append(&path, format!("{line}\n").as_bytes()).map_err(lost(&path))?;
         let head = self.directory.join("head");
-        file::replace(&head, format!("{n} {}\n", Digest::of(line.as_bytes())).as_bytes()).map_err(lost(&head))?;
+        let length = match fs::metadata(&path) {
+            Ok(m) => m.len(),
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => 0,
+            Err(e) => return Err(failed(&path)(e)),
+        };
+        let written = file::append(&path, format!("{line}\n").as_bytes())
+            .map_err(lost(&path))
+            .and_then(|()| file::replace(&head, format!("{n} {}\n", Digest::of(line.as_bytes())).as_bytes()).map_err(lost(&head)));
+        if let Err(e) = written {
+            // What is reported as not written must not be found there later: a decision least of all.
+            take_back(&path, length)?;
+            return Err(e);
+        }
         self.history.push(line, sealed);
         Ok(())
     }
