@@ -242,19 +242,21 @@ fn rules_are_exchanged_under_load_without_a_gap_and_broken_ones_leave_the_old_in
     let engine = Engine::start(RULES, ENFORCE);
     let (stop, answered) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
     let flows: Vec<_> = (0..3).map(|_| load(&stop, &answered)).collect();
-    let halt = stop.clone();
+    let (halt, tried) = (stop.clone(), Arc::new(AtomicU64::new(0)));
+    let counts = tried.clone();
     let attacks = at("client", move || {
         let mut passed = 0;
-        let mut tried = 0;
         while !halt.load(Relaxed) {
             let mut s = connect(80)?;
             s.set_read_timeout(Some(Duration::from_millis(20)))?;
-            tried += 1;
             passed += usize::from(get(&mut s, "/evil").is_ok());
+            counts.fetch_add(1, Relaxed);
         }
-        Ok::<_, std::io::Error>((tried, passed))
+        Ok::<_, std::io::Error>(passed)
     });
     for n in 0..RELOADS {
+        // An idle machine exchanges them all before the first attack has been refused.
+        until("an attack is tried between two reloads", || tried.load(Relaxed) > n as u64);
         let answer = engine.rules(&format!("{RULES}\n# {n}\n"));
         assert!(answer.starts_with("ok: 4 rules in force"), "{answer}");
     }
@@ -263,8 +265,8 @@ fn rules_are_exchanged_under_load_without_a_gap_and_broken_ones_leave_the_old_in
     let before = answered.load(Relaxed);
     until("requests go on", || answered.load(Relaxed) > before + 50);
     stop.store(true, Relaxed);
-    let (tried, passed) = attacks.join().expect("run").expect("connections open");
-    assert!(tried > 5 && passed == 0, "{passed} of {tried} attacks passed");
+    let passed = attacks.join().expect("run").expect("connections open");
+    assert_eq!(passed, 0, "of {} attacks", tried.load(Relaxed));
     for f in flows {
         f.join().expect("run").expect("no connection was lost");
     }
