@@ -50,7 +50,7 @@ impl Edge {
 
 impl Transport for Edge {
     fn call(&self, machine: &HostName, words: &[String], input: &[u8], within: Duration) -> Result<Answer, Unreachable> {
-        match words.get(1).map(String::as_str) {
+        match words.first().map(String::as_str) {
             Some("drain") => {
                 let back = words.iter().any(|w| w == "--return");
                 let path = Path::new(DIRECTORY).join(machine.as_str()).join(HEALTH_FILE);

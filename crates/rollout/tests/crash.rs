@@ -80,7 +80,7 @@ impl Transport for Faulty {
             return self.inner.call(machine, words, input, within);
         }
         // In the middle of what it does: the verbs that change something are killed after they have begun to.
-        let inject = match words.get(1).map(String::as_str) {
+        let inject = match words.first().map(String::as_str) {
             Some("apply") => Some("--inject=files=kill"),
             Some("confirm") => Some("--inject=persist=kill"),
             _ => None,

@@ -46,7 +46,7 @@ impl Transport for Some5 {
         }
         let asked = || self.inner.call(machine, words, input, within);
         let inject = |what: &str| self.inner.call(machine, &[words, &[what.to_owned()]].concat(), input, within);
-        let applies = words.get(1).is_some_and(|v| v == "apply");
+        let applies = words.first().is_some_and(|v| v == "apply");
         let Some(victim) = self.victims.iter().position(|v| v == machine) else { return asked() };
         if applies {
             std::fs::write(format!("/tmp/{machine}.told"), "").expect("writes");
