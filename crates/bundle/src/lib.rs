@@ -40,7 +40,7 @@ pub use content::{Artefact, Draft, Expected, LayerMode, Management, Probe, Setti
 pub use file::{After, FileError, OwnFile, Place};
 pub use key::{KeyId, PublicKey, Signature};
 pub use narrower::Widens;
-pub use own::{OwnError, TABLE_FAMILY, TABLE_NAME, only_own_table};
+pub use own::{OwnError, TABLE_FAMILY, TABLE_NAME, only_own_table, only_table};
 pub use seal::{Bundle, ReadError};
 pub use seed::SeedFlow;
 pub use signed::Signed;

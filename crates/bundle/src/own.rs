@@ -11,8 +11,10 @@ pub const TABLE_NAME: &str = "ravelin";
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum OwnError {
     /// Another object.
-    #[error("line {line}: `{text}` is not about `table {TABLE_FAMILY} {TABLE_NAME}`")]
+    #[error("line {line}: `{text}` is not about `table {TABLE_FAMILY} {table}`")]
     Foreign {
+        /// The table it should be about.
+        table: String,
         /// Line, from 1.
         line: usize,
         /// The statement's beginning.
@@ -30,25 +32,31 @@ const OBJECTS: [&str; 7] = ["table", "chain", "rule", "set", "map", "element", "
 
 /// Whether every statement of the script is about our own table.
 pub fn only_own_table(script: &str) -> Result<(), OwnError> {
-    for (line, statement) in statements(script)? {
+    only_table(script, TABLE_NAME)
+}
+
+/// Whether every statement of the script is about this table of the family `inet`.
+pub fn only_table(script: &str, table: &str) -> Result<(), OwnError> {
+    let foreign = |line, text| OwnError::Foreign { table: table.to_owned(), line, text };
+    for (line, statement) in statements(script, &foreign)? {
         let words: Vec<&str> = statement.split_whitespace().collect();
         let object = match words.as_slice() {
             [command, rest @ ..] if COMMANDS.contains(command) => rest,
             all => all,
         };
         let ours = matches!(object, [kind, family, name, ..]
-            if OBJECTS.contains(kind) && *family == TABLE_FAMILY && *name == TABLE_NAME);
+            if OBJECTS.contains(kind) && *family == TABLE_FAMILY && *name == table);
         // Without a command only `table` opens a block.
         let command_known = words.first().is_some_and(|w| COMMANDS.contains(w) || *w == "table");
         if !ours || !command_known {
-            return Err(OwnError::Foreign { line, text: statement.chars().take(60).collect() });
+            return Err(foreign(line, statement.chars().take(60).collect()));
         }
     }
     Ok(())
 }
 
 /// The statements outside braces, each with its first line; what stands in braces is left out.
-fn statements(script: &str) -> Result<Vec<(usize, String)>, OwnError> {
+fn statements(script: &str, foreign: &dyn Fn(usize, String) -> OwnError) -> Result<Vec<(usize, String)>, OwnError> {
     let mut out = Vec::new();
     let (mut current, mut began) = (String::new(), 1);
     let (mut depth, mut line, mut quoted, mut comment) = (0usize, 1, false, false);
@@ -64,7 +72,7 @@ fn statements(script: &str) -> Result<Vec<(usize, String)>, OwnError> {
             word.push(c);
         } else if std::mem::take(&mut word) == "include" {
             // nft's scanner opens the file wherever the word stands, in braces too.
-            return Err(OwnError::Foreign { line, text: "include".into() });
+            return Err(foreign(line, "include".into()));
         }
         match c {
             '\n' => {

@@ -18,9 +18,7 @@ const OFF: &str = "ips/off";
 /// # Errors
 /// Where the script is about more than the table, or nft refuses it.
 pub fn put(script: &str) -> Result<(), Error> {
-    if let Some(line) = foreign(script) {
-        return Err(Error::Program { what: "load the table".into(), why: format!("`{line}` is not about table inet {TABLE}") });
-    }
+    bundle::only_table(script, TABLE).map_err(|e| Error::Program { what: "load the table".into(), why: e.to_string() })?;
     let mut script = script.to_owned();
     if is_off() {
         script += &off();
@@ -35,21 +33,6 @@ pub fn is_off() -> bool {
 
 fn off() -> String {
     format!("add rule inet {TABLE} {SWITCH} counter accept comment \"{OFF}\"\n")
-}
-
-/// The first line outside of braces that is not about our table. The script is ours and of one form: a statement a line.
-fn foreign(script: &str) -> Option<String> {
-    let mut depth = 0i32;
-    for line in script.lines() {
-        let words: Vec<&str> = line.split_whitespace().collect();
-        let ours = matches!(words.as_slice(), ["table", "inet", TABLE, ..] | ["delete", "table", "inet", TABLE] | ["}"] | []);
-        let includes = words.contains(&"include");
-        if depth == 0 && !ours || includes {
-            return Some(line.to_owned());
-        }
-        depth += i32::try_from(line.matches('{').count()).unwrap_or(0) - i32::try_from(line.matches('}').count()).unwrap_or(0);
-    }
-    None
 }
 
 /// The kill switch: with `off` no packet waits for the engine from the next one on, without it they do again. Asks nobody but the kernel.
@@ -70,6 +53,7 @@ mod tests {
     fn only_our_table_is_loaded() {
         let own =
             format!("table inet {TABLE} {{}}\ndelete table inet {TABLE}\ntable inet {TABLE} {{\n\tchain a {{\n\t\taccept\n\t}}\n}}\n");
+        let foreign = |script: &str| bundle::only_table(script, TABLE).err();
         assert_eq!(foreign(&own), None);
         for bad in ["flush ruleset\n", "table inet ravelin {}\n", "table inet ravelin-ips {\n include \"x\"\n}\n"] {
             assert!(foreign(&format!("{own}{bad}")).is_some(), "{bad}");
