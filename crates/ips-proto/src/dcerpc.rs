@@ -2,7 +2,7 @@
 //! arguments of calls within a limit.
 
 use crate::{
-    json,
+    held, json,
     open::{Open, many},
     tls::hello::Bytes,
     transaction::{Input, Interface, Parser, Piece, Step, Toward, Transaction},
@@ -236,15 +236,8 @@ impl Pipe {
         Some(())
     }
 
-    /// Bytes of a direction; false where they are no packets.
-    pub(crate) fn read(&mut self, toward: Toward, bytes: &[u8], calls: &mut dyn Calls) -> bool {
-        let s = toward.index();
-        let mut held = std::mem::take(&mut self.held[s]);
-        let mut rest = bytes;
-        if !held.is_empty() {
-            held.extend_from_slice(bytes);
-            rest = &held;
-        }
+    /// Takes whole packets off the front; false where there are none.
+    fn packets(&mut self, toward: Toward, rest: &mut &[u8], calls: &mut dyn Calls) -> bool {
         while rest.len() >= HEADER {
             let little = rest[4] & 0x10 != 0;
             let n = [rest[8], rest[9]];
@@ -256,17 +249,21 @@ impl Pipe {
             if self.packet(toward, packet, calls).is_none() {
                 calls.malformed();
             }
-            rest = behind;
+            *rest = behind;
         }
-        // What waits is not moved by what is added to it.
-        let left = rest.len();
-        if held.is_empty() {
-            held = rest.to_vec();
-        } else {
-            held.drain(..held.len() - left);
-        }
-        self.held[s] = held;
         true
+    }
+
+    /// Bytes of a direction; false where they are no packets.
+    pub(crate) fn read(&mut self, toward: Toward, bytes: &[u8], calls: &mut dyn Calls) -> bool {
+        let s = toward.index();
+        let waits = std::mem::take(&mut self.held[s]);
+        let (waits, good) = held::read(waits, bytes, |rest| self.packets(toward, rest, calls));
+        // What is no packet is not waited for.
+        if good {
+            self.held[s] = waits;
+        }
+        good
     }
 }
 
@@ -401,6 +398,7 @@ impl Transaction for Call {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::trial::{self, events};
     use proptest::prelude::*;
 
     const UUID: [u8; 16] = [0x80, 0xbd, 0xa8, 0xaf, 0x8a, 0x7d, 0xc9, 0x11, 0xbe, 0xf4, 8, 0, 0x2b, 0x10, 0x29, 0x89];
@@ -423,22 +421,8 @@ mod tests {
 
     fn talk(cut: usize) -> Dcerpc {
         let mut p = Dcerpc::default();
-        for (side, bytes) in [(Toward::Server, client()), (Toward::Client, server())] {
-            for part in bytes.chunks(cut) {
-                assert_eq!(p.feed(side, Input::Bytes(part)), Step::Going);
-            }
-        }
+        trial::talk(&mut p, [(Toward::Server, client().as_slice()), (Toward::Client, server().as_slice())], cut);
         p
-    }
-
-    fn events(p: &Dcerpc) -> Vec<serde_json::Value> {
-        (0..p.count())
-            .map(|i| {
-                let mut out = Vec::new();
-                p.get(i).describe(&mut out);
-                serde_json::from_slice(&out).unwrap()
-            })
-            .collect()
     }
 
     #[test]

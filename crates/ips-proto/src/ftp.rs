@@ -403,6 +403,7 @@ impl Transaction for Data {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::trial::events;
     use proptest::prelude::*;
 
     const TALK: &[(Toward, &str)] = &[
@@ -427,16 +428,6 @@ mod tests {
             }
         }
         (p, expected)
-    }
-
-    fn events(p: &Ftp) -> Vec<serde_json::Value> {
-        (0..p.count())
-            .map(|i| {
-                let mut out = Vec::new();
-                p.get(i).describe(&mut out);
-                serde_json::from_slice(&out).unwrap()
-            })
-            .collect()
     }
 
     #[test]

@@ -11,6 +11,7 @@ pub mod dcerpc;
 pub mod digest;
 pub mod dns;
 pub mod ftp;
+mod held;
 pub mod http;
 pub mod http2;
 pub mod identify;
@@ -26,6 +27,8 @@ pub mod smtp;
 pub mod ssh;
 pub mod tls;
 pub mod transaction;
+#[cfg(test)]
+mod trial;
 pub mod websocket;
 
 pub use identify::{Identified, Ports, Transport, identify};
@@ -46,6 +49,15 @@ impl Parsers {
     /// Makes what conversations share.
     pub fn new(settings: Settings) -> Self {
         Self { http: http::Config::new(&settings.http), shared: std::sync::Arc::new(settings.http.clone()), settings }
+    }
+
+    /// Has these digests made of all files of conversations that begin from now on, besides those that are made already.
+    pub fn digest(&mut self, which: digest::Which) {
+        if which.any() {
+            let mut settings = self.settings.clone();
+            settings.digest(which);
+            *self = Self::new(settings);
+        }
     }
 
     /// The settings.

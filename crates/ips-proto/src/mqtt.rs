@@ -7,6 +7,7 @@ mod packet;
 mod tests;
 
 use crate::{
+    held,
     open::{Open, many},
     transaction::{Input, Parser, Piece, Step, Toward, Transaction},
 };
@@ -172,20 +173,9 @@ impl Mqtt {
 
     fn read(&mut self, toward: Toward, bytes: &[u8]) -> bool {
         let s = toward.index();
-        let mut held = std::mem::take(&mut self.sides[s].held);
-        let mut rest = bytes;
-        if !held.is_empty() {
-            held.extend_from_slice(bytes);
-            rest = &held;
-        }
-        let good = self.packets(toward, &mut rest);
-        let left = rest.len();
-        if held.is_empty() {
-            held = rest.to_vec();
-        } else {
-            held.drain(..held.len() - left);
-        }
-        self.sides[s].held = held;
+        let waits = std::mem::take(&mut self.sides[s].held);
+        let (waits, good) = held::read(waits, bytes, |rest| self.packets(toward, rest));
+        self.sides[s].held = waits;
         good
     }
 }

@@ -2,6 +2,7 @@
 //! It holds one message of each direction, and reads no body but a session description.
 
 use crate::{
+    held,
     json::{self, Json},
     open::{Open, many},
     transaction::{Input, Parser, Piece, Step, Toward, Transaction},
@@ -291,20 +292,9 @@ impl Sip {
 
     fn stream(&mut self, toward: Toward, bytes: &[u8]) -> bool {
         let s = toward.index();
-        let mut held = std::mem::take(&mut self.held[s]);
-        let mut rest = bytes;
-        if !held.is_empty() {
-            held.extend_from_slice(bytes);
-            rest = &held;
-        }
-        let good = self.messages(toward, &mut rest);
-        let left = rest.len();
-        if held.is_empty() {
-            held = rest.to_vec();
-        } else {
-            held.drain(..held.len() - left);
-        }
-        self.held[s] = held;
+        let waits = std::mem::take(&mut self.held[s]);
+        let (waits, good) = held::read(waits, bytes, |rest| self.messages(toward, rest));
+        self.held[s] = waits;
         good
     }
 }
@@ -372,6 +362,7 @@ impl Transaction for Message {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::trial::{events, talk};
     use proptest::prelude::*;
 
     const INVITE: &[u8] =
@@ -381,22 +372,8 @@ mod tests {
 
     fn fed(cut: usize) -> Sip {
         let mut p = Sip::new(true);
-        for (toward, bytes) in [(Toward::Server, INVITE), (Toward::Server, OK), (Toward::Client, OK)] {
-            for part in bytes.chunks(cut) {
-                assert_eq!(p.feed(toward, Input::Bytes(part)), Step::Going);
-            }
-        }
+        talk(&mut p, [(Toward::Server, INVITE), (Toward::Server, OK), (Toward::Client, OK)], cut);
         p
-    }
-
-    fn events(p: &Sip) -> Vec<serde_json::Value> {
-        (0..p.count())
-            .map(|i| {
-                let mut out = Vec::new();
-                p.get(i).describe(&mut out);
-                serde_json::from_slice(&out).unwrap()
-            })
-            .collect()
     }
 
     #[test]

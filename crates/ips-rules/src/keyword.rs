@@ -163,3 +163,23 @@ pub fn taken() -> Vec<&'static str> {
     all.dedup();
     all
 }
+
+/// Kinds of MQTT's packets by their numbers (version 5, 2.1.2); the first one is none.
+pub const MQTT_PACKETS: [&str; 16] = [
+    "UNASSIGNED",
+    "CONNECT",
+    "CONNACK",
+    "PUBLISH",
+    "PUBACK",
+    "PUBREC",
+    "PUBREL",
+    "PUBCOMP",
+    "SUBSCRIBE",
+    "SUBACK",
+    "UNSUBSCRIBE",
+    "UNSUBACK",
+    "PINGREQ",
+    "PINGRESP",
+    "DISCONNECT",
+    "AUTH",
+];

@@ -7,6 +7,7 @@ mod message;
 mod tests;
 
 use crate::{
+    held,
     open::{Open, many},
     transaction::{Input, Parser, Piece, Step, Toward, Transaction},
 };
@@ -111,29 +112,19 @@ impl Dns {
             }
             self.lost[s] = false;
         }
-        let mut held = std::mem::take(&mut self.held[s]);
-        let mut rest = bytes;
-        if !held.is_empty() {
-            held.extend_from_slice(bytes);
-            rest = &held;
-        }
-        while let [a, b, tail @ ..] = rest {
-            let length = usize::from(u16::from_be_bytes([*a, *b]));
-            let Some(message) = tail.get(..length) else { break };
-            if length > 0 {
-                self.take(toward, message);
+        let waits = std::mem::take(&mut self.held[s]);
+        let (waits, ()) = held::read(waits, bytes, |rest| {
+            while let [a, b, tail @ ..] = *rest {
+                let length = usize::from(u16::from_be_bytes([*a, *b]));
+                let Some(message) = tail.get(..length) else { break };
+                if length > 0 {
+                    self.take(toward, message);
+                }
+                *rest = &tail[length..];
             }
-            rest = &tail[length..];
-        }
-        debug_assert!(rest.len() < LONGEST);
-        // What waits is not moved by what is added to it.
-        let left = rest.len();
-        if held.is_empty() {
-            held = rest.to_vec();
-        } else {
-            held.drain(..held.len() - left);
-        }
-        self.held[s] = held;
+        });
+        debug_assert!(waits.len() < LONGEST);
+        self.held[s] = waits;
         Step::Going
     }
 }

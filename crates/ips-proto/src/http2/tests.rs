@@ -1,4 +1,5 @@
 use super::*;
+use crate::trial::events;
 use flate2::{Compression, write::GzEncoder};
 use proptest::prelude::*;
 use std::io::Write as _;
@@ -64,16 +65,6 @@ fn talk(cut: usize) -> Http2 {
 
 fn text(t: &dyn Transaction, b: Buffer, toward: Toward, index: usize) -> Option<String> {
     t.piece(b, toward, index, &mut Vec::new()).map(|p| String::from_utf8_lossy(p.bytes).into_owned())
-}
-
-fn events(p: &Http2) -> Vec<serde_json::Value> {
-    (0..p.count())
-        .map(|i| {
-            let mut out = Vec::new();
-            p.get(i).describe(&mut out);
-            serde_json::from_slice(&out).unwrap()
-        })
-        .collect()
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! One packet of MQTT (version 5: chapters 2 and 3): bytes in, fields out. None where it is malformed.
 
 use crate::{tls::hello::Bytes, transaction::Toward};
-use ips_rules::buffer::Buffer;
+use ips_rules::{buffer::Buffer, keyword::MQTT_PACKETS};
 
 pub(super) const CONNECT: u8 = 1;
 pub(super) const CONNACK: u8 = 2;
@@ -20,29 +20,9 @@ pub(super) const AUTH: u8 = 15;
 /// Topics and properties of one packet that are read.
 const MANY: usize = 1024;
 
-/// Kinds of packets.
-const NAMES: [&str; 16] = [
-    "UNASSIGNED",
-    "CONNECT",
-    "CONNACK",
-    "PUBLISH",
-    "PUBACK",
-    "PUBREC",
-    "PUBREL",
-    "PUBCOMP",
-    "SUBSCRIBE",
-    "SUBACK",
-    "UNSUBSCRIBE",
-    "UNSUBACK",
-    "PINGREQ",
-    "PINGRESP",
-    "DISCONNECT",
-    "AUTH",
-];
-
 /// A kind's name.
 pub(super) fn name(kind: u8) -> &'static str {
-    NAMES.get(usize::from(kind)).copied().unwrap_or(NAMES[0])
+    MQTT_PACKETS.get(usize::from(kind)).copied().unwrap_or(MQTT_PACKETS[0])
 }
 
 /// A property's value.

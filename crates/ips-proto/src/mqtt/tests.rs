@@ -1,4 +1,5 @@
 use super::*;
+use crate::trial::{events, talk};
 use proptest::prelude::*;
 
 const CONNECT: &[u8] = b"\x10\x16\x00\x04MQTT\x05\xc2\x00\x3c\x03\x21\x00\x14\x00\x00\x00\x01u\x00\x01p";
@@ -10,22 +11,8 @@ const PINGREQ: &[u8] = b"\xc0\x00";
 fn fed(cut: usize) -> Mqtt {
     use Toward::{Client as C, Server as S};
     let mut p = Mqtt::new(Limits::default());
-    for (toward, bytes) in [(S, CONNECT), (C, CONNACK), (S, PUBLISH), (C, PUBACK), (S, PINGREQ)] {
-        for part in bytes.chunks(cut) {
-            assert_eq!(p.feed(toward, Input::Bytes(part)), Step::Going);
-        }
-    }
+    talk(&mut p, [(S, CONNECT), (C, CONNACK), (S, PUBLISH), (C, PUBACK), (S, PINGREQ)], cut);
     p
-}
-
-fn events(p: &Mqtt) -> Vec<serde_json::Value> {
-    (0..p.count())
-        .map(|i| {
-            let mut out = Vec::new();
-            p.get(i).describe(&mut out);
-            serde_json::from_slice(&out).unwrap()
-        })
-        .collect()
 }
 
 #[test]

@@ -15,6 +15,7 @@ mod two;
 use crate::{
     body::Window,
     dcerpc::{Call, Calls, Pipe},
+    held,
     open::{Open, many},
     transaction::{Input, Parser, Step, Toward},
 };
@@ -322,20 +323,9 @@ impl Smb {
         let skip = self.sides[s].skip.min(bytes.len());
         self.sides[s].skip -= skip;
         bytes = &bytes[skip..];
-        let mut held = std::mem::take(&mut self.sides[s].held);
-        let mut rest = bytes;
-        if !held.is_empty() {
-            held.extend_from_slice(bytes);
-            rest = &held;
-        }
-        let good = self.messages(toward, &mut rest);
-        let left = rest.len();
-        if held.is_empty() {
-            held = rest.to_vec();
-        } else {
-            held.drain(..held.len() - left);
-        }
-        self.sides[s].held = held;
+        let waits = std::mem::take(&mut self.sides[s].held);
+        let (waits, good) = held::read(waits, bytes, |rest| self.messages(toward, rest));
+        self.sides[s].held = waits;
         good
     }
 

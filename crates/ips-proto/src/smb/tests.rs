@@ -1,4 +1,5 @@
 use super::*;
+use crate::trial::{self, events};
 use ips_rules::buffer::Buffer;
 use proptest::prelude::*;
 
@@ -70,22 +71,8 @@ fn talk() -> Vec<(Toward, Vec<u8>)> {
 
 fn fed(cut: usize) -> Smb {
     let mut p = Smb::new(crate::Settings::default().files);
-    for (toward, bytes) in talk() {
-        for part in bytes.chunks(cut) {
-            assert_eq!(p.feed(toward, Input::Bytes(part)), Step::Going);
-        }
-    }
+    trial::talk(&mut p, talk().iter().map(|(t, b)| (*t, b.as_slice())), cut);
     p
-}
-
-fn events(p: &Smb) -> Vec<serde_json::Value> {
-    (0..p.count())
-        .map(|i| {
-            let mut out = Vec::new();
-            p.get(i).describe(&mut out);
-            serde_json::from_slice(&out).unwrap()
-        })
-        .collect()
 }
 
 #[test]

@@ -4,6 +4,7 @@ use crate::{
     build::{Build, check_name},
     fault::{self, Fault},
     header::App,
+    keyword::MQTT_PACKETS,
     num::{Number, whole},
     option::Opt,
     rule::{Check, Dataset, Quantity, SetAct, Test},
@@ -174,26 +175,9 @@ pub fn ws_flags(b: &mut Build<'_>, o: &Opt<'_>) -> Done {
     closed(b, o, &[App::Websocket], &["fin", "comp"])
 }
 
-/// Version 5 of MQTT, 2.1.2.
 pub fn mqtt_type(b: &mut Build<'_>, o: &Opt<'_>) -> Done {
-    let known = [
-        "CONNECT",
-        "CONNACK",
-        "PUBLISH",
-        "PUBACK",
-        "PUBREC",
-        "PUBREL",
-        "PUBCOMP",
-        "SUBSCRIBE",
-        "SUBACK",
-        "UNSUBSCRIBE",
-        "UNSUBACK",
-        "PINGREQ",
-        "PINGRESP",
-        "DISCONNECT",
-        "AUTH",
-        "UNASSIGNED",
-    ];
+    let [unassigned, known @ ..] = MQTT_PACKETS;
+    let known = [known.as_slice(), &[unassigned]].concat();
     let text = o.unquoted()?;
     if !known.iter().any(|k| k.eq_ignore_ascii_case(text)) {
         return Err(Fault::value(format!("`{text}` is not known"), &format!("mqtt.type:{}", known.join("|"))));
