@@ -61,7 +61,8 @@ pub struct Core {
 }
 
 impl Core {
-    pub(crate) fn new(settings: Settings, tables: Arc<Tables>, parsers: Parsers) -> Self {
+    pub(crate) fn new(settings: Settings, tables: Arc<Tables>, mut parsers: Parsers) -> Self {
+        parsers.digest(tables.digests());
         Self {
             flows: Table::new(settings.flows.clone(), settings.seed, size_of::<Session>()),
             pool: Vec::new(),
@@ -94,6 +95,7 @@ impl Core {
         self.flows.len()
     }
     pub(crate) fn exchange(&mut self, tables: Arc<Tables>, memory: Memory) -> (Arc<Tables>, Memory) {
+        self.parsers.digest(tables.digests());
         self.edition = self.edition.wrapping_add(1);
         self.inspector.exchange(tables, memory)
     }

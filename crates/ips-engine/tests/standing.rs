@@ -3,7 +3,7 @@
 
 mod talk;
 
-use ips_detect::{Options, Tables};
+use ips_detect::{Memory, Options, Tables};
 use ips_engine::{Engine, Fate, Judged, Manner, Over};
 use ips_rules::{Set, Tables as Groups};
 use ips_wire::Link;
@@ -133,15 +133,17 @@ fn a_flow_is_over_past_its_depth_in_both_directions_or_by_a_rule() {
     assert_eq!(over(&judged), Some(Over::Passed));
 }
 
+/// Rules to exchange others for.
+fn build(rules: &str) -> (Arc<Tables>, Memory) {
+    let set = Set::read(&[words::SourceFile::new("new.rules", rules)], &Groups::default());
+    let (tables, refused) = Tables::build(set.rules, &Options::default());
+    assert!(set.rejected.is_empty() && refused.is_empty());
+    let memory = tables.memory();
+    (Arc::new(tables), memory)
+}
+
 #[test]
 fn other_rules_see_streams_and_transactions_that_are_open() {
-    let build = |rules: &str| {
-        let set = Set::read(&[words::SourceFile::new("new.rules", rules)], &Groups::default());
-        let (tables, refused) = Tables::build(set.rules, &Options::default());
-        assert!(set.rejected.is_empty() && refused.is_empty());
-        let memory = tables.memory();
-        (Arc::new(tables), memory)
-    };
     let many: String =
         (10..200).map(|n| format!("alert http any any -> any any (msg:\"{n}\"; http.uri; content:\"/other{n}\"; sid:{n};)\n")).collect();
     let uri = r#"drop http any any -> any any (msg:"uri"; flow:to_server; http.uri; content:"/evil"; sid:2;)"#;
@@ -163,4 +165,29 @@ fn other_rules_see_streams_and_transactions_that_are_open() {
     t.say(0, b"more");
     assert_eq!(judge(&t, &mut done, &mut e, ENFORCED, &mut told)[0].fate, Fate::Drop);
     assert_eq!(e.flows(), 1);
+}
+
+/// MD5 of "abc".
+const ABC: [u8; 16] = [0x90, 0x01, 0x50, 0x98, 0x3c, 0xd2, 0x4f, 0xb0, 0xd6, 0x96, 0x3f, 0x7d, 0x28, 0xe1, 0x7f, 0x72];
+
+#[test]
+fn digests_are_made_where_rules_want_them_and_where_others_come_that_do() {
+    let rule = "alert http any any -> any any (msg:\"known\"; filemd5:list; sid:3;)";
+    let alerts = |mut e: Engine| {
+        let (mut told, mut t) = (Told::default(), Talk::open());
+        t.say(0, b"GET /a HTTP/1.1\r\nHost: a.example\r\n\r\n");
+        t.say(1, b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabc");
+        judge(&t, &mut 0, &mut e, ENFORCED, &mut told);
+        e.finish(&mut told);
+        told.alerts
+    };
+    let known = |mut e: Engine| {
+        e.memory().load(0, [(ABC.to_vec(), None)]);
+        e
+    };
+    assert_eq!(alerts(known(engine(rule, inline()))), [3]);
+    let mut other = engine(DROP, inline());
+    let (tables, memory) = build(rule);
+    let _ = other.exchange(tables, memory);
+    assert_eq!(alerts(known(other)), [3], "exchanged");
 }

@@ -4,11 +4,7 @@
 use ips_detect::{Memory, Options, Tables};
 use ips_io::sets;
 use ips_rules::{header::Action, rule::Rule};
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    path::PathBuf,
-    sync::Arc,
-};
+use std::{collections::BTreeSet, path::PathBuf, sync::Arc};
 
 /// Rules, ready.
 pub struct Fresh {
@@ -18,8 +14,8 @@ pub struct Fresh {
     pub memory: Memory,
     /// Rules that are in them, and that are not.
     pub rules: (usize, usize),
-    /// What classes are called.
-    pub classes: BTreeMap<String, String>,
+    /// What they were read against: names of classes, beginnings of references.
+    pub read_against: ips_rules::Tables,
 }
 
 impl std::fmt::Debug for Fresh {
@@ -48,12 +44,12 @@ pub fn compile(
     failed: usize,
     options: &Options,
     directories: &[PathBuf],
-    classes: BTreeMap<String, String>,
+    read_against: ips_rules::Tables,
 ) -> (Fresh, Vec<String>) {
     let (tables, refused) = Tables::build(rules, options);
     let mut faults: Vec<String> = refused.iter().map(|r| format!("rule {} is not loaded: {}", r.sid, r.why)).collect();
     let mut memory = tables.memory();
     faults.extend(sets::load(&tables, &mut memory, directories));
     let rules = (tables.rules().len(), failed + refused.len());
-    (Fresh { tables: Arc::new(tables), memory, rules, classes }, faults)
+    (Fresh { tables: Arc::new(tables), memory, rules, read_against }, faults)
 }

@@ -61,9 +61,7 @@ pub struct Settings {
 #[derive(Debug)]
 pub enum Order {
     /// Other rules.
-    Rules(Fresh),
-    /// Other policies.
-    Policies(Policies),
+    Rules(Box<Fresh>),
     /// Enough.
     Stop,
 }
@@ -107,10 +105,10 @@ impl Pump {
         epoch: Instant,
         (orders, old): (Receiver<Order>, Sender<Old>),
     ) -> Result<Self, Error> {
+        let mut eve = Eve::new(lines, settings.eve);
+        name(&mut eve, &fresh);
         let mut engine = Engine::new(settings.engine, fresh.tables, Parsers::new(settings.parsers));
         *engine.memory() = fresh.memory;
-        let mut eve = Eve::new(lines, settings.eve);
-        eve.rename(fresh.classes);
         note_rules(&counts, fresh.rules);
         let mut queues = Queues::open(ROOM, WAIT)?;
         for (queue, fail_open) in [(settings.open, true), (settings.closed, false)] {
@@ -149,9 +147,8 @@ impl Pump {
             let hand = &mut self.hand;
             match order {
                 Order::Stop => return true,
-                Order::Policies(policies) => hand.policies = policies,
                 Order::Rules(fresh) => {
-                    hand.eve.rename(fresh.classes);
+                    name(&mut hand.eve, &fresh);
                     hand.rules = fresh.rules;
                     note_rules(&hand.counts, fresh.rules);
                     // Letting go of a large set takes longer than packets should wait: somebody else does it.
@@ -217,7 +214,7 @@ impl Pump {
 
 impl Hand {
     fn packet(&mut self, packet: &Packet<'_>) {
-        let counts = self.counts.clone();
+        let counts: &Counts = &self.counts;
         Counts::one(&counts.packets);
         counts.bytes.fetch_add(u64::from(packet.length), Relaxed);
         counts.segments.fetch_add(u64::from(packet.segments), Relaxed);
@@ -234,15 +231,21 @@ impl Hand {
         let manner = Manner { enforce: policy.mode == Mode::Enforce, sums: !packet.sum_not_ready };
         let judged = self.engine.judge(Link::Raw, self.now, packet.bytes, manner, &mut self.eve);
         let decision = decide::decide(packet.mark, policy, &judged);
-        note(&counts, &judged, &decision);
+        note(counts, &judged, &decision);
         // Packets that were under way when it left are no news.
         if let (Some(leaves), Some(standing)) = (decision.leaves, judged.standing.filter(|s| !s.left)) {
-            note_leaving(&counts, leaves);
+            note_leaving(counts, leaves);
             tell_leaving(&mut self.eve, self.now, policy, &standing, leaves);
             self.engine.leave();
         }
         self.verdicts.add(packet.queue, packet.id, decision.verdict, decision.mark);
     }
+}
+
+/// Events name what these rules name.
+fn name(eve: &mut Eve<Lines>, fresh: &Fresh) {
+    eve.know(fresh.tables.clone());
+    eve.rename(&fresh.read_against);
 }
 
 fn note(counts: &Counts, judged: &Judged, decision: &Decision) {

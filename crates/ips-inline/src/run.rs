@@ -135,7 +135,7 @@ fn answering(
             Ok((fresh, faults)) => {
                 let rules = fresh.rules;
                 let before = counts.reloads.load(Relaxed);
-                if order.send(Order::Rules(fresh)).is_err() {
+                if order.send(Order::Rules(Box::new(fresh))).is_err() {
                     return said(false);
                 }
                 // The answer means that they are in force.

@@ -38,9 +38,8 @@ pub struct Session<W: Write> {
 
 impl<W: Write> Session<W> {
     /// Compiles the rules; those that cannot be are named. `failed`: how many were not even understood.
-    pub fn new(rules: Vec<Rule>, failed: usize, mut config: Config, to: W) -> (Self, Vec<Refused>) {
+    pub fn new(rules: Vec<Rule>, failed: usize, config: Config, to: W) -> (Self, Vec<Refused>) {
         let (tables, refused) = Tables::build(rules, &config.detect);
-        config.parsers.digest(tables.digests());
         let tables = Arc::new(tables);
         let loaded = tables.rules().len();
         let inline = config.engine.stream.inline;

@@ -4,6 +4,7 @@ mod control;
 mod pcap;
 mod rules;
 mod run;
+mod settings;
 
 use crate::{args::Global, exit::Exit, trouble::Trouble};
 use clap::{Args, Subcommand};

@@ -3,7 +3,7 @@
 #![expect(clippy::print_stderr, reason = "a program tells what it does")]
 
 use ips_inline::{events, fresh, policy::Policies, pump, run};
-use std::{collections::BTreeMap, error::Error, path::PathBuf, time::Duration};
+use std::{error::Error, path::PathBuf, time::Duration};
 use words::SourceFile;
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -18,11 +18,12 @@ fn main() -> Result<(), Box<dyn Error>> {
     let (path, options) = (rules.clone(), config.detect);
     let load: run::Load = Box::new(move || {
         let text = std::fs::read_to_string(&path).map_err(|e| e.to_string())?;
-        let set = ips_rules::Set::read(&[SourceFile::new(path.display().to_string(), text)], &ips_rules::Tables::default());
+        let tables = ips_rules::Tables::default();
+        let set = ips_rules::Set::read(&[SourceFile::new(path.display().to_string(), text)], &tables);
         if set.rules.is_empty() && !set.rejected.is_empty() {
             return Err(format!("none of {} rules is understood", set.rejected.len()));
         }
-        Ok(fresh::compile(set.rules, set.rejected.len(), &options, &[], BTreeMap::new()))
+        Ok(fresh::compile(set.rules, set.rejected.len(), &options, &[], tables))
     });
     let to = events::To::File(events.clone());
     let setup = run::Setup { settings, load, events: to, socket: socket.clone(), hook: true, table: None, hang: Duration::from_secs(5) };

@@ -1,6 +1,10 @@
 //! Events about flows: one for the whole, one for each direction.
 
-use super::{Eve, names, protocol_field, vlans};
+use super::{
+    Eve,
+    fields::{metadata, protocol_field, vlans},
+    names,
+};
 use crate::json::Json;
 use ips_engine::{
     community,
@@ -87,7 +91,7 @@ impl<W: Write> Eve<W> {
             });
         }
         if let (true, Some(tables)) = (self.settings.metadata, self.tables.as_deref()) {
-            super::metadata(&mut self.json, flow, tables);
+            metadata(&mut self.json, flow, tables);
         }
         if let Some(was) = app.original {
             self.json.text("app_proto_orig", names::app(was));

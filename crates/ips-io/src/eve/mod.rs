@@ -1,135 +1,29 @@
 //! Events as lines of JSON, as the ecosystem reads them (the peer's EVE, versions 7 and 8). In comes what the engine tells, out go lines.
 //! Never: allocates per event once its buffers have grown; stops the engine where a line cannot be written: that is kept for the caller.
 
+mod fields;
 mod flow;
 pub mod names;
+mod settings;
 mod stats;
 
+pub use settings::Settings;
+
 use crate::json::Json;
+use fields::{drop_fields, ends, ether, file_fields, metadata, packet, protocol_field, shown, source, vlans};
 use ips_detect::Tables;
 use ips_engine::{
     Output, community,
     flow::{Flow, Reason},
     output::{Alert, Anomaly, At, Dropped},
-    stream::buffer::Kept,
 };
-use ips_proto::{File, FileState, Toward, Transaction};
+use ips_proto::{File, Toward, Transaction};
 use ips_rules::{header::App, rule::Rule};
-use ips_wire::{
-    Packet,
-    packet::{Network, Transport},
-};
+use ips_wire::packet::Transport;
 use std::{
-    collections::BTreeMap,
     io::{self, Write},
     sync::Arc,
 };
-
-/// The peer's `payload-buffer-size` where none is given, in bytes.
-const PAYLOAD: usize = 4096;
-/// What stands before the value of a reference where no file says it: the peer's `reference.config`.
-const PREFIXES: [(&str, &str); 12] = [
-    ("bugtraq", "http://www.securityfocus.com/bid/"),
-    ("bid", "http://www.securityfocus.com/bid/"),
-    ("cve", "https://cve.mitre.org/cgi-bin/cvename.cgi?name="),
-    ("secunia", "http://www.secunia.com/advisories/"),
-    ("arachnids", "http://www.whitehats.com/info/IDS"),
-    ("mcafee", "https://vil.nai.com/vil/content/v_"),
-    ("nessus", "https://www.nessus.org/plugins/index.php?view=single&id="),
-    ("url", "https://"),
-    ("et", "http://doc.emergingthreats.net/"),
-    ("etpro", "http://doc.emergingthreatspro.com/"),
-    ("telus", "http://"),
-    ("md5", "https://www.threatexpert.com/report.aspx?md5="),
-];
-
-/// What is written, and how.
-#[derive(Debug, Clone)]
-#[allow(clippy::struct_excessive_bools, reason = "each is a setting of its own")]
-pub struct Settings {
-    /// Kinds of events; empty for all.
-    pub kinds: Vec<String>,
-    /// The payload of a packet with an alert, in base64.
-    pub payload: bool,
-    /// The same, readable.
-    pub payload_printable: bool,
-    /// Most bytes of a stream that are shown as payload.
-    pub payload_most: usize,
-    /// The packet itself, in base64.
-    pub packet: bool,
-    /// The packet itself with anomalies of it.
-    pub anomaly_packet: bool,
-    /// What a rule refers to.
-    pub references: bool,
-    /// What stands before the value of each kind of reference.
-    pub prefixes: BTreeMap<String, String>,
-    /// What was done with connections whose beginning was not seen, in events of flows.
-    pub exceptions: bool,
-    /// Packets that follow one that a rule tagged.
-    pub tagged: bool,
-    /// What becomes of the packet, in alerts.
-    pub verdict: bool,
-    /// Hardware addresses.
-    pub ethernet: bool,
-    /// The flow's name in other tools.
-    pub community_id: bool,
-    /// Its seed.
-    pub community_seed: u16,
-    /// Anomalies of packets.
-    pub decode: bool,
-    /// Anomalies of streams.
-    pub stream: bool,
-    /// Anomalies of applications.
-    pub application: bool,
-    /// Names and values that rules keep.
-    pub metadata: bool,
-    /// Counts of nothing are left out of statistics.
-    pub no_zeros: bool,
-    /// The frame's number in the capture.
-    pub numbers: bool,
-    /// What classes of rules are called.
-    pub classes: BTreeMap<String, String>,
-}
-
-impl Settings {
-    /// Takes what classes are called, and what kinds of references stand for.
-    pub fn take_classes(&mut self, tables: &ips_rules::Tables) {
-        for (name, class) in tables.classes.iter().flatten() {
-            self.classes.insert(name.clone(), class.text.clone());
-        }
-        if let Some(references) = &tables.references {
-            self.prefixes.clone_from(references);
-        }
-    }
-}
-
-impl Default for Settings {
-    fn default() -> Self {
-        Self {
-            kinds: Vec::new(),
-            payload: false,
-            payload_printable: false,
-            payload_most: PAYLOAD,
-            packet: false,
-            anomaly_packet: false,
-            references: false,
-            prefixes: PREFIXES.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect(),
-            exceptions: false,
-            tagged: true,
-            verdict: true,
-            ethernet: false,
-            community_id: false,
-            community_seed: 0,
-            decode: false,
-            stream: false,
-            application: true,
-            metadata: true,
-            no_zeros: false,
-            numbers: true,
-            classes: BTreeMap::new(),
-        }
-    }
-}
 
 /// Writes events.
 pub struct Eve<W> {
@@ -171,9 +65,10 @@ impl<W: Write> Eve<W> {
         &mut self.to
     }
 
-    /// Takes what classes of other rules are called.
-    pub fn rename(&mut self, classes: BTreeMap<String, String>) {
-        self.settings.classes = classes;
+    /// Goes on with other rules: what their classes are called, and what stands before their references.
+    pub fn rename(&mut self, tables: &ips_rules::Tables) {
+        self.settings.classes.clear();
+        self.settings.take_classes(tables);
     }
 
     /// Writes an event of whoever runs the engine: `body` adds its fields.
@@ -507,33 +402,6 @@ impl<W: Write> Output for Eve<W> {
     }
 }
 
-fn file_fields(j: &mut Json, file: &File<'_>, tx: u64) {
-    j.bytes_text("filename", file.name);
-    j.flag("gaps", file.gaps);
-    j.text(
-        "state",
-        match file.state {
-            FileState::Open => "UNKNOWN",
-            FileState::Closed => "CLOSED",
-            FileState::Truncated => "TRUNCATED",
-        },
-    );
-    j.flag("stored", false);
-    if let Some(d) = file.digests {
-        if let Some(d) = &d.md5 {
-            j.hex("md5", d);
-        }
-        if let Some(d) = &d.sha1 {
-            j.hex("sha1", d);
-        }
-        if let Some(d) = &d.sha256 {
-            j.hex("sha256", d);
-        }
-    }
-    j.number("size", file.size);
-    j.number("tx_id", tx);
-}
-
 /// The line that says that something of the settings is wrong, as the peer's log in this form has it. `time` in microseconds since 1970.
 pub fn fault(time: u64, module: &str, message: &str) -> Vec<u8> {
     let mut j = Json::default();
@@ -549,174 +417,4 @@ pub fn fault(time: u64, module: &str, message: &str) -> Vec<u8> {
     let mut out = std::mem::take(j.raw());
     out.push(b'\n');
     out
-}
-
-/// What rules keep with a flow: labels of traffic (bits named `traffic/KIND/NAME`), bits, variables, what expressions kept.
-fn metadata(j: &mut Json, flow: &Flow, tables: &Tables) {
-    const TRAFFIC: &str = "traffic/";
-    let state = &flow.detect;
-    let names = || state.bits().iter().map(|b| tables.name(*b));
-    if names().any(|n| n.starts_with(TRAFFIC)) {
-        j.object("traffic", |j| {
-            for kind in ["id", "label"] {
-                let of =
-                    |n: &'_ str| n.strip_prefix(TRAFFIC).and_then(|r| r.strip_prefix(kind)).and_then(|r| r.strip_prefix('/')).is_some();
-                if names().any(of) {
-                    let skip = TRAFFIC.len() + kind.len() + 1;
-                    j.list(kind, |j| names().filter(|n| of(n)).for_each(|n| j.item(&n[skip..])));
-                }
-            }
-        });
-    }
-    let plain = || names().filter(|n| !n.starts_with(TRAFFIC));
-    let bits = plain().next().is_some();
-    if !bits && state.ints().is_empty() && state.captures.is_empty() {
-        return;
-    }
-    j.object("metadata", |j| {
-        if bits {
-            j.list("flowbits", |j| plain().for_each(|n| j.item(n)));
-        }
-        if !state.ints().is_empty() {
-            j.object("flowints", |j| state.ints().iter().for_each(|(n, v)| j.number(tables.name(*n), u64::from(*v))));
-        }
-        if !state.captures.is_empty() {
-            j.list("flowvars", |j| {
-                for (name, value) in &state.captures {
-                    j.open();
-                    j.bytes_text(tables.name(*name), value);
-                    j.close();
-                }
-            });
-        }
-    });
-}
-
-/// What an alert shows: what is held of the stream, with a word where something is missing; else the packet's payload.
-fn shown(at: &At<'_>, stream: bool, most: usize, out: &mut Vec<u8>) {
-    out.clear();
-    if let Some(session) = at.flow.and_then(|f| f.session.as_deref()).filter(|_| stream) {
-        for part in session.side(at.toward).buffer.kept() {
-            match part {
-                Kept::Bytes(bytes) => out.extend_from_slice(&bytes[..bytes.len().min(most.saturating_sub(out.len()))]),
-                Kept::Missing(n) => {
-                    let _ = write!(out, "[{n} bytes missing]");
-                }
-            }
-            if out.len() >= most {
-                break;
-            }
-        }
-    }
-    if out.is_empty() {
-        out.extend_from_slice(at.packet.payload);
-    }
-}
-
-/// A packet as a capture would hold it: of what was put together from fragments with the headers of the last one's link.
-fn packet(j: &mut Json, p: &Packet<'_>) {
-    let front = if p.rebuilt { p.front } else { &[] };
-    j.base64_of("packet", front.iter().chain(p.bytes).copied());
-    j.object("packet_info", |j| {
-        j.number("linktype", u64::from(p.link.number()));
-        j.text("linktype_name", p.link.name());
-    });
-}
-
-fn vlans(json: &mut Json, tags: &[u16]) {
-    if !tags.is_empty() {
-        json.list("vlan", |j| tags.iter().for_each(|t| j.item_number(u64::from(*t))));
-    }
-}
-
-fn ends(json: &mut Json, at: &At<'_>, of_flow: bool) {
-    let p = at.packet;
-    let ((source, destination), protocol) =
-        match at.flow.filter(|f| of_flow || f.protocol == p.protocol && matches!(p.transport, Transport::Other)) {
-            Some(f) => ((f.client, f.server), f.protocol),
-            None => (((p.source, p.source_port), (p.destination, p.destination_port)), p.protocol),
-        };
-    if matches!(p.network, Network::None) {
-        return;
-    }
-    json.address("src_ip", source.0);
-    let ports = matches!(protocol, 6 | 17 | 132) && !p.fragment;
-    if ports {
-        json.number("src_port", u64::from(source.1));
-    }
-    json.address("dest_ip", destination.0);
-    if ports {
-        json.number("dest_port", u64::from(destination.1));
-    }
-    protocol_field(json, protocol);
-    json.number("ip_v", if source.0.is_ipv4() { 4 } else { 6 });
-}
-
-fn protocol_field(json: &mut Json, protocol: u8) {
-    match names::protocol(protocol) {
-        Some(name) => json.text("proto", name),
-        None => {
-            json.key("proto");
-            let out = json.raw();
-            let [h, t, u] = [protocol / 100, protocol / 10 % 10, protocol % 10].map(|d| b'0' + d);
-            out.extend_from_slice(&[b'"', h, t, u, b'"']);
-        }
-    }
-}
-
-fn source(at: &At<'_>) -> &'static str {
-    let p = at.packet;
-    match () {
-        () if at.number == 0 => "stream (flow timeout)",
-        () if p.rebuilt => "defrag",
-        () if p.tunnelled && !p.ethernet.is_empty() => "vxlan encapsulation",
-        () if p.tunnelled => match p.network {
-            Network::V6(..) => "ipv6 tunnel",
-            _ => "ipv4 tunnel",
-        },
-        () => "wire/pcap",
-    }
-}
-
-fn ether(json: &mut Json, packet: &Packet<'_>) {
-    if let Some(header) = packet.ethernet.first_chunk::<14>() {
-        json.object("ether", |j| {
-            j.mac("src_mac", &header[6..12]);
-            j.mac("dest_mac", &header[..6]);
-        });
-    }
-}
-
-fn drop_fields(j: &mut Json, p: &Packet<'_>, why: Dropped) {
-    let two = |b: &[u8], at: usize| u64::from(ips_wire::bytes::u16_at(b, at).unwrap_or(0));
-    match p.network {
-        Network::V4(h) if h.len() >= 20 => {
-            j.number("len", two(h, 2));
-            j.number("tos", u64::from(h[1]));
-            j.number("ttl", u64::from(h[8]));
-            j.number("ipid", two(h, 4));
-        }
-        Network::V6(h, _) if h.len() >= 40 => {
-            j.number("len", two(h, 4));
-            j.number("tc", u64::from(h[0] & 15) << 4 | u64::from(h[1] >> 4));
-            j.number("hoplimit", u64::from(h[7]));
-            j.number("flowlbl", u64::from(ips_wire::bytes::u32_at(h, 0).unwrap_or(0) & 0x000f_ffff));
-        }
-        _ => {}
-    }
-    if let Some(t) = p.tcp() {
-        j.number("tcpseq", u64::from(t.seq()));
-        j.number("tcpack", u64::from(t.ack()));
-        j.number("tcpwin", u64::from(t.window()));
-        use ips_wire::tcp::{ACK, FIN, PSH, RST, SYN, URG};
-        for (name, flag) in [("syn", SYN), ("ack", ACK), ("psh", PSH), ("rst", RST), ("urg", URG), ("fin", FIN)] {
-            j.flag(name, t.has(flag));
-        }
-        j.number("tcpres", 0);
-        j.number("tcpurgp", u64::from(t.urgent()));
-    }
-    if let Transport::Udp(h) = p.transport {
-        j.number("udplen", two(h, 4));
-    }
-    j.text("reason", why.name());
 }

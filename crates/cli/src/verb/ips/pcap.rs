@@ -1,7 +1,10 @@
 //! `ravelin ips pcap`: captures through the inspection engine. In come captures, rules and settings, out come events in a file and a summary.
 //! Never: sends a packet; leaves a rule or a setting out without saying so.
 
-use super::rules::{self, Beside};
+use super::{
+    rules::{self, Beside},
+    settings,
+};
 use crate::{
     args::Global,
     exit::Exit,
@@ -137,21 +140,11 @@ impl Write for To {
 impl Arguments {
     fn config(&self) -> Result<Config, Trouble> {
         let mut config = Config::default();
-        if let Some(path) = &self.config {
-            let text = input::text(path, MAX_FILE_BYTES)?;
-            config
-                .take_yaml(&text)
-                .map_err(|e| Trouble::usage(format!("{}: {e}", path.display()), "is it a configuration of the peer?"))?;
-        }
-        let mut inline = self.simulate_ips;
-        for setting in &self.set {
-            config.set(setting).map_err(|e| Trouble::usage(e, "write --set KEY=VALUE, as in the peer's configuration"))?;
-        }
-        inline |= config.engine.stream.inline;
-        if inline {
+        settings::take(&mut config, self.config.as_deref(), &self.set)?;
+        if self.simulate_ips || config.engine.stream.inline {
             config.inline();
         }
-        config.settle().map_err(|e| Trouble::usage(e, "change one of the two settings"))?;
+        settings::settle(&mut config)?;
         match self.checksums {
             Some(Sums::All) => config.engine.checksums = Checksums::Verify,
             Some(Sums::None) => config.engine.checksums = Checksums::Ignore,

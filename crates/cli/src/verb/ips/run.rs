@@ -4,8 +4,15 @@
 use super::{
     control::Socket,
     rules::{self, Beside},
+    settings,
 };
-use crate::{args::Global, exit::Exit, face::remark, input, trouble::Trouble};
+use crate::{
+    args::Global,
+    exit::Exit,
+    face::remark,
+    input,
+    trouble::{Trouble, chain},
+};
 use clap::{Args, ValueEnum};
 use ips_inline::{
     events, fresh,
@@ -18,7 +25,7 @@ use std::{
     collections::BTreeSet,
     path::{Path, PathBuf},
 };
-use words::HostName;
+use words::{HostName, star};
 
 /// The first of the two queues by default; the second is the next one. Far from what others use by habit (0).
 const QUEUE: u16 = 8;
@@ -77,17 +84,10 @@ enum How {
 fn config(a: &Arguments) -> Result<Config, Trouble> {
     let mut config = Config::default();
     config.eve.kinds = pump::KINDS.map(str::to_owned).to_vec();
-    if let Some(path) = &a.config {
-        let text = input::text(path, MAX_FILE_BYTES)?;
-        config.take_yaml(&text).map_err(|e| Trouble::usage(format!("{}: {e}", path.display()), "is it a configuration of the peer?"))?;
-    }
-    for setting in &a.set {
-        config.set(setting).map_err(|e| Trouble::usage(e, "write --set KEY=VALUE, as in the peer's configuration"))?;
-    }
-    for key in &config.unknown {
-        remark(&format!("setting `{key}` is not known here"));
-    }
+    settings::take(&mut config, a.config.as_deref(), &a.set)?;
+    config.unknown.iter().for_each(|key| remark(&format!("setting `{key}` is not known here")));
     pump::inline(&mut config);
+    settings::settle(&mut config)?;
     Ok(config)
 }
 
@@ -138,10 +138,9 @@ fn files(site: &Path, patterns: &[String]) -> Result<Vec<PathBuf>, Trouble> {
             out.push(whole);
             continue;
         }
-        let (front, back) = name.split_once('*').unwrap_or_default();
         let entries = std::fs::read_dir(directory).map_err(|e| Trouble::io(directory, e))?;
-        let fits = |n: &str| n.len() >= front.len() + back.len() && n.starts_with(front) && n.ends_with(back);
-        out.extend(entries.flatten().filter(|e| e.file_name().to_str().is_some_and(fits)).map(|e| e.path()));
+        let fits = |e: &std::fs::DirEntry| star::fits(name.as_bytes(), e.file_name().as_encoded_bytes());
+        out.extend(entries.flatten().filter(fits).map(|e| e.path()));
     }
     out.sort();
     Ok(out)
@@ -174,9 +173,8 @@ fn load(files: Vec<PathBuf>, drop: Option<PathBuf>, beside: Beside, config: &Con
             said.extend(missing.iter().map(|sid| format!("no rule has the number {sid} that is to drop")));
         }
         options.overrides = loaded.overrides;
-        let classes = loaded.tables.classes.iter().flatten().map(|(n, c)| (n.clone(), c.text.clone())).collect();
         let directories: Vec<PathBuf> = files.iter().filter_map(|r| r.parent().map(Path::to_owned)).collect();
-        let (fresh, faults) = fresh::compile(loaded.set.rules, loaded.set.rejected.len(), &options, &directories, classes);
+        let (fresh, faults) = fresh::compile(loaded.set.rules, loaded.set.rejected.len(), &options, &directories, loaded.tables);
         said.extend(faults);
         Ok((fresh, said))
     })
@@ -213,11 +211,5 @@ pub fn run(a: &Arguments, global: &Global) -> Result<Exit, Trouble> {
 
 /// Trouble of the engine's, with the way out.
 pub fn told(e: ips_inline::Error) -> Trouble {
-    let mut text = e.to_string();
-    let mut source = std::error::Error::source(&e);
-    while let Some(s) = source {
-        text += &format!(": {s}");
-        source = s.source();
-    }
-    Trouble::usage(text, "queues need CAP_NET_ADMIN, and one engine at a time; `ravelin ips status` says whether one runs")
+    Trouble::usage(chain(&e), "queues need CAP_NET_ADMIN, and one engine at a time; `ravelin ips status` says whether one runs")
 }
