@@ -16,7 +16,7 @@ use crate::{
     signed::{Signatures, SignedError},
 };
 use serde::{Deserialize, Serialize};
-use std::{collections::BTreeMap, fmt, str::FromStr};
+use std::{collections::BTreeMap, fmt};
 use words::{Digest, KeyName};
 
 /// First line.
@@ -98,19 +98,7 @@ impl Rule {
     }
 }
 
-impl fmt::Display for Rule {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.word())
-    }
-}
-
-impl FromStr for Rule {
-    type Err = String;
-    fn from_str(text: &str) -> Result<Self, String> {
-        let known = || Self::ALL.map(Self::word).join(", ");
-        Self::ALL.into_iter().find(|r| r.word() == text).ok_or_else(|| format!("`{text}` is no rule: {}", known()))
-    }
-}
+words::by_word!(Rule, "rule");
 
 /// Why keys are no trust, or bytes are none.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

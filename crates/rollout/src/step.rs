@@ -1,7 +1,6 @@
 //! The steps of a rollout. The crash tests take their list from here: a step that is added is tested.
 
 use serde::{Deserialize, Serialize};
-use std::{fmt, str::FromStr};
 
 /// One step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -81,19 +80,7 @@ impl Step {
     }
 }
 
-impl fmt::Display for Step {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.word())
-    }
-}
-
-impl FromStr for Step {
-    type Err = String;
-    fn from_str(text: &str) -> Result<Self, String> {
-        let known = || Step::ALL.map(Step::word).join(", ");
-        Step::ALL.into_iter().find(|s| s.word() == text).ok_or_else(|| format!("`{text}` is no step of a rollout: {}", known()))
-    }
-}
+words::by_word!(Step, "step of a rollout");
 
 #[cfg(test)]
 mod tests {

@@ -8,6 +8,7 @@
 //! | [`origin`] | which line of the site file, catalogue entry or built-in rule a fact comes from |
 //! | [`mark`] | the connection mark: one layout for the whole product |
 //! | [`star`] | patterns with stars |
+//! | [`word`] | values of one word each: printed and read |
 //! | [`url`] | where an API listens, never with a secret in it |
 //! | [`diag`] | diagnostics: the user's input, cited with carets, with a way out |
 //!
@@ -21,6 +22,7 @@ pub mod net;
 pub mod origin;
 pub mod star;
 pub mod url;
+pub mod word;
 
 pub use diag::{Code, Diagnostic, Label, Severity, SourceFile, Span};
 pub use digest::{Digest, Generation};
