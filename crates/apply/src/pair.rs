@@ -27,7 +27,7 @@ const LOOKS_WITHIN: Duration = Duration::from_secs(10);
 const HEALTH_MODE: u32 = 0o644;
 
 /// How long handing over may take: an election settles within a second, and a machine under load needs longer to say so.
-const GONE_WITHIN: Duration = Duration::from_secs(5);
+pub const GONE_WITHIN: Duration = Duration::from_secs(5);
 
 /// Between two looks whether the addresses are gone.
 const LOOK: Duration = Duration::from_millis(100);
@@ -116,16 +116,32 @@ pub fn drain(state: &State, back: bool) -> Result<Drained, Error> {
     let Some(bundle) = waits.or(state.confirmed_bundle()?).filter(|b| b.draft().elects()) else {
         return Err(Error::Pair("this machine is no node of a pair that is in force".into()));
     };
-    let number = if back { 0 } else { DRAINED };
-    sys::file::replace_as(Path::new(HEALTH), format!("{number}\n").as_bytes(), HEALTH_MODE)?;
+    tell(back)?;
     state.note(None, None, if back { "may be active again" } else { "told to hand over" });
+    if back {
+        return Ok(Drained::Back);
+    }
+    if until_gone(|| Ok::<_, Error>(!addresses::any_there(bundle.draft())?))? {
+        return Ok(Drained::Over);
+    }
+    let seconds = GONE_WITHIN.as_secs();
+    Err(Error::Pair(format!("told to hand over, it still holds its addresses after {seconds} s: nobody takes over")))
+}
+
+/// Gives keepalived the word to hand over, or takes it back. It outlives a boot.
+pub fn tell(back: bool) -> Result<(), sys::Error> {
+    let number = if back { 0 } else { DRAINED };
+    sys::file::replace_as(Path::new(HEALTH), format!("{number}\n").as_bytes(), HEALTH_MODE)
+}
+
+/// Looks until the addresses are gone; `false` where they are still here after [`GONE_WITHIN`].
+pub fn until_gone<E>(mut gone: impl FnMut() -> Result<bool, E>) -> Result<bool, E> {
     let begun = Instant::now();
-    while !back && addresses::any_there(bundle.draft())? {
-        if begun.elapsed() > GONE_WITHIN {
-            let seconds = GONE_WITHIN.as_secs();
-            return Err(Error::Pair(format!("told to hand over, it still holds its addresses after {seconds} s: nobody takes over")));
+    loop {
+        let are = gone()?;
+        if are || begun.elapsed() >= GONE_WITHIN {
+            return Ok(are);
         }
         std::thread::sleep(LOOK);
     }
-    Ok(if back { Drained::Back } else { Drained::Over })
 }

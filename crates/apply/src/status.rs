@@ -3,13 +3,13 @@
 use crate::{
     Error, addresses, read_back,
     state::{Entry, Phase, Process, State},
-    timer,
     trust::{self, Shown, Trusting},
     way_in::Proof,
 };
 use bundle::LayerMode;
 use serde::Serialize;
 use std::{collections::BTreeMap, fmt};
+use sys::clock::boot_ms;
 use words::{Digest, Generation};
 
 /// Journal lines shown.
@@ -103,7 +103,7 @@ pub fn status(state: &State) -> Result<Status, Error> {
                 generation: p.generation,
                 digest: p.digest,
                 phase: p.phase,
-                reverts_in: p.deadline_ms.saturating_sub(timer::now_ms()) / 1000,
+                reverts_in: p.deadline_ms.saturating_sub(boot_ms()) / 1000,
                 timer: state.timer()?.is_some_and(Process::alive),
             }),
         },

@@ -7,12 +7,12 @@ use crate::{
     Error, revert,
     state::{Phase, Process, State},
 };
-use rustix::time::{ClockId, clock_gettime};
 use std::{
     path::Path,
     process::Command,
     time::{Duration, Instant},
 };
+use sys::clock::boot_ms;
 use words::Digest;
 
 /// How long a change may wait for its confirmation, unless told otherwise: time for probes from every zone, short
@@ -27,13 +27,6 @@ const START_WITHIN: Duration = Duration::from_secs(5);
 /// Between two attempts when nothing could be put back, and how many there are: nft may be in the middle of an upgrade.
 const RETRY: Duration = Duration::from_secs(1);
 const RETRIES: u32 = 30;
-
-/// Milliseconds since boot, suspended time included: no clock change moves it.
-pub fn now_ms() -> u64 {
-    let t = clock_gettime(ClockId::Boottime);
-    let ms = i128::from(t.tv_sec) * 1000 + i128::from(t.tv_nsec) / 1_000_000;
-    u64::try_from(ms).unwrap_or(0)
-}
 
 /// Id of this boot.
 pub fn boot_id() -> String {
@@ -92,7 +85,7 @@ pub fn watch(state: &State, digest: Digest) -> Result<(), Error> {
     }
     loop {
         let Some(pending) = state.pending()?.filter(|p| p.digest == digest) else { return Ok(()) };
-        let late = now_ms() >= pending.deadline_ms;
+        let late = boot_ms() >= pending.deadline_ms;
         let abandoned = pending.phase == Phase::Running && !pending.owner.is_some_and(Process::alive);
         if late || abandoned {
             break;
@@ -111,7 +104,7 @@ pub fn watch(state: &State, digest: Digest) -> Result<(), Error> {
         other => other?,
     };
     let Some(pending) = state.pending()?.filter(|p| p.digest == digest) else { return Ok(()) };
-    let why = if now_ms() >= pending.deadline_ms { "not confirmed in time" } else { "the process that applied it is gone" };
+    let why = if boot_ms() >= pending.deadline_ms { "not confirmed in time" } else { "the process that applied it is gone" };
     let mut tries = 0;
     loop {
         match revert::now(state, why) {

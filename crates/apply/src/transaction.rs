@@ -18,7 +18,7 @@ use crate::{
 use bundle::{After, Bundle, Draft, SeedFlow, pair::Daemon};
 use serde::Serialize;
 use std::{collections::BTreeSet, path::PathBuf, time::Duration};
-use sys::lock::Lock;
+use sys::{clock::boot_ms, lock::Lock};
 use words::{Digest, Generation, HostName};
 
 /// How long another apply is waited for.
@@ -185,7 +185,7 @@ fn waiting(state: &State, digest: Option<Digest>) -> Result<(Pending, Bundle), E
     if pending.namespace.is_some() && pending.namespace != namespace() {
         return Err(Error::OtherNamespace);
     }
-    if pending.boot_id != timer::boot_id() || timer::now_ms() >= pending.deadline_ms {
+    if pending.boot_id != timer::boot_id() || boot_ms() >= pending.deadline_ms {
         return Err(Error::TooLate);
     }
     let bundle = state.pending_bundle()?.ok_or(Error::NothingPending)?;
@@ -291,7 +291,7 @@ impl Walk<'_> {
             return Err(Error::OtherMachine { bundle: draft.machine.clone(), here: here.clone() });
         }
         if let Some(pending) = self.state.pending()? {
-            let in_time = pending.boot_id == timer::boot_id() && timer::now_ms() < pending.deadline_ms;
+            let in_time = pending.boot_id == timer::boot_id() && boot_ms() < pending.deadline_ms;
             let waits = pending.phase == Phase::Waiting && in_time;
             if waits || pending.phase == Phase::Running && pending.owner.is_some_and(Process::alive) {
                 return Err(Error::StillPending(pending.generation));
@@ -322,7 +322,7 @@ impl Walk<'_> {
             generation: self.bundle.draft().generation,
             phase: Phase::Running,
             touched: false,
-            deadline_ms: timer::now_ms().saturating_add(within),
+            deadline_ms: boot_ms().saturating_add(within),
             boot_id: timer::boot_id(),
             namespace: namespace(),
             owner: Process::own(),

@@ -10,7 +10,7 @@ use plan::election::PairPlan;
 use std::fmt::Write as _;
 use words::HostName;
 
-pub use bundle::pair::DRAINED;
+use bundle::pair::DRAINED;
 use bundle::pair::HEALTH;
 
 /// Both nodes': below the owner's 255, which never gives up, with room below for every loss to count.

@@ -214,7 +214,7 @@ fn an_address_with_many_reasons_is_one_the_daemon_takes() {
 #[test]
 fn a_drained_node_is_worth_less_than_any_other() {
     let priority = i16::from(emit::keepalived::PRIORITY);
-    let drained = priority + emit::keepalived::DRAINED;
+    let drained = priority + bundle::pair::DRAINED;
     assert!(drained > 1, "{drained}");
     for (host, pair, _) in files(&planned(Mode::Enforce)) {
         for links in 1..=199 {

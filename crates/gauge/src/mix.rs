@@ -3,7 +3,7 @@
 
 use crate::Error;
 use ips_io::capture::{self, Frame};
-use ips_wire::Link;
+use ips_wire::{Link, checksum};
 use std::{
     fs::File,
     io::{BufWriter, Write},
@@ -134,20 +134,17 @@ fn transport(ip: &mut [u8], header: usize, protocol: u8, before: [u8; 2], after:
 fn adjust(ip: &mut [u8], at: usize, before: [u8; 2], after: [u8; 2]) {
     let Some(field) = ip.get(at..at + 2) else { return };
     let shift = if ip[0] >> 4 == 4 { 8 } else { 0 };
-    let mut sum = u32::from(!u16::from_be_bytes([field[0], field[1]]));
+    let mut sum = u64::from(!u16::from_be_bytes([field[0], field[1]]));
     for (old, new) in before.into_iter().zip(after) {
-        sum += u32::from(!(u16::from(old) << shift)) + u32::from(u16::from(new) << shift);
+        sum += u64::from(!(u16::from(old) << shift)) + u64::from(u16::from(new) << shift);
     }
-    while sum >> 16 != 0 {
-        sum = (sum & 0xffff) + (sum >> 16);
-    }
-    ip[at..at + 2].copy_from_slice(&(!(sum as u16)).to_be_bytes());
+    ip[at..at + 2].copy_from_slice(&(!checksum::fold(sum)).to_be_bytes());
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ips_wire::{Decoder, checksum};
+    use ips_wire::Decoder;
 
     /// UDP over either family with right sums.
     fn frames() -> [Vec<u8>; 2] {

@@ -30,7 +30,8 @@ fn add(mut sum: u64, bytes: &[u8]) -> u64 {
     sum + u64::from(u32::from_be_bytes(last))
 }
 
-fn fold(mut sum: u64) -> u16 {
+/// A sum of words in ones' complement, carries added.
+pub fn fold(mut sum: u64) -> u16 {
     while sum > 0xffff {
         sum = (sum & 0xffff) + (sum >> 16);
     }

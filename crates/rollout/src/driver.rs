@@ -18,6 +18,7 @@ use std::{
     },
     time::Duration,
 };
+use sys::clock::boot_ms;
 use words::HostName;
 
 /// Bundles by machine, as the applier takes them.
@@ -101,6 +102,7 @@ impl Driver<'_> {
     }
 
     fn drive(self, mut machine: Machine, id: &str, mut bundles: Bundles, mut prover: Option<&mut dyn Prove>) -> Report {
+        // The machines' timers go on while this one sleeps.
         let began = boot_ms();
         let now_ms = || boot_ms().saturating_sub(began);
         let (sender, answers) = mpsc::channel();
@@ -159,12 +161,6 @@ impl Driver<'_> {
             let _ = sender.send(Said { machine, round, heard });
         });
     }
-}
-
-/// Milliseconds since boot, time asleep included: the machines' timers go on while this one sleeps.
-fn boot_ms() -> u64 {
-    let t = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
-    u64::try_from(i128::from(t.tv_sec) * 1000 + i128::from(t.tv_nsec) / 1_000_000).unwrap_or(0)
 }
 
 fn wait(answers: &Receiver<Said>, ms: u64) -> Event {

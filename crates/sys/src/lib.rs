@@ -6,6 +6,7 @@
 //! | [`netlink`] | netlink sockets: requests, dumps, acknowledgements |
 //! | [`diag`] | `sock_diag`: TCP and UDP sockets of this network namespace |
 //! | [`track`] | `ctnetlink`: tracked connections, listed, put in, taken out |
+//! | [`clock`] | time since boot |
 //! | [`address`] | `rtnetlink`: addresses of devices, listed, put on, taken off |
 //! | [`queue`] | NFQUEUE: packets that wait, verdicts in batches |
 //! | [`netns`] | network namespaces: entering, telling apart |
@@ -20,6 +21,7 @@
 
 pub mod address;
 pub mod beneath;
+pub mod clock;
 pub mod detach;
 pub mod diag;
 pub mod file;

@@ -105,6 +105,17 @@ impl Prove for Planner<'_> {
     }
 }
 
+/// Rules of the plan, each machine's together with what others have put there.
+fn in_force(plan: &Plan, found: &BTreeMap<HostName, Reported>) -> BTreeMap<HostName, Ruleset> {
+    let mut out = proof::rulesets(plan);
+    for (machine, reported) in found {
+        if let Some(own) = out.get_mut(machine) {
+            proof::compose(own, &reported.live, reported.facts.ufw.as_ref(), plan.machines.get(machine));
+        }
+    }
+    out
+}
+
 /// What every machine filters before and after.
 struct Sides {
     before: BTreeMap<HostName, Ruleset>,
@@ -131,12 +142,7 @@ impl Sides {
 impl Planner<'_> {
     /// What machines hold now is what their kernels say; of one that does not answer, what was rolled out last.
     fn sides(&self, plan: &Plan, found: &BTreeMap<HostName, Reported>, skipped: &BTreeMap<HostName, String>) -> Sides {
-        let mut after = proof::rulesets(plan);
-        for (machine, reported) in found {
-            if let Some(own) = after.get_mut(machine) {
-                proof::compose(own, &reported.live, reported.facts.ufw.as_ref(), plan.machines.get(machine));
-            }
-        }
+        let mut after = in_force(plan, found);
         let mut before: BTreeMap<HostName, Ruleset> = found.iter().map(|(m, r)| (m.clone(), r.live.clone())).collect();
         let last = self.before.as_ref().map(planning::plan);
         // A machine that has no part in this stays as it is: afterwards it holds what it held.
@@ -197,12 +203,7 @@ impl Planner<'_> {
         let model = proof::enforced(self.model);
         let enforced = (self.model.layers.network != Mode::Enforce).then(|| planning::plan_with(&model, devices));
         let plan = enforced.as_ref().unwrap_or(plan);
-        let mut rulesets = proof::rulesets(plan);
-        for (machine, reported) in found {
-            if let Some(own) = rulesets.get_mut(machine) {
-                proof::compose(own, &reported.live, reported.facts.ufw.as_ref(), plan.machines.get(machine));
-            }
-        }
+        let rulesets = in_force(plan, found);
         let all = progress::during("proving", || {
             let mut prover = Prover::new();
             reach::check(&mut Network::new(&mut prover, &model, &rulesets, &devices.reported))

@@ -15,7 +15,7 @@ use std::net::{IpAddr, SocketAddr};
 use words::{Family, Proto};
 
 /// Port asked where a flow allows any.
-const ANY_PORT: u16 = 443;
+pub const ANY_PORT: u16 = 443;
 /// Priority of an ordinary advertisement (RFC 9568 5.2.4).
 const ORDINARY: u8 = 100;
 /// ICMP echo request, v4 and v6.

@@ -2,6 +2,7 @@
 
 use super::{Seen, ports};
 use crate::{
+    attempt::legitimate::ANY_PORT,
     chain::ChainNode,
     error::LabError,
     listen,
@@ -20,8 +21,6 @@ use words::{ApiUrl, Proto};
 
 /// Connections held over the nodes' death: enough to see one lost, few enough for any machine.
 const CONNECTIONS: usize = 500;
-/// Asked where a flow allows any port.
-const ANY_PORT: u16 = 443;
 /// How long the restart may take, in seconds: lotus needs some minutes until it is in step with the chain.
 const AWAY: u64 = 300;
 /// How long the proof keeps the restart waiting: less than an epoch, after which it is asked again.

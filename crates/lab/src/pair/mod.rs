@@ -18,7 +18,7 @@ use crate::{
     error::LabError,
     stage::Stage,
 };
-use bundle::pair::{CONTROL, Daemon, HEALTH, LOCK};
+use bundle::pair::{CONTROL, DRAINED, Daemon, HEALTH, LOCK};
 use plan::PairPlan;
 use rustix::process::{Pid, Signal, kill_process_group};
 use std::{
@@ -218,7 +218,7 @@ impl<'s> Pair<'s> {
     /// Hands everything to the other node, or takes the word back: the node that has it keeps it. The file is replaced, as `ravelin pair
     /// drain` does it.
     pub fn drain(&self, name: &str, on: bool) -> Result<(), LabError> {
-        let number = format!("{}\n", if on { emit::keepalived::DRAINED } else { 0 });
+        let number = format!("{}\n", if on { DRAINED } else { 0 });
         sys::file::replace_as(&self.node(name)?.health(), number.as_bytes(), 0o644).map_err(|e| LabError::Other(e.to_string()))
     }
 

@@ -23,7 +23,7 @@ use crate::{
 };
 use std::{
     fs,
-    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
+    os::unix::fs::DirBuilderExt,
     path::{Path, PathBuf},
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
@@ -55,17 +55,14 @@ pub enum LedgerError {
     Faulty(Fault),
 }
 
-/// A ledger as long as it was before, on disk.
-fn take_back(path: &Path, length: u64) -> Result<(), LedgerError> {
-    let cut = || {
+/// Shortens a ledger to this length, on disk.
+fn cut(path: &Path, length: u64) -> Result<(), LedgerError> {
+    let shorten = || {
         let file = fs::OpenOptions::new().write(true).open(path)?;
         file.set_len(length)?;
         file.sync_all()
     };
-    match cut() {
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound && length == 0 => Ok(()),
-        other => other.map_err(failed(path)),
-    }
+    shorten().map_err(failed(path))
 }
 
 /// What every line of a run says besides.
@@ -176,7 +173,9 @@ impl Ledger {
             .and_then(|()| file::replace(&head, format!("{n} {}\n", Digest::of(line.as_bytes())).as_bytes()).map_err(lost(&head)));
         if let Err(e) = written {
             // What is reported as not written must not be found there later: a decision least of all.
-            take_back(&path, length)?;
+            if path.exists() {
+                cut(&path, length)?;
+            }
             return Err(e);
         }
         self.history.push(line, sealed);
@@ -246,6 +245,5 @@ fn mend(path: &Path) -> Result<(), LedgerError> {
     if whole == bytes.len() {
         return Ok(());
     }
-    let file = fs::OpenOptions::new().write(true).mode(FILE).open(path).map_err(failed(path))?;
-    file.set_len(whole as u64).and_then(|()| file.sync_all()).map_err(failed(path))
+    cut(path, whole as u64)
 }

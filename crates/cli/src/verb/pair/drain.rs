@@ -9,22 +9,11 @@ use crate::{
     machine,
     trouble::Trouble,
 };
-use bundle::pair::{HEALTH, KEEPALIVED};
+use apply::pair::{GONE_WITHIN, tell, until_gone};
+use bundle::pair::KEEPALIVED;
 use clap::Args;
 use serde::Serialize;
-use std::{
-    collections::BTreeSet,
-    net::IpAddr,
-    path::Path,
-    time::{Duration, Instant},
-};
-
-/// keepalived runs under an account of its own and has to read it, whatever the umask of whoever calls us.
-const MODE: u32 = 0o644;
-/// How long handing over may take: an election settles within a second, and a machine under load needs longer to say so.
-const GONE_WITHIN: Duration = Duration::from_secs(5);
-/// Between two looks.
-const LOOK: Duration = Duration::from_millis(100);
+use std::{collections::BTreeSet, convert::Infallible, net::IpAddr};
 
 /// Arguments of `pair drain`.
 #[derive(Debug, Args)]
@@ -70,9 +59,7 @@ pub fn run(arguments: &Arguments, global: &Global) -> Result<Exit, Trouble> {
         }
         Err(e) => return Err(Trouble::io(KEEPALIVED, e)),
     };
-    let number = if arguments.back { 0 } else { emit::keepalived::DRAINED };
-    sys::file::replace_as(Path::new(HEALTH), format!("{number}\n").as_bytes(), MODE)
-        .map_err(|e| Trouble::usage(crate::trouble::chain(&e), "run it as root"))?;
+    tell(arguments.back).map_err(|e| Trouble::usage(crate::trouble::chain(&e), "run it as root"))?;
     let held = if arguments.back { BTreeSet::new() } else { left(&election) };
     let done = Drained { drained: !arguments.back, held };
     show(global, &done)?;
@@ -90,14 +77,12 @@ fn elected(text: &str) -> BTreeSet<IpAddr> {
 
 /// Those of them that are still here when time is over.
 fn left(election: &BTreeSet<IpAddr>) -> BTreeSet<IpAddr> {
-    let begun = Instant::now();
-    loop {
-        let held: BTreeSet<IpAddr> = machine::network().addresses().filter(|a| election.contains(a)).collect();
-        if held.is_empty() || begun.elapsed() >= GONE_WITHIN {
-            return held;
-        }
-        std::thread::sleep(LOOK);
-    }
+    let mut held = BTreeSet::new();
+    let Ok(_) = until_gone(|| {
+        held = machine::network().addresses().filter(|a| election.contains(a)).collect();
+        Ok::<_, Infallible>(held.is_empty())
+    });
+    held
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@ use crate::{
 };
 use clap::Args;
 use lab::{
+    attempt::legitimate::ANY_PORT,
     build::Neighbours,
     enter::{Entered, enter},
     listen,
@@ -24,8 +25,6 @@ use std::time::Duration;
 
 /// Connections held unless told otherwise: enough to see one lost, few enough for any machine.
 const CONNECTIONS: usize = 500;
-/// Asked where a flow allows any port.
-const ANY_PORT: u16 = 443;
 
 /// Arguments of `pair drill`.
 #[derive(Debug, Args)]
